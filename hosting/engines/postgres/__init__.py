@@ -1,0 +1,34 @@
+"""Speaks to PostgreSQL: `Server` as the administrator of a cluster, `InstanceDatabase` as the role of one database."""
+
+from hosting.engines.postgres.errors import (
+    AccessDenied,
+    DatabaseError,
+    DatabaseInUse,
+    DatabaseMissing,
+    InvalidName,
+    ServerFull,
+    ServerTooOld,
+    ServerUnreachable,
+    TookTooLong,
+)
+from hosting.engines.postgres.instance import InstanceDatabase, ModuleState
+from hosting.engines.postgres.server import EXTENSIONS, FIXED_IN, Server, Version, gate
+
+__all__ = [
+    "EXTENSIONS",
+    "FIXED_IN",
+    "AccessDenied",
+    "DatabaseError",
+    "DatabaseInUse",
+    "DatabaseMissing",
+    "InstanceDatabase",
+    "InvalidName",
+    "ModuleState",
+    "Server",
+    "ServerFull",
+    "ServerTooOld",
+    "ServerUnreachable",
+    "TookTooLong",
+    "Version",
+    "gate",
+]

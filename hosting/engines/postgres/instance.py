@@ -1,0 +1,96 @@
+"""One hosted database, as its own role sees it: the only way in which Berth reads what a tenant wrote.
+
+A view or an operator that the tenant planted runs with the tenant's rights here, and finds nothing that it could not
+reach by itself. Every call opens its own connection, so that a planted `set_config` can't outlive it.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from hosting.engines.postgres.errors import TableMissing, translated
+
+Connection = psycopg.Connection[TupleRow]
+
+
+@dataclass(frozen=True)
+class ModuleState:
+    """A row of `ir_module_module`. `version` is the installed one with the series in front, "" where none is."""
+
+    name: str
+    state: str
+    version: str
+
+
+@dataclass(frozen=True)
+class InstanceDatabase:
+    """One hosted database, reached as its own role. What it answers was written by the tenant: every size is capped."""
+
+    host: str
+    port: int
+    name: str
+    user: str
+    password: str = field(repr=False)
+    timeout: float = 10.0
+
+    def is_initialized(self) -> bool:
+        """Whether Odoo's `base` was ever installed here; not so after an initialisation that broke off."""
+        return any(m.name == "base" and m.state not in ("uninstalled", "to install") for m in self.module_states())
+
+    def module_states(self) -> list[ModuleState]:
+        """All known modules by name, at most 20,000; empty where Odoo has never been."""
+        query = (
+            "SELECT left(name::text, 200), left(state::text, 50), left(coalesce(latest_version::text, ''), 50)"
+            " FROM public.ir_module_module ORDER BY 1 LIMIT 20000"
+        )
+        return [ModuleState(*row) for row in self._read(query, [])]
+
+    def modules_left_over(self) -> list[ModuleState]:
+        """Modules that Odoo left `to install`, `to upgrade` or `to remove`: their work was not done (CONTRACT)."""
+        return [module for module in self.module_states() if module.state.startswith("to ")]
+
+    def parameter(self, key: str) -> str | None:
+        """A system parameter, of which at most 10,000 characters are read."""
+        rows = self._read(
+            "SELECT left(value::text, 10000) FROM public.ir_config_parameter WHERE key = %s LIMIT 1", [key]
+        )
+        return None if not rows or rows[0][0] is None else str(rows[0][0])
+
+    def set_parameter(self, key: str, value: str) -> None:
+        """Set a system parameter. A running Odoo may go on with the old value until it restarts: it caches them."""
+        with self._connect() as connection, connection.transaction():
+            updated = connection.execute(
+                "UPDATE public.ir_config_parameter SET value = %s, write_date = now() AT TIME ZONE 'UTC'"
+                " WHERE key = %s",
+                [value, key],
+            )
+            if updated.rowcount == 0:
+                connection.execute(
+                    "INSERT INTO public.ir_config_parameter (key, value, create_uid, write_uid, create_date,"
+                    " write_date) VALUES (%s, %s, 1, 1, now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC')",
+                    [key, value],
+                )
+
+    def _read(self, query: str, values: Sequence[object]) -> list[TupleRow]:
+        try:
+            with self._connect() as connection:
+                return connection.execute(query.encode(), values).fetchall()
+        except TableMissing:
+            return []
+
+    @contextmanager
+    def _connect(self) -> Iterator[Connection]:
+        # As startup options these win over what the tenant set for its role or database.
+        options = (
+            f"-c search_path=pg_catalog -c statement_timeout={int(self.timeout * 1000)} -c client_min_messages=error"
+        )
+        with translated():
+            connection = psycopg.connect(
+                host=self.host, port=self.port, dbname=self.name, user=self.user, password=self.password,
+                connect_timeout=5, options=options, autocommit=True, application_name="berth",
+            )  # fmt: skip
+            with connection:
+                yield connection
