@@ -1,0 +1,70 @@
+"""Rows of what happened on a push: deliveries and builds."""
+
+from typing import ClassVar
+
+from django.db import models
+
+from hosting.models import Instance, Pool, Stage
+from portal import clock
+from portal.models import Result, State, Story, User
+from projects.models import Branch, Project
+
+
+class Delivery(models.Model):
+    """A webhook delivery, stored before it is acknowledged."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="deliveries")
+    guid = models.CharField(max_length=64)
+    event = models.CharField(max_length=40)
+    body = models.BinaryField()
+    received_at = models.DateTimeField(default=clock.now)
+    outcome = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["project", "guid"], name="one_row_per_delivery")]
+
+    def __str__(self) -> str:
+        return f"{self.event} {self.guid}"
+
+
+class Build(models.Model):
+    """One commit with its database and server."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="builds")
+    branch = models.ForeignKey(Branch, models.CASCADE, related_name="builds")
+    number = models.PositiveIntegerField()  # per project, for people
+    stage = models.CharField(max_length=12, choices=Stage.choices)  # the branch's when the build began
+    commit = models.CharField(max_length=40)
+    message = models.TextField(blank=True)
+    author = models.CharField(max_length=200, blank=True)
+    asked_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")  # None: a push
+    state = models.CharField(max_length=8, choices=State.choices, default=State.QUEUED)
+    result = models.CharField(max_length=10, choices=Result.choices, default=Result.NONE, blank=True)
+    story = models.OneToOneField(Story, models.PROTECT, null=True, related_name="+")
+    instance = models.ForeignKey(Instance, models.SET_NULL, null=True, related_name="+")
+    pool = models.ForeignKey(Pool, models.SET_NULL, null=True, related_name="+")
+    image_id = models.CharField(max_length=80, blank=True)
+    odoo_image = models.CharField(max_length=200, blank=True)  # the base it was made from, for people
+    inspection = models.JSONField(default=dict)
+    to_update = models.JSONField(default=list)  # modules of production that this build updates
+    tests = models.JSONField(default=dict)
+    verdict = models.CharField(max_length=300, blank=True)  # the letter's first sentence
+    created_at = models.DateTimeField(default=clock.now)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["project", "number"], name="one_build_per_number")]
+        indexes: ClassVar = [models.Index(fields=["branch", "-id"]), models.Index(fields=["project", "-id"])]
+
+    def __str__(self) -> str:
+        return f"#{self.number} {self.short}"
+
+    @property
+    def short(self) -> str:
+        return self.commit[:7]
+
+    @property
+    def name(self) -> str:
+        """How folders and images call it."""
+        return f"b{self.pk}"

@@ -1,0 +1,172 @@
+"""Rows of what runs where. hosting knows no project: an Instance never asks who drives it."""
+
+import ipaddress
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from portal import clock
+from portal.secrets import EncryptedField, new_password
+
+
+class Stage(models.TextChoices):
+    PRODUCTION = "production", "Production"
+    STAGING = "staging", "Staging"
+    DEVELOPMENT = "development", "Development"
+
+
+class Host(models.Model):
+    """A machine with a Docker Engine."""
+
+    name = models.CharField(max_length=64, unique=True)
+    region = models.CharField(max_length=64)
+    docker_url = models.CharField(max_length=200)
+    subnet = models.CharField(max_length=18)  # a /16: the lower half for production, the upper for the rest
+
+    def __str__(self) -> str:
+        return self.name
+
+    def network(self, *, production: bool) -> ipaddress.IPv4Network:
+        halves = list(ipaddress.IPv4Network(self.subnet).subnets())
+        return halves[0 if production else 1]
+
+    def gateway(self, *, production: bool) -> str:
+        """Where containers reach this machine's PostgreSQL."""
+        return str(self.network(production=production)[1])
+
+
+class DatabaseServer(models.Model):
+    """A PostgreSQL cluster in which hosted databases live. Its superuser's address is a setting, never a row."""
+
+    class Purpose(models.TextChoices):
+        HOSTED = "hosted", "production"
+        LAB = "lab", "staging, development, drills"
+
+    purpose = models.CharField(max_length=8, choices=Purpose.choices, unique=True)
+    host = models.ForeignKey(Host, models.PROTECT)
+
+    def __str__(self) -> str:
+        return self.purpose
+
+    @property
+    def url(self) -> str:
+        return str(settings.BERTH_HOSTED_URL if self.purpose == self.Purpose.HOSTED else settings.BERTH_LAB_URL)
+
+
+class Instance(models.Model):
+    """An Odoo database with its filestore and its address."""
+
+    class State(models.TextChoices):
+        NEW = "new", "being created"
+        READY = "ready", "ready"  # its database can be served
+        REMOVED = "removed", "removed"
+
+    class Door(models.TextChoices):
+        """What the router answers at the instance's address."""
+
+        OPEN = "open", "the live pool"
+        UPDATING = "updating", "back in a moment"
+        STOPPED = "stopped", "stopped"
+
+    host = models.ForeignKey(Host, models.PROTECT)
+    database_server = models.ForeignKey(DatabaseServer, models.PROTECT)
+    stage = models.CharField(max_length=12, choices=Stage.choices)
+    series = models.CharField(max_length=8)
+    hostname = models.CharField(max_length=253)  # the first label and the platform's domain, lower case
+    state = models.CharField(max_length=8, choices=State.choices, default=State.NEW)
+    door = models.CharField(max_length=8, choices=Door.choices, default=Door.STOPPED)
+    live_pool = models.ForeignKey("Pool", models.SET_NULL, null=True, related_name="+")
+    database_password = EncryptedField(default=new_password)
+    admin_password = EncryptedField(default=new_password)  # Odoo's database manager; nobody is ever told
+    created_at = models.DateTimeField(default=clock.now)
+    removed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["hostname"], condition=~Q(state="removed"), name="one_instance_per_hostname"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """How folders, containers and routes call it."""
+        return f"i{self.pk}"
+
+    @property
+    def database(self) -> str:
+        """The name of its database and of the role that owns it."""
+        return f"b{settings.BERTH_INSTALLATION}_{self.name}"
+
+    @property
+    def is_production(self) -> bool:
+        return self.stage == Stage.PRODUCTION
+
+    @property
+    def url(self) -> str:
+        port = settings.BERTH_ROUTER_PORT
+        return f"http://{self.hostname}" + ("" if port == 80 else f":{port}")
+
+
+class Pool(models.Model):
+    """One generation of an instance's containers: a commit's image on the instance's database."""
+
+    class State(models.TextChoices):
+        STARTING = "starting", "starting"
+        LIVE = "live", "live"
+        STANDING_BY = "standing by", "stopped for an update, may come back"
+        DRAINING = "draining", "finishing its last requests"
+        GONE = "gone", "gone"
+
+    instance = models.ForeignKey(Instance, models.CASCADE, related_name="pools")
+    generation = models.PositiveIntegerField()
+    state = models.CharField(max_length=12, choices=State.choices, default=State.STARTING)
+    image_id = models.CharField(max_length=80)
+    commit = models.CharField(max_length=40)
+    build_label = models.CharField(max_length=32)  # what the pool's build file must say
+    addons_path = models.JSONField(default=list)
+    load = models.JSONField(default=list)  # modules that are loaded server-wide
+    workers = models.PositiveSmallIntegerField(default=2)
+    cron_threads = models.PositiveSmallIntegerField(default=0)
+    memory_mb = models.PositiveIntegerField(default=1536)
+    web_address = models.GenericIPAddressField(protocol="IPv4", null=True)
+    cron_address = models.GenericIPAddressField(protocol="IPv4", null=True)
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["instance", "generation"], name="one_pool_per_generation"),
+            models.UniqueConstraint(fields=["instance"], condition=Q(state="live"), name="one_live_pool_per_instance"),
+            models.UniqueConstraint(
+                fields=["web_address"], condition=~Q(state="gone"), name="one_pool_per_web_address"
+            ),
+            models.UniqueConstraint(
+                fields=["cron_address"], condition=~Q(state="gone"), name="one_pool_per_cron_address"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        return f"{self.instance.name}-g{self.generation}"
+
+    def container(self, role: str) -> str:
+        """The name of its container for `role`: web or cron."""
+        return f"berth-{settings.BERTH_INSTALLATION}-{self.name}-{role}"
+
+
+class Slot(models.Model):
+    """A pair of backends of the router that is lent to a pool which may get traffic."""
+
+    number = models.PositiveSmallIntegerField(unique=True)
+    pool = models.OneToOneField(Pool, models.SET_NULL, null=True, related_name="slot")
+
+    def __str__(self) -> str:
+        return f"s{self.number}"

@@ -1,0 +1,24 @@
+"""Signing in: with GitHub, or with the operator's password."""
+
+import hashlib
+from typing import Any
+
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
+
+from portal.models import User
+
+
+class PBKDF2SHA512Hasher(PBKDF2PasswordHasher):
+    """PBKDF2 with SHA-512; the iterations are OWASP's minimum for it, doubled."""
+
+    algorithm = "pbkdf2_sha512"
+    digest = hashlib.sha512
+    iterations = 420_000
+
+
+def remember_github(*, user: User, response: dict[str, Any], **_kwargs: object) -> None:
+    """The last step of signing in with GitHub: keep the token (encrypted) and how the person is called there."""
+    user.github_login = str(response.get("login") or "")[:64]
+    user.github_token = str(response.get("access_token") or "")
+    user.avatar_url = str(response.get("avatar_url") or "")[:200]
+    user.save(update_fields=["github_login", "github_token", "avatar_url"])

@@ -1,0 +1,65 @@
+"""The audit log: every change, append-only, each entry chained to the one before by its hash."""
+
+import hashlib
+import json
+from typing import Any
+
+from django.db import connection, transaction
+
+from portal import clock
+from portal.models import AuditEntry, User
+
+CHAIN_LOCK = 0x6265727468  # any fixed number: one writer at a time, so that the chain has no forks
+GENESIS = "0" * 64
+PLATFORM = "Berth"
+
+
+def record(
+    *, by: User | None, verb: str, object: str, project_id: int | None = None, before: Any = None, after: Any = None
+) -> AuditEntry:
+    """Add an entry, in the caller's transaction. `by` is None for what the platform does by itself.
+
+    `before` and `after` are JSON values; secrets don't belong in them.
+    """
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CHAIN_LOCK])
+        last = AuditEntry.objects.order_by("-pk").first()
+        entry = AuditEntry(
+            at=clock.now(),
+            by=by.username if by else PLATFORM,
+            verb=verb,
+            object=object,
+            project_id=project_id,
+            before=before,
+            after=after,
+            previous_hash=last.hash if last else GENESIS,
+        )
+        entry.hash = digest(entry)
+        entry.save()
+    return entry
+
+
+def digest(entry: AuditEntry) -> str:
+    """SHA-256 over the entry's content and the hash of the one before."""
+    content = [
+        entry.previous_hash,
+        entry.at.isoformat(),
+        entry.by,
+        entry.verb,
+        entry.object,
+        entry.project_id,
+        entry.before,
+        entry.after,
+    ]
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def first_broken() -> AuditEntry | None:
+    """The first entry whose hash or link doesn't fit, or None where the whole chain holds."""
+    previous = GENESIS
+    for entry in AuditEntry.objects.order_by("pk").iterator():
+        if entry.previous_hash != previous or entry.hash != digest(entry):
+            return entry
+        previous = entry.hash
+    return None

@@ -1,0 +1,157 @@
+"""Rows of the ground floor: people, the audit log, and the stories that are told in steps."""
+
+from typing import ClassVar
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from django.db.models import Q
+
+from portal import clock
+from portal.secrets import EncryptedField
+
+
+class User(AbstractUser):
+    """A person. The operator of the installation is a superuser; everybody else comes in through GitHub."""
+
+    github_login = models.CharField(max_length=64, blank=True)
+    github_token = EncryptedField(blank=True)
+    avatar_url = models.URLField(blank=True)
+
+    def __str__(self) -> str:
+        return self.username
+
+
+class AuditEntry(models.Model):
+    """One change: who, what, when, before, after. Rows are only ever added; each carries the hash of the one before."""
+
+    at = models.DateTimeField()
+    by = models.CharField(max_length=150)  # a name, so that the entry outlives the account
+    verb = models.CharField(max_length=64)
+    object = models.CharField(max_length=200)
+    project_id = models.BigIntegerField(null=True)
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+    previous_hash = models.CharField(max_length=64)
+    hash = models.CharField(max_length=64, unique=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["project_id", "-id"])]
+
+    def __str__(self) -> str:
+        return f"{self.by} {self.verb} {self.object}"
+
+
+class Result(models.TextChoices):
+    NONE = "", "going on"
+    SUCCESS = "success", "success"
+    WARNING = "warning", "warning"
+    FAILURE = "failure", "failure"
+    CANCELLED = "cancelled", "cancelled"
+
+
+class State(models.TextChoices):
+    QUEUED = "queued", "queued"
+    RUNNING = "running", "running"
+    DONE = "done", "done"
+
+
+class StoryQuerySet(models.QuerySet["Story"]):
+    def open(self) -> "StoryQuerySet":
+        return self.exclude(state=State.DONE)
+
+    def to_ring(self) -> "StoryQuerySet":
+        """Stories that somebody should look at: waiting ones, and running ones whose worker went silent."""
+        return self.filter(Q(state=State.QUEUED) | Q(state=State.RUNNING, lease_until__lt=clock.now()))
+
+
+class Story(models.Model):
+    """A piece of work that is told in steps (a build with its deploy, a roll-back ...). portal/stories.py tells it."""
+
+    kind = models.CharField(max_length=32)
+    queue = models.CharField(max_length=16)
+    subject = models.CharField(max_length=64)  # no two stories with the same subject are told at once
+    object_id = models.BigIntegerField()  # what the story is about; its kind knows the model
+    state = models.CharField(max_length=8, choices=State.choices, default=State.QUEUED)
+    result = models.CharField(max_length=10, choices=Result.choices, default=Result.NONE, blank=True)
+    failing = models.BooleanField(default=False)  # a step failed or was cancelled: what was done is being undone
+    error_title = models.CharField(max_length=300, blank=True)
+    error_detail = models.TextField(blank=True)
+    error_remedy = models.TextField(blank=True)
+    cancel_requested = models.BooleanField(default=False)
+    handover_requested = models.BooleanField(default=False)
+    claim = models.CharField(max_length=32, blank=True)
+    lease_until = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=clock.now)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    objects = StoryQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["subject"], condition=Q(state="running"), name="one_running_story_per_subject"
+            ),
+            models.CheckConstraint(condition=Q(state="done") ^ Q(result=""), name="result_only_when_done"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["subject", "id"], condition=~Q(state="done"), name="open_stories"),
+            models.Index(fields=["kind", "object_id"], name="stories_of_an_object"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.object_id}"
+
+
+class Step(models.Model):
+    """One step of a story. Its name is stable: a story may be resumed by the next version of Berth."""
+
+    story = models.ForeignKey(Story, models.CASCADE, related_name="steps")
+    name = models.CharField(max_length=40)
+    title = models.CharField(max_length=120)
+    position = models.PositiveSmallIntegerField()
+    state = models.CharField(max_length=8, choices=State.choices, default=State.QUEUED)
+    result = models.CharField(max_length=10, choices=Result.choices, default=Result.NONE, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    undone = models.BooleanField(default=False)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering: ClassVar = ["position"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["story", "name"], name="one_step_per_name")]
+
+    def __str__(self) -> str:
+        return f"{self.story_id}/{self.name}"
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the step took, or None while it hasn't ended."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return (self.finished_at - self.started_at).total_seconds()
+
+
+class Command(models.Model):
+    """A program that a step ran. It is saved before it runs and completed after it, so that a crash leaves evidence."""
+
+    step = models.ForeignKey(Step, models.CASCADE, related_name="commands")
+    argv = models.JSONField()
+    exit_code = models.IntegerField(null=True)
+    started_at = models.DateTimeField(default=clock.now)
+    finished_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return " ".join(self.argv)
+
+
+class LogChunk(models.Model):
+    """Some lines that a step wrote; the primary key is the cursor with which a page reads on."""
+
+    step = models.ForeignKey(Step, models.CASCADE, related_name="chunks")
+    command = models.ForeignKey(Command, models.CASCADE, null=True, related_name="chunks")
+    at = models.DateTimeField(default=clock.now)
+    text = models.TextField()
+
+    def __str__(self) -> str:
+        return self.text[:80]

@@ -1,0 +1,224 @@
+"""Settings of a Berth installation. Everything that differs between machines comes from the environment (README)."""
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from portal import environment as env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+BERTH_HOME = Path(env.text("BERTH_HOME", str(BASE_DIR / "var"))).resolve()
+env.load(BERTH_HOME / ".env")
+
+# --- The installation -------------------------------------------------------------------------------------------------
+BERTH_INSTALLATION = env.text("BERTH_INSTALLATION", hint="Run bin/up once: it makes an installation under $BERTH_HOME.")
+BERTH_BIND = env.text("BERTH_BIND", "127.0.0.1")
+BERTH_PORTAL_PORT = env.number("BERTH_PORTAL_PORT", 8000)
+BERTH_ROUTER_PORT = env.number("BERTH_ROUTER_PORT", 8080)
+BERTH_FAKEHUB_PORT = env.number("BERTH_FAKEHUB_PORT", 8010)
+BERTH_PORTAL_URL = env.text("BERTH_PORTAL_URL", f"http://127.0.0.1:{BERTH_PORTAL_PORT}")
+BERTH_DOMAIN = env.text("BERTH_DOMAIN", "localhost")  # hosted addresses are SLUG.BERTH_DOMAIN
+BERTH_COMMIT_HEADER = env.flag("BERTH_COMMIT_HEADER", default=True)
+BERTH_DOCKER_URL = env.text("BERTH_DOCKER_URL", "unix:///var/run/docker.sock")
+BERTH_SUBNET = env.text("BERTH_SUBNET", "10.213.0.0/16")
+BERTH_ODOO_IMAGES = env.pairs("BERTH_ODOO_IMAGES", "18.0=odoo:18.0")
+BERTH_EXTRA_CA_FILE = env.text("BERTH_EXTRA_CA_FILE", "")
+BERTH_REGION = env.text("BERTH_REGION", "here")
+BERTH_DEMO = env.flag("BERTH_DEMO", default=True)
+
+# PostgreSQL servers: Django's own, and the two where hosted databases live (URLs of a superuser).
+BERTH_DATABASE_URL = env.text("BERTH_DATABASE_URL")
+BERTH_HOSTED_URL = env.text("BERTH_HOSTED_URL", "")
+BERTH_LAB_URL = env.text("BERTH_LAB_URL", "")
+
+# Git hosting. The stand-in of the demo is allowed to be on a loopback address; a real installation is not.
+BERTH_GITHUB_URL = env.text(
+    "BERTH_GITHUB_URL", f"http://127.0.0.1:{BERTH_FAKEHUB_PORT}" if BERTH_DEMO else "https://github.com"
+)
+BERTH_GITHUB_API_URL = env.text(
+    "BERTH_GITHUB_API_URL",
+    "https://api.github.com" if BERTH_GITHUB_URL == "https://github.com" else f"{BERTH_GITHUB_URL}/api/v3",
+)
+BERTH_GIT_ALLOW_PRIVATE = env.flag("BERTH_GIT_ALLOW_PRIVATE", default=BERTH_DEMO)
+
+# --- Django -----------------------------------------------------------------------------------------------------------
+SECRET_KEY = env.secret("BERTH_SECRET_KEY")
+BERTH_FERNET_KEYS = env.secret("BERTH_FERNET_KEYS").split(",")  # newest first; all of them decrypt
+DEBUG = env.flag("BERTH_DEBUG", default=False)
+ALLOWED_HOSTS = [
+    str(urlsplit(BERTH_PORTAL_URL).hostname),
+    *filter(None, env.text("BERTH_ALLOWED_HOSTS", "127.0.0.1").split(",")),
+]
+CSRF_TRUSTED_ORIGINS = [BERTH_PORTAL_URL]
+ROOT_URLCONF = "portal.urls"
+ASGI_APPLICATION = "portal.asgi.application"
+AUTH_USER_MODEL = "portal.User"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "social_django",
+    "django_htmx",
+    "template_partials",
+    "rest_framework",
+    "django_q",
+    "csp",
+    "portal",
+    "hosting",
+    "projects",
+    "builds",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "portal.context.installation",
+            ],
+        },
+    }
+]
+
+
+def _database(url: str) -> dict[str, object]:
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgres", "postgresql"}:
+        raise env.BadEnvironment(f"BERTH_DATABASE_URL must start with postgresql://, not {parts.scheme!r}.")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.path.lstrip("/"),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": unquote(parts.hostname or ""),
+        "PORT": str(parts.port or ""),
+        "CONN_HEALTH_CHECKS": True,
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": {"connect_timeout": 5},
+    }
+
+
+DATABASES = {"default": _database(BERTH_DATABASE_URL)}
+
+PASSWORD_HASHERS = ["portal.accounts.PBKDF2SHA512Hasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "projects"
+LOGOUT_REDIRECT_URL = "sign-in"
+
+AUTHENTICATION_BACKENDS = [
+    "social_core.backends.github_enterprise.GithubEnterpriseOAuth2",
+    "django.contrib.auth.backends.ModelBackend",
+]
+SOCIAL_AUTH_URL_NAMESPACE = "social"
+SOCIAL_AUTH_JSONFIELD_ENABLED = True
+SOCIAL_AUTH_GITHUB_ENTERPRISE_URL = BERTH_GITHUB_URL
+SOCIAL_AUTH_GITHUB_ENTERPRISE_API_URL = BERTH_GITHUB_API_URL
+SOCIAL_AUTH_GITHUB_ENTERPRISE_KEY = env.text("BERTH_GITHUB_CLIENT_ID", "berth")
+SOCIAL_AUTH_GITHUB_ENTERPRISE_SECRET = env.text("BERTH_GITHUB_CLIENT_SECRET", "")
+SOCIAL_AUTH_GITHUB_ENTERPRISE_SCOPE = ["read:user", "user:email", "repo", "admin:repo_hook"]
+# No step here associates by mail address: signing in must never open an account that someone else owns.
+SOCIAL_AUTH_PIPELINE = [
+    "social_core.pipeline.social_auth.social_details",
+    "social_core.pipeline.social_auth.social_uid",
+    "social_core.pipeline.social_auth.auth_allowed",
+    "social_core.pipeline.social_auth.social_user",
+    "social_core.pipeline.user.get_username",
+    "social_core.pipeline.user.create_user",
+    "social_core.pipeline.social_auth.associate_user",
+    "portal.accounts.remember_github",
+]
+SOCIAL_AUTH_CLEAN_USERNAMES = False
+SOCIAL_AUTH_LOGIN_ERROR_URL = "/sign-in/"
+
+SESSION_COOKIE_NAME = f"berth_{BERTH_INSTALLATION}_session"
+CSRF_COOKIE_NAME = f"berth_{BERTH_INSTALLATION}_csrf"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BERTH_PORTAL_URL.startswith("https://")
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+        "form-action": ["'self'", BERTH_GITHUB_URL],
+    }
+}
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = 26 * 1024 * 1024  # GitHub caps a webhook's payload at 25 MB
+STATIC_URL = "/static/"
+STATIC_ROOT = BERTH_HOME / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+LANGUAGE_CODE = "en"
+USE_I18N = False
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+# A task of django-q2 says only "look at story 42" (portal/stories.py); the rows are the truth. So nothing is retried
+# here, nothing is prefetched, and a lost ring is rung again by the reconciler.
+Q_CLUSTER = {
+    "name": "background",
+    "orm": "default",
+    "poll": 0.2,
+    "workers": 1,
+    "queue_limit": 1,
+    "bulk": 1,
+    "timeout": 6 * 3600,
+    "retry": 12 * 3600,
+    "max_attempts": 1,
+    "ack_failures": True,
+    "save_limit": -1,
+    "catch_up": False,
+    "recycle": 50,
+    "scheduler": False,
+    "log_level": "WARNING",
+    "ALT_CLUSTERS": {
+        "urgent": {"workers": 1},
+        "deploy": {"workers": env.number("BERTH_DEPLOY_WORKERS", 2)},
+    },
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.text("BERTH_LOG_LEVEL", "INFO")},
+    "loggers": {"httpx": {"level": "WARNING"}, "github": {"level": "WARNING"}},
+}

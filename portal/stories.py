@@ -1,0 +1,251 @@
+"""Stories: work that is told in steps, survives the death of whoever tells it, and is undone when it fails.
+
+A story is a row; django-q2 is only the doorbell that says "look at story 42". Whoever looks claims it by one
+conditional UPDATE, holds it with a lease that a heartbeat extends, and tells its steps in order. A step may be told
+twice (after a crash), so it must have the same effect when told again. This module and portal/telling.py alone know
+claims, step rows, heartbeats, cancelling, failure and undo; no step repeats any of it.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import DatabaseError, transaction
+from django.db.models import Exists, OuterRef
+from django_q.tasks import async_task
+
+from portal import clock
+from portal.models import Result, State, Step, Story
+from portal.telling import Cancelled, Telling
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=20)
+MAX_ATTEMPTS = 5  # of one step: more deaths than that in one place are no accident
+
+
+class StoryError(Exception):
+    """A step can't be done: what was wrong, in which detail, and what to do. Something else than an accident."""
+
+    def __init__(self, title: str, detail: str = "", remedy: str = "") -> None:
+        self.title, self.detail, self.remedy = title, detail, remedy
+        super().__init__(title)
+
+
+class ProjectError(StoryError):
+    """The customer's: something in the repository or its settings is to be changed."""
+
+
+class PlatformError(StoryError):
+    """Ours: the operator has to look."""
+
+
+StepFunction = Callable[[Any, Telling], None]
+
+
+@dataclass(frozen=True)
+class StepSpec:
+    """A step as code: its stable name, its title on the page, what it does and how that is undone.
+
+    Where `final`, there is no way back once it succeeded: the story can't be cancelled any more, and a failure after it
+    is a warning, since what the user asked for has happened.
+    """
+
+    name: str
+    title: str
+    tell: StepFunction
+    undo: StepFunction | None = None
+    final: bool = False
+
+
+def step(title: str, *, undo: StepFunction | None = None, final: bool = False) -> Callable[[StepFunction], StepSpec]:
+    """Make a step of a function; its name is the step's."""
+
+    def wrap(function: StepFunction) -> StepSpec:
+        return StepSpec(name=function.__name__, title=title, tell=function, undo=undo, final=final)
+
+    return wrap
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the runner must know of a kind of story. `load` gives the steps their object, fresh from the database."""
+
+    name: str
+    queue: str
+    load: Callable[[int], Any]
+    steps: Callable[[Any], Sequence[StepSpec]]
+    started: Callable[[Any, Story], None]
+    finished: Callable[[Any, Story], None]  # in the transaction that ends the story
+
+
+_kinds: dict[str, Kind] = {}
+
+
+def register(kind: Kind) -> None:
+    """Called by each app when it is ready, so that the ground floor needn't import the upper ones."""
+    _kinds[kind.name] = kind
+
+
+def begin(kind: str, *, object_id: int, subject: str) -> Story:
+    """Write a story down and ring for it when the transaction commits."""
+    story = Story.objects.create(kind=kind, queue=_kinds[kind].queue, object_id=object_id, subject=subject)
+    transaction.on_commit(lambda: ring(story))
+    return story
+
+
+def ring(story: Story) -> None:
+    async_task("portal.stories.look", story.pk, cluster=story.queue, task_name=f"story {story.pk}")
+
+
+def ring_all() -> int:
+    """Ring for whatever waits or has gone silent: the reconciler's share. Returns how many."""
+    stories = list(Story.objects.to_ring())
+    for story in stories:
+        ring(story)
+    return len(stories)
+
+
+def cancel(story: Story) -> None:
+    """Ask for the end of a story. The one that tells it hears it within two seconds."""
+    Story.objects.open().filter(pk=story.pk).update(cancel_requested=True)
+    ring(story)
+
+
+def look(story_id: int) -> None:
+    """What a doorbell task calls: tell the story if nobody else does and nothing stands before it."""
+    story = _claim(story_id)
+    if story is None:
+        return
+    with Telling(story, lease=LEASE) as telling:
+        finished = _tell(_kinds[story.kind], telling)
+    if finished:
+        _ring_next(story)
+    else:
+        ring(story)
+
+
+def _claim(story_id: int) -> Story | None:
+    """Take the story by an UPDATE that must change exactly one row."""
+    now = clock.now()
+    earlier = Story.objects.open().filter(subject=OuterRef("subject"), pk__lt=OuterRef("pk"))
+    claim = secrets.token_hex(8)
+    try:
+        with transaction.atomic():
+            won = (
+                Story.objects.to_ring()
+                .filter(~Exists(earlier), pk=story_id)
+                .update(state=State.RUNNING, claim=claim, lease_until=now + LEASE, handover_requested=False)
+            )
+    except DatabaseError:  # another story of the same subject was claimed in the same instant
+        log.info("story %s waits for its turn", story_id)
+        return None
+    return Story.objects.get(pk=story_id) if won else None
+
+
+def _tell(kind: Kind, telling: Telling) -> bool:
+    """Tell what is left of the story. False where it was handed over before its end."""
+    story = telling.story
+    specs = kind.steps(kind.load(story.object_id))
+    if story.started_at is None:
+        story.started_at = clock.now()
+        story.save(update_fields=["started_at"])
+        kind.started(kind.load(story.object_id), story)
+    _write_down(story, specs)
+    if not story.failing:
+        for spec in specs:
+            if telling.handover_requested():
+                telling.let_go()
+                return False
+            if not _tell_step(kind, spec, telling):
+                break
+    if story.failing:
+        _undo(kind, specs, telling)
+    _finish(kind, telling)
+    return True
+
+
+def _write_down(story: Story, specs: Sequence[StepSpec]) -> None:
+    """Step rows for the page, before the first is told."""
+    Step.objects.bulk_create(
+        [Step(story=story, name=spec.name, title=spec.title, position=position) for position, spec in enumerate(specs)],
+        ignore_conflicts=True,
+    )
+
+
+def _tell_step(kind: Kind, spec: StepSpec, telling: Telling) -> bool:
+    """Tell one step unless it is told already. False where it failed."""
+    row = telling.story.steps.get(name=spec.name)
+    if row.state == State.DONE:
+        telling.final = telling.final or spec.final
+        return row.result in {Result.SUCCESS, Result.WARNING}
+    telling.enter(row)
+    try:
+        if row.attempts > MAX_ATTEMPTS:
+            raise PlatformError(
+                f"{spec.title}: interrupted {MAX_ATTEMPTS} times",
+                "The process that does this step died again and again.",
+                "Look into the worker's log and the machine's memory, then retry.",
+            )
+        telling.keep_going()
+        spec.tell(kind.load(telling.story.object_id), telling)
+    except Cancelled:
+        telling.fail(Result.CANCELLED, "Cancelled", "Stopped as asked. What had been done was undone.", "")
+        return False
+    except StoryError as error:
+        return telling.fail(Result.FAILURE, error.title, error.detail, error.remedy)
+    except DatabaseError:
+        raise  # the portal's own database is away: the lease ends and somebody resumes the story
+    except Exception as error:
+        log.exception("story %s, step %s", telling.story.pk, spec.name)
+        return telling.fail(
+            Result.FAILURE,
+            f"{spec.title}: {type(error).__name__}",
+            str(error),
+            "This is a fault of the platform, not of the repository. Retry; if it stays, tell the operator.",
+        )
+    telling.leave(Result.SUCCESS)
+    telling.final = telling.final or spec.final
+    return True
+
+
+def _undo(kind: Kind, specs: Sequence[StepSpec], telling: Telling) -> None:
+    """Take back, last first, what the steps did. A step that can't be undone is said; the others still are."""
+    for spec in reversed(specs):
+        row = telling.story.steps.get(name=spec.name)
+        if spec.undo is None or row.undone or row.state == State.QUEUED:
+            continue
+        telling.enter_undo(row)
+        try:
+            spec.undo(kind.load(telling.story.object_id), telling)
+        except DatabaseError:
+            raise
+        except Exception as error:
+            log.exception("story %s, undo of %s", telling.story.pk, spec.name)
+            telling.log(f"Could not be undone: {error}. The reconciler will look after it.\n")
+        telling.flush()
+        row.undone = True
+        row.save(update_fields=["undone"])
+
+
+def _finish(kind: Kind, telling: Telling) -> None:
+    story = telling.story
+    with transaction.atomic():
+        results = set(story.steps.values_list("result", flat=True))
+        if story.failing:
+            story.result = Result.CANCELLED if Result.CANCELLED in results else Result.FAILURE
+        else:
+            story.result = Result.WARNING if results & {Result.WARNING, Result.FAILURE} else Result.SUCCESS
+        story.state, story.claim, story.lease_until = State.DONE, "", None
+        story.finished_at = clock.now()
+        story.save()
+        kind.finished(kind.load(story.object_id), story)
+
+
+def _ring_next(story: Story) -> None:
+    following = Story.objects.open().filter(subject=story.subject).order_by("pk").first()
+    if following is not None:
+        ring(following)

@@ -1,0 +1,205 @@
+"""Telling: what a step gets to work with. It keeps the story's claim alive and writes down what the step prints."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+from django.db import DatabaseError, connection, transaction
+
+from portal import clock
+from portal.commands import CommandError
+from portal.models import Command, LogChunk, Result, State, Step, Story
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_S = 2.0
+FLUSH_S = 0.5
+FLUSH_CHARACTERS = 16_000
+
+
+class Cancelled(Exception):
+    """Somebody asked for the end of the story."""
+
+
+class ClaimLost(BaseException):
+    """The lease ran out and another worker tells the story now. Not an Exception, so that no step swallows it."""
+
+
+class Telling:
+    """One worker telling one story, from claim to end. Use as a context manager."""
+
+    def __init__(self, story: Story, *, lease: timedelta) -> None:
+        self.story = story
+        self.final = False  # past the point of no return
+        self._lease = lease
+        self._step: Step | None = None
+        self._command: Command | None = None
+        self._undoing = False
+        self._pending = ""
+        self._flushed_at = time.monotonic()
+        self._masked: list[str] = []
+        self._lost = threading.Event()
+        self._cancelled = threading.Event()
+        if story.cancel_requested:
+            self._cancelled.set()
+        self._handover = threading.Event()
+        self._ended = threading.Event()
+        self._heart = threading.Thread(target=self._beat, name=f"heartbeat of story {story.pk}", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._heart.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._heart.join()
+
+    # --- for steps --------------------------------------------------------------------------------------------------
+    def log(self, text: str) -> None:
+        """Write output of the step. Masked, and on the page within half a second."""
+        self._pending += text
+        if len(self._pending) > FLUSH_CHARACTERS or time.monotonic() - self._flushed_at > FLUSH_S:
+            self._write(whole_lines=True)
+
+    def say(self, line: str) -> None:
+        """Write one line of our own."""
+        self.log(line + "\n")
+
+    def mask(self, *secrets: str) -> None:
+        """From now on these never appear in the story's output."""
+        self._masked += [secret for secret in secrets if secret]
+
+    def keep_going(self) -> None:
+        """To be called every second or so by long work. Raises Cancelled or ClaimLost."""
+        if self._lost.is_set():
+            raise ClaimLost
+        if self._cancelled.is_set() and not self.final and not self._undoing:
+            raise Cancelled
+        if self._pending and time.monotonic() - self._flushed_at > FLUSH_S:
+            self._write(whole_lines=True)
+
+    @contextmanager
+    def command(self, argv: Sequence[str]) -> Iterator[Command]:
+        """Save a command before it runs; set `exit_code` on what you get. Its output is what is logged meanwhile."""
+        self.flush()
+        assert self._step is not None
+        self._command = Command.objects.create(step=self._step, argv=[self._clean(part) for part in argv])
+        try:
+            yield self._command
+        except CommandError as error:
+            self._command.exit_code = error.exit_code
+            raise
+        finally:
+            self.flush()
+            self._command.finished_at = clock.now()
+            self._command.save(update_fields=["exit_code", "finished_at"])
+            self._command = None
+
+    def flush(self) -> None:
+        self._write(whole_lines=False)
+
+    def warn(self, line: str) -> None:
+        """Say something that makes the step (and so the story) yellow."""
+        assert self._step is not None
+        self.say(line)
+        self._step.result = Result.WARNING
+
+    # --- for the runner ---------------------------------------------------------------------------------------------
+    def handover_requested(self) -> bool:
+        return self._handover.is_set()
+
+    def enter(self, row: Step) -> None:
+        self._step = row
+        row.state, row.attempts, row.result = State.RUNNING, row.attempts + 1, Result.NONE
+        row.started_at = row.started_at or clock.now()
+        self._save(row, "state", "attempts", "result", "started_at")
+        if row.attempts > 1:
+            self.say(f"Resumed after an interruption (attempt {row.attempts}).")
+
+    def leave(self, result: Result) -> None:
+        assert self._step is not None
+        self.flush()
+        if self._step.result != Result.WARNING:
+            self._step.result = result
+        self._step.state, self._step.finished_at = State.DONE, clock.now()
+        self._save(self._step, "state", "result", "finished_at")
+
+    def enter_undo(self, row: Step) -> None:
+        self._step, self._undoing = row, True
+
+    def fail(self, result: Result, title: str, detail: str, remedy: str) -> bool:
+        """End the step badly. Returns whether the story goes on: past the point of no return it does, with a warning."""
+        assert self._step is not None
+        self.flush()
+        self._step.result = Result.FAILURE if not self.final else Result.WARNING
+        if result == Result.CANCELLED:
+            self._step.result = result
+        self._step.state, self._step.finished_at = State.DONE, clock.now()
+        story = self.story
+        story.failing = not self.final
+        story.error_title, story.error_detail, story.error_remedy = map(self._clean, (title[:300], detail, remedy))
+        with transaction.atomic():
+            self._save(self._step, "state", "result", "finished_at")
+            story.save(update_fields=["failing", "error_title", "error_detail", "error_remedy"])
+        return self.final
+
+    def let_go(self) -> None:
+        """Hand the story over: whoever comes next resumes it at the step that follows."""
+        self._ended.set()
+        self._heart.join()
+        Story.objects.filter(pk=self.story.pk, claim=self.story.claim).update(
+            state=State.QUEUED, claim="", lease_until=None, handover_requested=False
+        )
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+    def _save(self, row: Step, *fields: str) -> None:
+        """Steps are only written by the holder of the claim."""
+        if not Story.objects.filter(pk=self.story.pk, claim=self.story.claim).exists():
+            raise ClaimLost
+        row.save(update_fields=fields)
+
+    def _clean(self, text: str) -> str:
+        for secret in self._masked:
+            text = text.replace(secret, "********")
+        return text.replace("\x00", "")
+
+    def _write(self, *, whole_lines: bool) -> None:
+        """Write pending output as a row: up to the last line's end, so that no secret is cut in two."""
+        end = len(self._pending)
+        if whole_lines and end <= FLUSH_CHARACTERS:
+            end = self._pending.rfind("\n") + 1
+        text, self._pending = self._clean(self._pending[:end]), self._pending[end:]
+        self._flushed_at = time.monotonic()
+        if text and self._step is not None:
+            LogChunk.objects.create(step=self._step, command=self._command, text=text)
+
+    def _beat(self) -> None:
+        """Extend the lease and listen for wishes, until the story ends or the claim is lost."""
+        try:
+            while not self._ended.wait(HEARTBEAT_S):
+                try:
+                    self._beat_once()
+                except DatabaseError as error:
+                    log.warning("heartbeat of story %s: %s", self.story.pk, error)
+                    connection.close()
+        finally:
+            connection.close()
+
+    def _beat_once(self) -> None:
+        mine = Story.objects.filter(pk=self.story.pk, claim=self.story.claim)
+        if not mine.update(lease_until=clock.now() + self._lease):
+            if not self._ended.is_set():
+                self._lost.set()
+            return
+        cancel, handover = mine.values_list("cancel_requested", "handover_requested").get()
+        if cancel:
+            self._cancelled.set()
+        if handover:
+            self._handover.set()

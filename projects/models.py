@@ -1,0 +1,115 @@
+"""Rows of what people own: projects, their members and branches."""
+
+from typing import ClassVar
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+
+from hosting.models import Host, Instance, Stage
+from portal import clock
+from portal.models import User
+from portal.secrets import EncryptedField, new_password
+
+__all__ = ["Branch", "Member", "Project", "Role", "Stage"]
+
+SLUG = RegexValidator(
+    r"^[a-z][a-z0-9-]{0,29}[a-z0-9]$", "2 to 31 small letters, digits and hyphens, beginning with a letter."
+)
+
+
+class Role(models.TextChoices):
+    """Project roles, weakest first."""
+
+    DEVELOPER = "developer", "Developer"
+    TESTER = "tester", "Tester"
+    ADMIN = "admin", "Admin"
+
+
+class ProjectQuerySet(models.QuerySet["Project"]):
+    def visible_to(self, user: User) -> "ProjectQuerySet":
+        """The scoped query: what a person may know of. A foreign project is a 404."""
+        return self if user.is_superuser else self.filter(members__user=user)
+
+
+class Project(models.Model):
+    """A repository with its branches."""
+
+    name = models.CharField(max_length=100)
+    slug = models.CharField(max_length=31, unique=True, validators=[SLUG])
+    series = models.CharField(max_length=8)
+    host = models.ForeignKey(Host, models.PROTECT)
+    repository = models.CharField(max_length=200)  # owner/name; followed when it is renamed
+    provider_id = models.CharField(max_length=64, unique=True)  # one project per repository, whatever its name
+    clone_url = models.CharField(max_length=500)
+    token = EncryptedField(blank=True)  # of the person who connected the repository
+    webhook_secret = EncryptedField(default=new_password)
+    webhook_id = models.CharField(max_length=64, blank=True)
+    webhook_error = models.CharField(max_length=300, blank=True)
+    public = models.BooleanField(default=False)
+    builds_counted = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(default=clock.now)
+
+    objects = ProjectQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Member(models.Model):
+    project = models.ForeignKey(Project, models.CASCADE, related_name="members")
+    user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=10, choices=Role.choices)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["project", "user"], name="one_role_per_person")]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.role}"
+
+
+class BranchQuerySet(models.QuerySet["Branch"]):
+    def alive(self) -> "BranchQuerySet":
+        return self.filter(deleted_at=None)
+
+
+class Branch(models.Model):
+    """A branch of the repository and the stage it is on."""
+
+    class Install(models.TextChoices):
+        MINE = "mine", "the repository's modules"
+        ALL = "all", "the repository's modules and its submodules'"
+        LIST = "list", "a list"
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="branches")
+    name = models.CharField(max_length=255)
+    stage = models.CharField(max_length=12, choices=Stage.choices, default=Stage.DEVELOPMENT)
+    instance = models.OneToOneField(Instance, models.SET_NULL, null=True, related_name="+")  # the one that serves now
+    install = models.CharField(max_length=4, choices=Install.choices, default=Install.MINE)
+    install_list = models.JSONField(default=list)
+    run_tests = models.BooleanField(default=True)
+    test_tags = models.CharField(max_length=200, blank=True)
+    workers = models.PositiveSmallIntegerField(default=2)
+    memory_mb = models.PositiveIntegerField(default=1536)
+    drain_seconds = models.PositiveIntegerField(default=60)
+    head = models.CharField(max_length=40, blank=True)  # the newest commit that we know of
+    deleted_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=clock.now)
+
+    objects = BranchQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["project", "name"], name="one_branch_per_name"),
+            models.UniqueConstraint(
+                fields=["project"], condition=Q(stage="production", deleted_at=None), name="one_production_branch"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def subject(self) -> str:
+        """One story at a time per branch."""
+        return f"branch-{self.pk}"
