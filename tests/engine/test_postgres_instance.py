@@ -1,0 +1,131 @@
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from hosting.engines.postgres import AccessDenied, DatabaseError, InstanceDatabase, ModuleState, Server, TookTooLong
+from tests.engine.clusters import Cluster
+
+pytestmark = pytest.mark.engine
+
+PASSWORD = "secret of the tenant"
+TABLES = """
+CREATE TABLE ir_module_module (id serial, name varchar, state varchar, latest_version varchar);
+CREATE TABLE ir_config_parameter (id serial, key varchar UNIQUE NOT NULL, value text,
+    create_uid int, write_uid int, create_date timestamp, write_date timestamp);
+"""
+
+
+@pytest.fixture
+def server(postgres_cluster: Cluster) -> Iterator[Server]:
+    made = Server(postgres_cluster.dsn)
+    yield made
+    made.drop_database("t_tenant")
+    made.drop_role("t_tenant")
+
+
+@pytest.fixture
+def empty(server: Server, postgres_cluster: Cluster) -> InstanceDatabase:
+    server.create_role("t_tenant", PASSWORD, connection_limit=5)
+    server.create_database("t_tenant", "t_tenant")
+    return InstanceDatabase(postgres_cluster.host, postgres_cluster.port, "t_tenant", "t_tenant", PASSWORD, timeout=1)
+
+
+def by_tenant(database: InstanceDatabase, statements: str) -> None:
+    with psycopg.connect(
+        host=database.host, port=database.port, user=database.user, password=database.password, dbname=database.name
+    ) as inside:
+        inside.execute(statements.encode())
+
+
+@pytest.fixture
+def odoo(empty: InstanceDatabase) -> InstanceDatabase:
+    by_tenant(
+        empty,
+        TABLES + "INSERT INTO ir_module_module (name, state, latest_version) VALUES"
+        " ('base', 'installed', '18.0.1.3'), ('sale', 'uninstalled', NULL), ('stock', 'to upgrade', '18.0.1.1')",
+    )
+    return empty
+
+
+def test_an_empty_database_has_no_odoo(empty: InstanceDatabase) -> None:
+    assert not empty.is_initialized()
+    assert (empty.module_states(), empty.modules_left_over(), empty.parameter("database.uuid")) == ([], [], None)
+
+
+def test_a_database_whose_initialisation_broke_off_has_no_odoo(empty: InstanceDatabase) -> None:
+    by_tenant(empty, TABLES + "INSERT INTO ir_module_module (name, state) VALUES ('base', 'to install')")
+    assert not empty.is_initialized()
+
+
+def test_a_database_whose_base_waits_for_an_update_has_odoo(odoo: InstanceDatabase) -> None:
+    by_tenant(odoo, "UPDATE ir_module_module SET state = 'to upgrade' WHERE name = 'base'")
+    assert odoo.is_initialized()
+
+
+def test_it_reads_modules_and_those_left_over(odoo: InstanceDatabase) -> None:
+    assert odoo.is_initialized()
+    assert odoo.module_states() == [
+        ModuleState("base", "installed", "18.0.1.3"),
+        ModuleState("sale", "uninstalled", ""),
+        ModuleState("stock", "to upgrade", "18.0.1.1"),
+    ]
+    assert odoo.modules_left_over() == [ModuleState("stock", "to upgrade", "18.0.1.1")]
+
+
+def test_it_adds_and_changes_parameters(odoo: InstanceDatabase) -> None:
+    odoo.set_parameter("web.base.url", "http://one")
+    assert odoo.parameter("web.base.url") == "http://one"
+    odoo.set_parameter("web.base.url", "http://it's two")
+    assert odoo.parameter("web.base.url") == "http://it's two"
+
+
+def test_setting_a_parameter_where_no_odoo_is_fails(empty: InstanceDatabase) -> None:
+    with pytest.raises(DatabaseError, match="no Odoo"):
+        empty.set_parameter("web.base.url", "http://one")
+
+
+def test_a_planted_view_does_not_run_with_more_rights(empty: InstanceDatabase) -> None:
+    by_tenant(
+        empty,
+        "CREATE VIEW ir_module_module AS"
+        " SELECT 'base' AS name, pg_read_file('/etc/passwd') AS state, current_user::text AS latest_version",
+    )
+    with pytest.raises(AccessDenied):
+        empty.module_states()
+
+
+def test_what_a_tenant_planted_can_neither_flood_nor_stall(empty: InstanceDatabase) -> None:
+    by_tenant(
+        empty,
+        "CREATE VIEW ir_module_module AS SELECT repeat('x', 1000000) AS name, 'to lie' AS state, 1 AS latest_version"
+        " FROM generate_series(1, 30000)",
+    )
+    patient = InstanceDatabase(empty.host, empty.port, empty.name, empty.user, empty.password, timeout=60)
+    modules = patient.module_states()
+    assert len(modules) == 20_000
+    assert max(len(module.name) for module in modules) == 200
+    by_tenant(
+        empty,
+        "CREATE OR REPLACE VIEW ir_module_module AS"
+        " SELECT 'x' AS name, pg_sleep(30)::text AS state, 1 AS latest_version",
+    )
+    with pytest.raises(TookTooLong):
+        empty.module_states()
+
+
+def test_functions_in_the_tenants_schema_do_not_replace_postgres_own(odoo: InstanceDatabase) -> None:
+    by_tenant(
+        odoo,
+        "CREATE FUNCTION public.left(text, int) RETURNS text LANGUAGE sql AS $$ SELECT 'planted' $$;"
+        "ALTER ROLE t_tenant SET search_path = public, pg_catalog;"
+        "ALTER DATABASE t_tenant SET search_path = public, pg_catalog",
+    )
+    assert odoo.module_states()[0].name == "base"
+
+
+def test_a_wrong_password_is_refused_and_shown_nowhere(odoo: InstanceDatabase) -> None:
+    wrong = InstanceDatabase(odoo.host, odoo.port, odoo.name, odoo.user, "wrong one")
+    with pytest.raises(AccessDenied) as raised:
+        wrong.module_states()
+    assert "wrong one" not in f"{raised.value} {wrong!r}"

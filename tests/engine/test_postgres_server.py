@@ -1,0 +1,273 @@
+import threading
+import time
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from hosting.engines.postgres import (
+    AccessDenied,
+    DatabaseError,
+    DatabaseInUse,
+    DatabaseMissing,
+    InvalidName,
+    Server,
+    ServerUnreachable,
+    TookTooLong,
+    gate,
+)
+from tests.engine.clusters import Cluster
+
+pytestmark = pytest.mark.engine
+
+PASSWORD = "it's \\ a secret"
+
+
+@pytest.fixture
+def server(postgres_cluster: Cluster) -> Iterator[Server]:
+    made = Server(postgres_cluster.dsn)
+    made.close_to_public()
+    yield made
+    for database in made.databases("t_"):
+        made.allow_connections(database, True)
+        made.drop_database(database)
+    for role in made.roles("t_"):
+        made.drop_role(role)
+
+
+@pytest.fixture
+def tenant(server: Server) -> str:
+    server.create_role("t_alice", PASSWORD, connection_limit=5)
+    server.create_database("t_alice", "t_alice")
+    return "t_alice"
+
+
+def enter(
+    cluster: Cluster, user: str, database: str, *, password: str = PASSWORD
+) -> "psycopg.Connection[tuple[object, ...]]":
+    return psycopg.connect(
+        host=cluster.host, port=cluster.port, user=user, password=password, dbname=database, autocommit=True
+    )
+
+
+def value(connection: "psycopg.Connection[tuple[object, ...]]", query: str) -> object:
+    row = connection.execute(query.encode()).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def test_it_accepts_the_release_that_runs_here(server: Server) -> None:
+    gate(server.version())
+
+
+def test_a_tenant_can_use_its_own_database_with_odoos_extensions(postgres_cluster: Cluster, tenant: str) -> None:
+    with enter(postgres_cluster, tenant, tenant) as inside:
+        inside.execute("CREATE TABLE word (name text)")
+        inside.execute("CREATE INDEX ON word USING gin (public.unaccent(name) public.gin_trgm_ops)")
+        assert value(inside, "SELECT 'Ärger' ILIKE 'ärg%'") is True
+        assert value(inside, "SHOW lc_collate") == "C"
+        assert value(inside, "SHOW server_encoding") == "UTF8"
+
+
+def test_a_tenant_enters_only_its_own_database_and_postgres(
+    server: Server, postgres_cluster: Cluster, tenant: str
+) -> None:
+    server.create_role("t_bob", PASSWORD, connection_limit=5)
+    server.create_database("t_bob", "t_bob")
+    for database in (tenant, "template1"):
+        with pytest.raises(psycopg.OperationalError, match="permission denied"):
+            enter(postgres_cluster, "t_bob", database)
+    with enter(postgres_cluster, "t_bob", "postgres") as inside:
+        inside.execute("LISTEN cron_trigger")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE DATABASE t_more",
+        "CREATE ROLE t_more",
+        "CREATE TABLE here (id int)",
+        "CREATE TEMPORARY TABLE here (id int)",
+        "ALTER ROLE t_alice SUPERUSER",
+        "SELECT pg_read_file('/etc/passwd')",
+        "COPY (SELECT 1) TO PROGRAM 'id'",
+    ],
+)
+def test_a_tenant_may_not(postgres_cluster: Cluster, tenant: str, statement: str) -> None:
+    with enter(postgres_cluster, tenant, "postgres") as inside, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        inside.execute(statement.encode())
+
+
+def test_a_tenant_may_not_create_an_untrusted_extension(postgres_cluster: Cluster, tenant: str) -> None:
+    with enter(postgres_cluster, tenant, tenant) as inside, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        inside.execute("CREATE EXTENSION postgres_fdw")
+
+
+def test_creating_a_role_again_sets_its_password(server: Server, postgres_cluster: Cluster, tenant: str) -> None:
+    server.create_role(tenant, "another", connection_limit=5)
+    with pytest.raises(psycopg.OperationalError, match="authentication failed"):
+        enter(postgres_cluster, tenant, tenant)
+    enter(postgres_cluster, tenant, tenant, password="another").close()
+
+
+def test_the_connection_limit_holds_and_can_be_changed(server: Server, postgres_cluster: Cluster, tenant: str) -> None:
+    server.create_role(tenant, PASSWORD, connection_limit=1)
+    with enter(postgres_cluster, tenant, tenant):
+        with pytest.raises(psycopg.OperationalError, match="too many connections"):
+            enter(postgres_cluster, tenant, tenant)
+        server.set_limit(tenant, 2)
+        enter(postgres_cluster, tenant, tenant).close()
+
+
+def test_creating_a_database_again_keeps_what_is_in_it(server: Server, postgres_cluster: Cluster, tenant: str) -> None:
+    with enter(postgres_cluster, tenant, tenant) as inside:
+        inside.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+    server.create_database(tenant, tenant)
+    with enter(postgres_cluster, tenant, tenant) as inside:
+        assert value(inside, "SELECT answer FROM kept") == 42
+
+
+def test_a_half_made_database_is_closed_and_finished_later(server: Server, postgres_cluster: Cluster) -> None:
+    server.create_role("t_half", PASSWORD, connection_limit=5)
+    with psycopg.connect(postgres_cluster.dsn, autocommit=True) as admin:
+        admin.execute("CREATE DATABASE t_half OWNER t_half TEMPLATE template0 CONNECTION LIMIT 0")
+    with pytest.raises(psycopg.OperationalError, match="too many connections"):
+        enter(postgres_cluster, "t_half", "t_half")
+    server.create_database("t_half", "t_half")
+    with enter(postgres_cluster, "t_half", "t_half") as inside:
+        assert value(inside, "SELECT count(*) FROM pg_extension WHERE extname IN ('unaccent', 'pg_trgm')") == 2
+
+
+def test_a_copy_belongs_to_its_new_owner_and_leaves_the_source_alone(
+    server: Server, postgres_cluster: Cluster, tenant: str
+) -> None:
+    server.create_database("t_alice_other", tenant)
+    with enter(postgres_cluster, tenant, tenant) as inside:
+        inside.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+        inside.execute("ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC")
+    server.create_role("t_copy", PASSWORD, connection_limit=5)
+    server.copy_database(tenant, "t_copy", "t_copy")
+    with enter(postgres_cluster, "t_copy", "t_copy") as inside:
+        inside.execute("UPDATE kept SET answer = 43")
+        inside.execute("ALTER TABLE kept ADD COLUMN more int")
+    for database in (tenant, "t_alice_other", "postgres"):
+        enter(postgres_cluster, tenant, database).close()
+    with pytest.raises(psycopg.OperationalError, match="permission denied"):
+        enter(postgres_cluster, tenant, "t_copy")
+    with pytest.raises(psycopg.OperationalError, match="permission denied"):
+        enter(postgres_cluster, "t_copy", tenant)
+    with enter(postgres_cluster, tenant, tenant) as inside:
+        assert value(inside, "SELECT answer FROM kept") == 42
+        inside.execute("COMMENT ON DATABASE t_alice IS 'still its owner'")
+    for database in (tenant, "t_alice_other"):
+        server.drop_database(database)
+    server.drop_role(tenant)
+    assert server.roles("t_") == {"t_copy"}
+
+
+def test_a_copy_succeeds_while_clients_keep_coming_back(server: Server, postgres_cluster: Cluster, tenant: str) -> None:
+    over = threading.Event()
+
+    def reconnect() -> None:
+        while not over.is_set():
+            try:
+                with enter(postgres_cluster, tenant, tenant) as inside:
+                    inside.execute("SELECT pg_sleep(0.05)")
+            except psycopg.OperationalError:
+                time.sleep(0.01)
+
+    client = threading.Thread(target=reconnect)
+    client.start()
+    try:
+        server.copy_database(tenant, "t_busy", tenant)
+    finally:
+        over.set()
+        client.join()
+    assert "t_busy" in server.databases("t_")
+
+
+def test_a_copy_never_overwrites_a_database(server: Server, tenant: str) -> None:
+    server.create_database("t_target", tenant)
+    with pytest.raises(DatabaseInUse, match="left as it is"):
+        server.copy_database(tenant, "t_target", tenant)
+
+
+def test_a_copy_replaces_what_a_crash_left_of_an_earlier_one(
+    server: Server, postgres_cluster: Cluster, tenant: str
+) -> None:
+    with psycopg.connect(postgres_cluster.dsn, autocommit=True) as admin:
+        admin.execute("CREATE DATABASE t_target OWNER t_alice CONNECTION LIMIT 0")
+    server.copy_database(tenant, "t_target", tenant)
+    enter(postgres_cluster, tenant, "t_target").close()
+
+
+def test_copying_nothing_says_so(server: Server) -> None:
+    with pytest.raises(DatabaseMissing, match="no database t_nothing"):
+        server.copy_database("t_nothing", "t_target", "t_alice")
+
+
+def test_renaming_ends_connections_and_may_be_repeated(server: Server, postgres_cluster: Cluster, tenant: str) -> None:
+    with enter(postgres_cluster, tenant, tenant):
+        server.rename_database(tenant, "t_new")
+    server.rename_database(tenant, "t_new")
+    assert server.databases("t_") == {"t_new"}
+
+
+def test_dropping_ends_connections_and_may_be_repeated(server: Server, postgres_cluster: Cluster, tenant: str) -> None:
+    with enter(postgres_cluster, tenant, tenant):
+        server.drop_database(tenant)
+    server.drop_database(tenant)
+    server.drop_role(tenant)
+    server.drop_role(tenant)
+    assert (server.databases("t_"), server.roles("t_")) == (set(), set())
+
+
+def test_a_role_with_a_database_is_not_dropped(server: Server, tenant: str) -> None:
+    with pytest.raises(DatabaseInUse):
+        server.drop_role(tenant)
+    assert tenant in server.roles("t_")
+
+
+def test_a_closed_database_lets_nobody_in(server: Server, postgres_cluster: Cluster, tenant: str) -> None:
+    server.allow_connections(tenant, False)
+    with pytest.raises(psycopg.OperationalError, match="not currently accepting"):
+        enter(postgres_cluster, tenant, tenant)
+    server.allow_connections(tenant, True)
+    enter(postgres_cluster, tenant, tenant).close()
+
+
+def test_it_tells_who_is_connected_and_ends_them(server: Server, postgres_cluster: Cluster, tenant: str) -> None:
+    with enter(postgres_cluster, tenant, tenant), enter(postgres_cluster, tenant, tenant):
+        assert server.clients(tenant) == {"127.0.0.1": 2}
+        assert server.terminate(tenant) == 2
+
+
+def test_it_measures_a_database(server: Server, tenant: str) -> None:
+    assert 1_000_000 < server.size(tenant) < 100_000_000
+
+
+@pytest.mark.parametrize("name", ["", "Alice", "a-b", 'a"; DROP ROLE x; --', "a" * 64, "ä"])
+def test_it_refuses_names_that_berth_does_not_make(server: Server, name: str) -> None:
+    with pytest.raises(InvalidName):
+        server.create_database(name, "t_alice")
+
+
+def test_passwords_are_in_no_representation_of_a_server(postgres_cluster: Cluster) -> None:
+    assert postgres_cluster.password not in repr(Server(postgres_cluster.dsn))
+
+
+def test_a_wrong_password_is_told_apart_from_a_stopped_server(postgres_cluster: Cluster) -> None:
+    with pytest.raises(AccessDenied, match="Check the password"):
+        Server(postgres_cluster.dsn.replace(postgres_cluster.password, "wrong")).version()
+    with pytest.raises(ServerUnreachable, match="can't be reached") as raised:
+        Server(postgres_cluster.dsn.replace(str(postgres_cluster.port), "1")).version()
+    assert raised.value.transient
+
+
+def test_a_statement_that_waits_too_long_is_ended(postgres_cluster: Cluster, server: Server, tenant: str) -> None:
+    impatient = Server(postgres_cluster.dsn, timeout=0.2)
+    with psycopg.connect(postgres_cluster.dsn) as admin:
+        admin.execute("ALTER ROLE t_alice CONNECTION LIMIT 9")
+        with pytest.raises(TookTooLong):
+            impatient.set_limit("t_alice", 3)
+    assert issubclass(TookTooLong, DatabaseError)
