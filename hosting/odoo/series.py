@@ -1,0 +1,49 @@
+"""The Odoo series that Berth runs, and how their command lines and configuration differ.
+
+Sources: `odoo/tools/config.py` and `odoo/service/server.py` of each series, and the command line reference
+(https://www.odoo.com/documentation/19.0/developer/reference/cli.html).
+"""
+
+from dataclasses import dataclass
+
+
+class UnknownSeries(ValueError):
+    """A series that Berth doesn't run."""
+
+
+@dataclass(frozen=True)
+class Series:
+    name: str
+    demo: tuple[str, ...]
+    """What the command line needs so that new databases get demo data."""
+    no_demo: tuple[str, ...]
+    server_wide_modules: tuple[str, ...]
+    websocket_path: str = "/websocket"
+    gevent_port_option: str = "gevent_port"
+    limits_connections_of_gevent: bool = True
+    """Whether `db_maxconn_gevent` exists (17.0 and later)."""
+
+    @property
+    def major(self) -> int:
+        return int(self.name.partition(".")[0])
+
+
+SERIES = {
+    series.name: series
+    for series in (
+        Series("16.0", (), ("--without-demo=all",), ("base", "web"), limits_connections_of_gevent=False),
+        Series("17.0", (), ("--without-demo=all",), ("base", "web")),
+        Series("18.0", (), ("--without-demo=all",), ("base", "web")),
+        Series("19.0", ("--with-demo",), (), ("base", "rpc", "web")),
+    )
+}
+
+
+def find(name: str) -> Series:
+    """Raises UnknownSeries."""
+    try:
+        return SERIES[name]
+    except KeyError:
+        raise UnknownSeries(
+            f"Odoo {name[:20]!r} is not a series that Berth runs. Choose one of {', '.join(SERIES)}."
+        ) from None
