@@ -164,8 +164,8 @@ class Router:
     def serving_addresses(self) -> set[str]:
         """Addresses that some router process, old ones too, has in a slot: not to be given to another container."""
         lines = (line for pid in self.workers().all for line in self._stat(pid) if _SLOT_NAME.fullmatch(line.proxy))
-        addresses = {line.address.rpartition(":")[0] for line in lines if line.name != "BACKEND"}
-        return addresses - {EMPTY.address}
+        filled = {line.address for line in lines} - {"", f"{EMPTY.address}:{EMPTY.http_port}"}
+        return {address.rpartition(":")[0] for address in filled}
 
     # ------------------------------------------------------------------ the process
 
@@ -175,6 +175,10 @@ class Router:
             return all("Stopping: 0" in self._ask(pid, "show info") for pid in self.workers().current)
         except RouterDown:
             return False
+
+    def wait_until_up(self, timeout: float = 30.0) -> None:
+        """Wait after a start. Raises RouterError when no worker answers within `timeout` seconds."""
+        self._wait(self.is_up, timeout, "The router did not come up within {:.0f} s: `Router.check` says more.")
 
     def workers(self) -> runtime.Workers:
         """The router's processes. Raises RouterDown when there is none that takes connections."""
@@ -205,7 +209,8 @@ class Router:
                 raise RouterBusy("Requests are being held. The router was not reloaded; release them first.")
             self.check()
             os.kill(int(self.config.pid_file.read_text()), signal.SIGUSR2)
-            self._wait(lambda: self._took_over(before), timeout)
+            late = "No new router worker took over within {:.0f} s; the old one goes on serving."
+            self._wait(lambda: self._took_over(before), timeout, late)
 
     def _took_over(self, before: runtime.Workers) -> bool:
         """Whether the workers of `before` are all leaving and a new one is there. The master is away for a moment."""
@@ -215,13 +220,11 @@ class Router:
         except RouterError:
             return False
 
-    def _wait(self, condition: Callable[[], bool], timeout: float) -> None:
+    def _wait(self, condition: Callable[[], bool], timeout: float, otherwise: str) -> None:
         deadline = time.monotonic() + timeout
         while not condition():
             if time.monotonic() > deadline:
-                raise RouterError(
-                    f"No new router worker took over within {timeout:.0f} s; the old one goes on serving."
-                )
+                raise RouterError(otherwise.format(timeout))
             time.sleep(0.05)
 
     # ------------------------------------------------------------------ the socket

@@ -113,9 +113,9 @@ class RouterConfig:
     """How one installation's router runs. Times are in seconds.
 
     `home` holds what HAProxy reads, `run` its sockets. It starts as root and becomes `user`, who must be able to reach
-    `run` (see `Router.check`). The control sockets belong to `owner`, the user of Berth's workers. `portal_host` is the name that the portal
-    answers to (for its health checks). `extra` is appended
-    to the configuration as it is: further sections of the operator's.
+    `run` (see `Router.check`). The control sockets belong to `owner`, the user of Berth's workers. `portal_host` is a
+    name that the portal answers to, for its health checks. `extra` is appended to the configuration as it is: further
+    sections of the operator's.
     """
 
     home: Path
