@@ -1,0 +1,200 @@
+"""Makes, starts, repairs and stops the private PostgreSQL clusters."""
+
+import os
+import pwd
+import shutil
+from pathlib import Path
+from urllib.parse import quote
+
+from deploy.clusters import Cluster, access, configuration, plan
+from deploy.daemons import runs
+from deploy.environment import ADMIN, CLUSTER_URLS, PORTAL_ROLE, Environment, private_clusters
+from deploy.packages import SYSTEM_PATH, postgresql_bin
+from deploy.progress import Progress, SetupError
+from hosting.engines.postgres import DatabaseError, Server
+from portal.commands import CommandError, run
+
+OS_USER = "postgres"
+PORTAL_CONNECTIONS = 80
+
+
+def ensure(home: Path, values: Environment, progress: Progress) -> None:
+    """Make, start and repair the private clusters; look at existing servers in place of others. Raises SetupError."""
+    for name in sorted(CLUSTER_URLS.keys() - set(private_clusters(values))):
+        _look_at(name, values, progress)
+    if not private_clusters(values):
+        return
+    programs = postgresql_bin(values)
+    root = data_root(home, values["BERTH_INSTALLATION"], progress)
+    for cluster in plan(root, values, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")):
+        if not cluster.data.exists():
+            progress.say(f"making the cluster {cluster.name} in {cluster.data}")
+            create(programs, cluster, values["BERTH_PG_ADMIN_PASSWORD"])
+        bring_up(programs, cluster, progress)
+        server = Server(admin_url(cluster, values))
+        server.close_to_public()
+        if cluster.name == "portal":
+            server.create_role(PORTAL_ROLE, values["BERTH_PG_PORTAL_PASSWORD"], PORTAL_CONNECTIONS)
+            server.create_database(PORTAL_ROLE, PORTAL_ROLE)
+
+
+def admin_url(cluster: Cluster, values: Environment) -> str:
+    return f"postgresql://{ADMIN}:{quote(values['BERTH_PG_ADMIN_PASSWORD'], safe='')}@127.0.0.1:{cluster.port}/postgres"
+
+
+def stop(home: Path, values: Environment, *, names: set[str]) -> list[str]:
+    """Stop those of the private clusters that run, ending their connections; their names. Raises CommandError."""
+    stopped = []
+    for cluster in plan((home / "pg").resolve(), values, memory=0):
+        if cluster.name in names and is_running(cluster):
+            pg_ctl(postgresql_bin({"BERTH_ALLOW_OLD_POSTGRESQL": "1"}), cluster, "stop", "-m", "fast")
+            stopped.append(cluster.name)
+    return stopped
+
+
+def is_running(cluster: Cluster) -> bool:
+    return (
+        runs(cluster.data / "postmaster.pid", lambda process: (process / "cwd").readlink() == cluster.data) is not None
+    )
+
+
+def data_root(home: Path, installation: str, progress: Progress) -> Path:
+    """`$BERTH_HOME/pg`; a link to /var/lib where the user `postgres` can't get there (below /root, say)."""
+    link = home / "pg"
+    if not link.exists():
+        if _may_enter(home):
+            link.mkdir()
+        else:
+            elsewhere = Path(f"/var/lib/berth-{installation}/pg")
+            progress.say(
+                f"the user {OS_USER} may not enter {home}: the clusters' data goes to {elsewhere}, {link} points there"
+            )
+            elsewhere.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(elsewhere)
+    root = link.resolve()
+    root.chmod(0o755)
+    if not _may_enter(root):
+        raise SetupError(
+            f"The user {OS_USER}, as whom PostgreSQL runs, may not enter {root}.",
+            left="No cluster was started; the data is untouched.",
+            todo=f"let others pass through its parent folders (chmod o+x), for example: chmod o+x {root.parent}",
+        )
+    return root
+
+
+def _may_enter(folder: Path) -> bool:
+    return _as_postgres(["test", "-x", str(folder)], check=False) == 0
+
+
+def _as_postgres(argv: list[str], *, timeout: float = 60, check: bool = True) -> int:
+    """Run as the user `postgres`, with none of our secrets in its environment. Raises CommandError."""
+    argv = ["setpriv", f"--reuid={OS_USER}", f"--regid={OS_USER}", "--init-groups", "--", *argv]
+    environment = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"}
+    return run(argv, timeout=timeout, env=environment, cwd=Path("/"), check=check).exit_code
+
+
+def pg_ctl(programs: Path, cluster: Cluster, *arguments: str) -> None:
+    """Raises CommandError. Recovery after a crash may take its time, hence the long wait (seconds)."""
+    command = [str(programs / "pg_ctl"), "--silent", "--wait", "--timeout=600", "-D", str(cluster.data), *arguments]
+    _as_postgres(command, timeout=610)
+
+
+def create(programs: Path, cluster: Cluster, password: str) -> None:
+    """Made beside its place and renamed, so that a set-up that dies here leaves no half cluster."""
+    new = cluster.data.with_suffix(".new")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(mode=0o700)
+    _give_to_postgres(new)
+    secret = new.with_suffix(".password")
+    secret.unlink(missing_ok=True)
+    secret.touch(mode=0o600)
+    secret.write_text(password)
+    _give_to_postgres(secret)
+    command = [str(programs / "initdb"), "-D", str(new), f"--username={ADMIN}", f"--pwfile={secret}", "--no-sync"]
+    command += ["--auth=scram-sha-256", "--data-checksums", "--encoding=UTF8", "--locale=C.UTF-8"]
+    try:
+        _as_postgres(command, timeout=300)
+    finally:
+        secret.unlink()
+    _write_configuration(cluster, new)
+    os.sync()
+    new.rename(cluster.data)
+
+
+def bring_up(programs: Path, cluster: Cluster, progress: Progress) -> None:
+    """Bring a cluster up with the configuration that it should have. Raises SetupError."""
+    cluster.sockets.mkdir(mode=0o750, exist_ok=True)
+    _give_to_postgres(cluster.sockets)
+    changed = _write_configuration(cluster, cluster.data)
+    if not is_running(cluster):
+        _start(programs, cluster)
+    elif changed:
+        pg_ctl(programs, cluster, "reload")
+    # A server that was started before the network was there, or on another port, doesn't listen where it should.
+    deaf = [address for address in cluster.listen if not _listens(programs, cluster, address)]
+    if deaf:
+        progress.say(
+            f"restarting the cluster {cluster.name}: it doesn't listen on {', '.join(deaf)} port {cluster.port}"
+        )
+        pg_ctl(programs, cluster, "stop", "-m", "fast")
+        _start(programs, cluster)
+
+
+def _start(programs: Path, cluster: Cluster) -> None:
+    log = cluster.data / "start.log"
+    # Left from before the machine stopped. PostgreSQL would take the number in it for a server of its own if, by
+    # chance, another process of its user has that number now.
+    for stale in (cluster.data / "postmaster.pid", cluster.sockets / f".s.PGSQL.{cluster.port}.lock"):
+        stale.unlink(missing_ok=True)
+    try:
+        pg_ctl(programs, cluster, "start", "-l", str(log))
+    except CommandError as error:
+        told = log.read_text(errors="replace")[-1500:] if log.exists() else ""
+        raise SetupError(
+            f"The cluster {cluster.name} (port {cluster.port}) did not start:\n{error.output.strip()}\n{told}",
+            left=f"Its data in {cluster.data} is untouched.",
+            todo=f"see {cluster.data}/log for more; where the port is in use, "
+            f"set {CLUSTER_URLS[cluster.name].port} to a free one and run bin/up again.",
+        ) from error
+
+
+def _listens(programs: Path, cluster: Cluster, address: str) -> bool:
+    asked = [str(programs / "pg_isready"), "--quiet", "--host", address, "--port", str(cluster.port), "--timeout=5"]
+    return run(asked, timeout=10, check=False).exit_code == 0
+
+
+def _write_configuration(cluster: Cluster, data: Path) -> bool:
+    """Whether anything was different."""
+    changed = False
+    for name, content in {"postgresql.conf": configuration(cluster), "pg_hba.conf": access(cluster)}.items():
+        file = data / name
+        if file.read_text() != content:
+            file.write_text(content)
+            changed = True
+    return changed
+
+
+def _give_to_postgres(path: Path) -> None:
+    try:
+        user = pwd.getpwnam(OS_USER)
+    except KeyError as error:
+        raise SetupError(
+            f"This machine has no user {OS_USER}; the postgresql package makes it.",
+            left="No cluster was made.",
+            todo="apt-get install postgresql",
+        ) from error
+    os.chown(path, user.pw_uid, user.pw_gid)
+
+
+def _look_at(name: str, values: Environment, progress: Progress) -> None:
+    """Say what an existing server is. Raises SetupError where it can't be used."""
+    url = CLUSTER_URLS[name]
+    try:
+        version = Server(values[url.variable]).version()
+    except DatabaseError as error:
+        raise SetupError(
+            f"The server of {url.variable} can't be used: {error}",
+            left="Nothing was changed.",
+            todo=f"mend {url.variable}.",
+        ) from error
+    progress.say(f"{name}: using the existing PostgreSQL {version} of {url.variable}")

@@ -1,0 +1,55 @@
+"""What the set-up says while it works, and how it fails: what was wrong, what was left as it was, what to do."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NoReturn, TextIO
+
+from portal.commands import CommandError
+
+
+class SetupError(Exception):
+    """The set-up can't go on. `left`: what was left as it was; `todo`: the command to run or the thing to change."""
+
+    def __init__(self, wrong: str, *, left: str, todo: str) -> None:
+        self.wrong, self.left, self.todo = wrong, left, todo
+        super().__init__(f"{wrong}\n  {left}\n  To do: {todo}")
+
+
+class Progress:
+    """Prints a line for each step, with the seconds since the start and the step's own."""
+
+    def __init__(self, out: TextIO = sys.stdout, clock: Callable[[], float] = time.monotonic) -> None:
+        self._out, self._clock, self._start = out, clock, clock()
+
+    def say(self, text: str) -> None:
+        for line in text.splitlines():
+            print(f"[{self._clock() - self._start:6.1f} s]   {line}", file=self._out, flush=True)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """A failing command inside becomes a SetupError that names the step."""
+        began = self._clock()
+        print(f"[{began - self._start:6.1f} s] {name} ...", file=self._out, flush=True)
+        try:
+            yield
+        except CommandError as error:
+            raise SetupError(
+                f"{name}: `{' '.join(error.argv)}` {error.reason}.\n{error.output.strip()[-2000:]}",
+                left="What the steps before did stays, and running bin/up again goes on from here.",
+                todo="look at the output above, mend it, and run bin/up again.",
+            ) from error
+        now = self._clock()
+        print(f"[{now - self._start:6.1f} s] {name}: done in {now - began:.1f} s", file=self._out, flush=True)
+
+
+def main(program: Callable[[], int]) -> NoReturn:
+    """Run a program of bin/; its failure is a message, not a traceback."""
+    try:
+        sys.exit(program())
+    except SetupError as error:
+        print(f"\nberth: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("\nberth: stopped. Running it again goes on from here.", file=sys.stderr)
+    sys.exit(1)
