@@ -1,0 +1,113 @@
+"""Images: look, pull, build, remove."""
+
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+from hosting.engines.docker.building import BuildLog, build_params, event_text, pack
+from hosting.engines.docker.connection import Connection
+from hosting.engines.docker.errors import EngineError, ImageMissing, TimedOut
+from hosting.engines.docker.specs import INSTALLATION_LABEL
+from hosting.engines.docker.states import ImageInfo, image_info
+from hosting.engines.docker.streams import KeepGoing, follow, forever
+from hosting.engines.docker.wire import Stream
+from portal.commands import Output, discard
+
+_IN_MEMORY = 8 * 1024 * 1024
+
+
+class Images(Connection):
+    def image(self, ref: str) -> ImageInfo | None:
+        """The image with this ID, digest or tag, or None where the engine has none. No registry is asked."""
+        try:
+            with self.asking(f"look at image {ref}", missing=ImageMissing):
+                return image_info(self.api.inspect_image(ref))  # type: ignore[no-untyped-call]
+        except ImageMissing:
+            return None
+
+    def images(self, labels: Mapping[str, str] | None = None) -> tuple[ImageInfo, ...]:
+        """This installation's images that bear all of `labels`."""
+        wanted = {**(labels or {}), INSTALLATION_LABEL: self.installation}
+        filters = {"label": [f"{name}={value}" for name, value in wanted.items()]}
+        with self.asking("list images"):
+            found = self.api.images(quiet=True, filters=filters)
+        infos = (self.image(image_id) for image_id in sorted(set(found)))
+        return tuple(info for info in infos if info is not None)
+
+    def pull(self, ref: str, *, timeout: float, output: Output = discard, keep_going: KeepGoing = forever) -> ImageInfo:
+        """Fetch an image from its registry. Raises ImageMissing, TimedOut after `timeout` seconds, EngineError."""
+        deadline = time.monotonic() + timeout
+
+        def bounded() -> None:
+            keep_going()
+            if time.monotonic() > deadline:
+                raise TimedOut(f"Pulling image {ref} took over {timeout:.0f} s and was stopped. Try again later.")
+
+        stream = Stream(self.url, f"/v{self.api_version}/images/create", {"fromImage": with_tag(ref)})
+        for event in follow(lambda: stream, keep_going=bounded, cancel=stream.cancel):
+            if "error" in event:
+                raise EngineError(f"Image {ref} was not pulled: {event['error']}. Check its name and the network.")
+            if text := event_text(event):
+                output(text)
+        info = self.image(ref)
+        if info is None:
+            raise ImageMissing(f"The registry has no image {ref}. Check its name.")
+        return info
+
+    def build(
+        self,
+        context: Path | BinaryIO,
+        dockerfile: str,
+        *,
+        tag: str,
+        labels: Mapping[str, str],
+        memory_bytes: int,
+        cpus: float,
+        network: str,
+        output: Output = discard,
+        keep_going: KeepGoing = forever,
+    ) -> str:
+        """Build an image and return its ID; `memory_bytes`, `cpus` and `network` (a name, or "none") bind its commands.
+
+        `context` is a folder, or a tar in which `building.DOCKERFILE` is the Dockerfile (`dockerfile` is then not
+        read). A `.dockerignore` at its top counts: keep a customer's files in a folder of their own. `output` gets
+        the builder's words; what `keep_going` raises, four times a second, stops the build. Raises BuildFailed,
+        ImageMissing, EngineError.
+        """
+        owned = {**labels, INSTALLATION_LABEL: self.installation}
+        params = build_params(tag=tag, labels=owned, memory_bytes=memory_bytes, cpus=cpus, network=network)
+        log = BuildLog()
+        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as packed:
+            body: BinaryIO = packed  # type: ignore[assignment]
+            if isinstance(context, Path):
+                pack(context, dockerfile, body)
+                body.seek(0)
+            else:
+                body = context
+            stream = Stream(self.url, f"/v{self.api_version}/build", params, body)
+            for event in follow(lambda: stream, keep_going=keep_going, cancel=stream.cancel):
+                if text := log.hear(event):
+                    output(text)
+        return log.finished()
+
+    def remove_image(self, image_id: str) -> None:
+        """Remove an image with all its tags; one that is gone is no error. Raises EngineError while it is in use."""
+        info = self.image(image_id)
+        if info is None:
+            return
+        users = {"ancestor": info.id}
+        with self.asking(f"remove image {image_id}"):
+            used_by = self.api.containers(all=True, quiet=True, filters=users)
+            if used_by:
+                raise EngineError(
+                    f"Image {image_id} is in use by a container and was kept. Remove the container first."
+                )
+            self.api.remove_image(info.id, force=True)
+
+
+def with_tag(ref: str) -> str:
+    """`ref` with a tag: without one the engine would pull every tag that there is."""
+    name = ref.rpartition("/")[2]
+    return ref if ":" in name or "@" in name else f"{ref}:latest"

@@ -1,0 +1,104 @@
+"""What the engine has, read off its answers. Nothing here speaks to the engine."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ContainerState:
+    """A container as it is. `address` is None without a network, `exit_code` while it runs or before its first start,
+    `started_at` (UTC) and `pid` (on the host) before its first start and, for `pid`, after its end.
+    """
+
+    name: str
+    id: str
+    image_id: str
+    running: bool
+    exit_code: int | None
+    oom_killed: bool
+    address: str | None
+    labels: Mapping[str, str]
+    started_at: datetime | None
+    pid: int | None
+    restart_count: int
+    memory_bytes: int
+    cpus: float
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """An image: `size` in bytes, shared layers included."""
+
+    id: str
+    tags: tuple[str, ...]
+    labels: Mapping[str, str]
+    size: int
+
+
+@dataclass(frozen=True)
+class HostInfo:
+    """The engine and the machine under it; `memory_bytes` and `cpus` are the machine's."""
+
+    version: str
+    cgroup_version: int
+    live_restore: bool
+    memory_bytes: int
+    cpus: int
+    root: str
+
+
+def container_state(answer: Mapping[str, Any]) -> ContainerState:
+    """Read the answer to `GET /containers/NAME/json`."""
+    state, host = answer["State"], answer["HostConfig"]
+    started_at = _moment(state["StartedAt"])
+    endpoints = answer["NetworkSettings"]["Networks"].values()
+    addresses = [_address(endpoint) for endpoint in endpoints]
+    return ContainerState(
+        name=answer["Name"].lstrip("/"),
+        id=answer["Id"],
+        image_id=answer["Image"],
+        running=state["Running"],
+        exit_code=None if state["Running"] or started_at is None else state["ExitCode"],
+        oom_killed=state["OOMKilled"],
+        address=next((address for address in addresses if address), None),
+        labels=answer["Config"]["Labels"] or {},
+        started_at=started_at,
+        pid=state["Pid"] or None,
+        restart_count=answer["RestartCount"],
+        memory_bytes=host["Memory"],
+        cpus=host["NanoCpus"] / 1e9,
+    )
+
+
+def image_info(answer: Mapping[str, Any]) -> ImageInfo:
+    """Read the answer to `GET /images/REF/json`."""
+    return ImageInfo(
+        id=answer["Id"],
+        tags=tuple(answer["RepoTags"] or ()),
+        labels=(answer["Config"] or {}).get("Labels") or {},
+        size=answer["Size"],
+    )
+
+
+def host_info(answer: Mapping[str, Any]) -> HostInfo:
+    """Read the answer to `GET /info`."""
+    return HostInfo(
+        version=answer["ServerVersion"],
+        cgroup_version=int(answer["CgroupVersion"]),
+        live_restore=answer["LiveRestoreEnabled"],
+        memory_bytes=answer["MemTotal"],
+        cpus=answer["NCPU"],
+        root=answer["DockerRootDir"],
+    )
+
+
+def _address(endpoint: Mapping[str, Any]) -> str:
+    """The address it has, or, while it is stopped, the one that it will ask for."""
+    return str(endpoint["IPAddress"] or (endpoint["IPAMConfig"] or {}).get("IPv4Address", ""))
+
+
+def _moment(text: str) -> datetime | None:
+    """The engine's time, whose nanoseconds Python cuts to microseconds; its zero time is None."""
+    return None if text.startswith("0001-") else datetime.fromisoformat(text)
