@@ -4,8 +4,9 @@ A request's host is looked up in hosts.map (-> instance), the instance in routes
 slot is a pair of backends whose servers are filled at runtime. A switch is one `set map` of routes.map.
 """
 
+from hosting.engines.haproxy.process import start_argv
 from hosting.engines.haproxy.render import render_config, render_maps, render_slot, render_slots
-from hosting.engines.haproxy.router import Router, start_argv
+from hosting.engines.haproxy.router import Router
 from hosting.engines.haproxy.runtime import UnexpectedAnswer
 from hosting.engines.haproxy.values import (
     PAGES,
