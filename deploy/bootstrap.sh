@@ -59,7 +59,7 @@ bootstrap() {
   make_venv
   if ! installed "$1"; then
     echo "installing $1 into .venv"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$1" ||
+    .venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r "$1" ||
       refuse "the packages of $1 could not be installed; .venv may hold some of them, nothing else was changed." \
         "Run: $root/.venv/bin/python -m pip install --require-hashes -r $1"
     sha256sum <"$1" >".venv/$1.sum"

@@ -4,7 +4,6 @@ A BERTH_* variable that is set when bin/up runs is saved here, so that bin/down,
 installation afterwards without being told again.
 """
 
-import os
 import re
 import secrets
 from collections.abc import Collection, Mapping
@@ -38,7 +37,6 @@ SECRETS = (
 # Where a machine's outbound TLS is re-signed, one of these names the bundle that knows the signer; builds need it too.
 CA_VARIABLES = ("BERTH_EXTRA_CA_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 NOT_SAVED = {"BERTH_HOME"}
-LONGEST_SOCKET_PATH = 107  # bytes; sun_path of unix(7), without the closing zero
 
 
 @dataclass(frozen=True)
@@ -66,11 +64,6 @@ CLUSTER_URLS = {
 }
 
 
-def home() -> Path:
-    """`$BERTH_HOME`, absolute. The programs of bin/ set it."""
-    return Path(os.environ.get("BERTH_HOME", "var")).resolve()
-
-
 def env_file(home: Path) -> Path:
     return home / ".env"
 
@@ -87,6 +80,7 @@ def fresh(taken: Collection[IPv4Network], *, ca_file: str = "") -> dict[str, str
     made["BERTH_SECRET_KEY"] = secrets.token_hex(40)
     made["BERTH_FERNET_KEYS"] = Fernet.generate_key().decode()
     made["BERTH_GITHUB_CLIENT_ID"] = "berth"
+    made["BERTH_ODOO_IMAGES"] = "18.0=odoo:18.0,16.0=odoo:16.0"
     made["BERTH_SUBNET"] = str(free_subnet(taken))
     if ca_file:
         made["BERTH_EXTRA_CA_FILE"] = ca_file
@@ -176,17 +170,6 @@ def refuse_nonsense(values: Environment) -> None:
         raise SetupError(f"{wrong} ({told})", left="Nothing was changed.", todo="set the variable to another value.")
 
 
-def refuse_long_home(home: Path) -> None:
-    """Unix sockets live in `$BERTH_HOME/run`, and their path is limited. Raises SetupError."""
-    longest = home / "run" / "supervisor.sock.12345678"  # supervisord binds a name with its pid first
-    if len(os.fsencode(longest)) > LONGEST_SOCKET_PATH:
-        raise SetupError(
-            f"The path {home} is too long: {longest} must fit into {LONGEST_SOCKET_PATH} bytes.",
-            left="Nothing was changed.",
-            todo="choose a shorter one: BERTH_HOME=/srv/berth bin/up",
-        )
-
-
 def read(file: Path) -> dict[str, str]:
     """KEY=value lines; `#` begins a comment line."""
     pairs = (line.partition("=") for line in file.read_text().splitlines() if not line.lstrip().startswith("#"))
@@ -204,6 +187,15 @@ def write(file: Path, values: Environment) -> None:
     new.replace(file)
 
 
+def saved(home: Path) -> dict[str, str]:
+    """What the file says; nothing where there is none."""
+    return read(env_file(home)) if env_file(home).exists() else {}
+
+
+def has_demo(values: Environment) -> bool:
+    return values.get("BERTH_DEMO", "on").lower() in {"on", "1", "true", "yes"}
+
+
 def load(home: Path) -> dict[str, str]:
     """The installation's values. Raises SetupError where there is none."""
     file = env_file(home)
@@ -216,8 +208,6 @@ def load(home: Path) -> dict[str, str]:
 
 def prepare(home: Path, given: Environment, taken: Collection[IPv4Network]) -> dict[str, str]:
     """Make or refresh `$BERTH_HOME/.env` and return its values. Raises SetupError."""
-    refuse_long_home(home)
-    home.mkdir(parents=True, exist_ok=True)
     file = env_file(home)
     if file.exists():
         saved = read(file)

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from urllib.parse import quote
 
-from deploy.clusters import Cluster, access, configuration, plan
+from deploy.clusters import Cluster, access, configuration, plan, socket_folder
 from deploy.daemons import runs
 from deploy.environment import ADMIN, CLUSTER_URLS, PORTAL_ROLE, Environment, private_clusters
 from deploy.packages import SYSTEM_PATH, postgresql_bin
@@ -25,8 +25,7 @@ def ensure(home: Path, values: Environment, progress: Progress) -> None:
     if not private_clusters(values):
         return
     programs = postgresql_bin(values)
-    root = data_root(home, values["BERTH_INSTALLATION"], progress)
-    for cluster in plan(root, values, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")):
+    for cluster in plan(home / "pg", values, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")):
         if not cluster.data.exists():
             progress.say(f"making the cluster {cluster.name} in {cluster.data}")
             create(programs, cluster, values["BERTH_PG_ADMIN_PASSWORD"])
@@ -42,14 +41,15 @@ def admin_url(cluster: Cluster, values: Environment) -> str:
     return f"postgresql://{ADMIN}:{quote(values['BERTH_PG_ADMIN_PASSWORD'], safe='')}@127.0.0.1:{cluster.port}/postgres"
 
 
-def stop(home: Path, values: Environment, *, names: set[str]) -> list[str]:
-    """Stop those of the private clusters that run, ending their connections; their names. Raises CommandError."""
-    stopped = []
-    for cluster in plan((home / "pg").resolve(), values, memory=0):
-        if cluster.name in names and is_running(cluster):
+def stop(home: Path, values: Environment) -> None:
+    """Stop those of the private clusters that run, ending their connections. Raises CommandError."""
+    for cluster in plan(home / "pg", values, memory=0):
+        if is_running(cluster):
             pg_ctl(postgresql_bin({"BERTH_ALLOW_OLD_POSTGRESQL": "1"}), cluster, "stop", "-m", "fast")
-            stopped.append(cluster.name)
-    return stopped
+
+
+def remove_sockets(values: Environment) -> None:
+    shutil.rmtree(socket_folder(values["BERTH_INSTALLATION"]), ignore_errors=True)
 
 
 def is_running(cluster: Cluster) -> bool:
@@ -58,39 +58,11 @@ def is_running(cluster: Cluster) -> bool:
     )
 
 
-def data_root(home: Path, installation: str, progress: Progress) -> Path:
-    """`$BERTH_HOME/pg`; a link to /var/lib where the user `postgres` can't get there (below /root, say)."""
-    link = home / "pg"
-    if not link.exists():
-        if _may_enter(home):
-            link.mkdir()
-        else:
-            elsewhere = Path(f"/var/lib/berth-{installation}/pg")
-            progress.say(
-                f"the user {OS_USER} may not enter {home}: the clusters' data goes to {elsewhere}, {link} points there"
-            )
-            elsewhere.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(elsewhere)
-    root = link.resolve()
-    root.chmod(0o755)
-    if not _may_enter(root):
-        raise SetupError(
-            f"The user {OS_USER}, as whom PostgreSQL runs, may not enter {root}.",
-            left="No cluster was started; the data is untouched.",
-            todo=f"let others pass through its parent folders (chmod o+x), for example: chmod o+x {root.parent}",
-        )
-    return root
-
-
-def _may_enter(folder: Path) -> bool:
-    return _as_postgres(["test", "-x", str(folder)], check=False) == 0
-
-
-def _as_postgres(argv: list[str], *, timeout: float = 60, check: bool = True) -> int:
+def _as_postgres(argv: list[str], *, timeout: float) -> None:
     """Run as the user `postgres`, with none of our secrets in its environment. Raises CommandError."""
     argv = ["setpriv", f"--reuid={OS_USER}", f"--regid={OS_USER}", "--init-groups", "--", *argv]
     environment = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"}
-    return run(argv, timeout=timeout, env=environment, cwd=Path("/"), check=check).exit_code
+    run(argv, timeout=timeout, env=environment, cwd=Path("/"))
 
 
 def pg_ctl(programs: Path, cluster: Cluster, *arguments: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy.environment import Environment
+from deploy.environment import Environment, has_demo
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PYTHON = CHECKOUT / ".venv/bin/python"
@@ -40,7 +40,7 @@ def programs(home: Path, values: Environment) -> list[Program]:
         for queue in QUEUES
     ]
     listed.append(Program("agent", (*manage, "agent")))
-    if values.get("BERTH_DEMO", "on") in {"on", "1", "true", "yes"}:
+    if has_demo(values):
         fakehub = (python, "-m", "tests.fakehub", "--port", values["BERTH_FAKEHUB_PORT"])
         listed.append(Program("fakehub", (*fakehub, "--root", str(home / "fakehub"), "--seed", "demo")))
     return listed

@@ -27,6 +27,10 @@ class Progress:
         for line in text.splitlines():
             print(f"[{self._clock() - self._start:6.1f} s]   {line}", file=self._out, flush=True)
 
+    def stream(self) -> "Stream":
+        """An `Output` for programs: says whole lines of what comes in pieces."""
+        return Stream(self)
+
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """A failing command inside becomes a SetupError that names the step."""
@@ -42,6 +46,16 @@ class Progress:
             ) from error
         now = self._clock()
         print(f"[{now - self._start:6.1f} s] {name}: done in {now - began:.1f} s", file=self._out, flush=True)
+
+
+class Stream:
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._rest = progress, ""
+
+    def __call__(self, text: str) -> None:
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            self._progress.say(line)
 
 
 def main(program: Callable[[], int]) -> NoReturn:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from deploy.daemons import runs, stop, wait_until
 from deploy.environment import Environment
+from deploy.management import surroundings
 from deploy.processes import CHECKOUT, HAND_OVER, PYTHON, WEB, Program, programs, render, version, web_socket
 from deploy.progress import Progress, SetupError
 from portal.commands import Result, run
@@ -62,13 +63,7 @@ def shutdown(home: Path) -> bool:
 def control(home: Path, *arguments: str, check: bool = True) -> Result:
     """Raises CommandError."""
     command = [str(PYTHON), "-m", "supervisor.supervisorctl", "-c", str(config(home)), *arguments]
-    return run(command, timeout=HAND_OVER * 4, env=_environment(home), cwd=CHECKOUT, check=check)
-
-
-def _environment(home: Path) -> dict[str, str]:
-    """The processes read their settings from `.env`. This shell's would win over it for ever, so they stay out."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("BERTH_")}
-    return kept | {"BERTH_HOME": str(home)}
+    return run(command, timeout=HAND_OVER * 4, env=surroundings(home), cwd=CHECKOUT, check=check)
 
 
 def _pid(home: Path) -> int | None:
@@ -81,7 +76,7 @@ def _start(home: Path, progress: Progress) -> None:
     if ended:
         progress.say(f"ended {ended} processes that a killed supervisord had left")
     command = [str(PYTHON), "-m", "supervisor.supervisord", "-c", str(config(home))]
-    run(command, timeout=READY, env=_environment(home), cwd=CHECKOUT)
+    run(command, timeout=READY, env=surroundings(home), cwd=CHECKOUT)
 
 
 def _end_orphans(home: Path) -> int:

@@ -1,0 +1,75 @@
+"""HAProxy, which routes addresses to databases. Nobody's child: it goes on when Berth stops."""
+
+import shutil
+import signal
+from pathlib import Path
+
+from deploy.daemons import runs, stop
+from deploy.management import manage
+from deploy.progress import Progress, SetupError
+from hosting.engines.haproxy import Router, RouterBusy, RouterConfig, RouterError, start_argv
+from portal.commands import run
+
+
+def ensure(home: Path, progress: Progress) -> None:
+    """HAProxy runs with the configuration that the database asks for. Raises SetupError."""
+    config = _config(home)
+    before = _text(config)
+    open_to_haproxy(config)
+    manage(home, "router", "--write")
+    router = Router(config)
+    try:
+        if _pid(config) is None:
+            router.check()
+            run(start_argv(config), timeout=60)
+            router.wait_until_up()
+        elif _text(config) != before:
+            progress.say("reloading HAProxy: its configuration has changed")
+            router.reload()
+    except RouterBusy:
+        progress.say("HAProxy was not reloaded, since requests are being held; run bin/up again in a minute")
+    except RouterError as error:
+        raise SetupError(
+            f"The router: {error}",
+            left="What was running goes on with the configuration it has.",
+            todo="where a port is in use, set BERTH_ROUTER_PORT or BERTH_PORTAL_PORT to a free one; run bin/up again.",
+        ) from error
+
+
+def shutdown(home: Path) -> bool:
+    """Whether it ran. Raises SetupError when it doesn't end."""
+    pid = _pid(_config(home))
+    if pid is None:
+        return False
+    if not stop(pid, signal.SIGTERM, 20) and not stop(pid, signal.SIGKILL, 10):
+        raise SetupError(
+            f"HAProxy (pid {pid}) doesn't end.", left="The databases behind it run.", todo=f"kill -9 {pid}"
+        )
+    return True
+
+
+def _config(home: Path) -> RouterConfig:
+    """Only where things are; what is in the configuration is the portal's to know."""
+    return RouterConfig(home=home / "haproxy", run=home / "run")
+
+
+def open_to_haproxy(config: RouterConfig) -> None:
+    """HAProxy's own user must reach the sockets, nobody else."""
+    try:
+        shutil.chown(config.run, group=config.group)
+    except LookupError as error:
+        raise SetupError(
+            f"This machine has no group {config.group}; the haproxy package makes it.",
+            left="HAProxy was not started.",
+            todo="apt-get install haproxy",
+        ) from error
+    config.run.chmod(0o750)
+
+
+def _text(config: RouterConfig) -> str:
+    return config.config_file.read_text() if config.config_file.exists() else ""
+
+
+def _pid(config: RouterConfig) -> int | None:
+    mark = str(config.config_file).encode()
+    return runs(config.pid_file, lambda process: mark in (process / "cmdline").read_bytes().split(b"\0"))

@@ -1,0 +1,87 @@
+"""bin/up: the steps from a bare machine to a production database that answers. Each can be run again at any time."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from deploy import engine, environment, frontend, homes, images, networks, packages, postgresql, router, supervisor
+from deploy.environment import Environment
+from deploy.management import manage
+from deploy.processes import CHECKOUT
+from deploy.progress import Progress, main
+
+DEMO = 1200.0  # seconds until the demo's production database answers; building the first image takes most of it
+
+
+def up() -> int:
+    progress = Progress()
+    with progress.step("packages"):
+        packages.ensure(packages.TO_RUN, progress)
+    home = homes.prepare(homes.given(), progress)
+    with homes.alone(home):
+        values = settle(home, progress)
+        url = values.get("BERTH_DOCKER_URL", engine.DEFAULT_URL)
+        steps: list[tuple[str, Callable[[], object]]] = [
+            ("tenants' networks and firewall", lambda: networks.ensure(values, url, progress)),
+            ("PostgreSQL", lambda: postgresql.ensure(home, values, progress)),
+            ("front-end files", lambda: frontend.ensure(CHECKOUT)),
+            ("database of the portal", lambda: manage(home, "migrate", "--no-input")),
+            ("static files", lambda: collect_static(home)),
+            ("Odoo images", lambda: images.ensure(values, progress)),
+            ("router", lambda: router.ensure(home, progress)),
+            ("Berth's processes", lambda: supervisor.ensure(home, values, progress)),
+            ("hosted databases", lambda: manage(home, "reconcile", output=progress.stream())),
+        ]
+        if environment.has_demo(values):
+            demo = ("demo", "--wait")
+            steps.append(("demo", lambda: manage(home, *demo, timeout=DEMO, output=progress.stream())))
+        for name, action in steps:
+            with progress.step(name):
+                action()
+    progress.say("")
+    progress.say(addresses(home, values))
+    return 0
+
+
+def settle(home: Path, progress: Progress) -> Environment:
+    """Engine and environment: the engine tells which networks are taken, so it comes first."""
+    saved = environment.saved(home)
+    url = os.environ.get("BERTH_DOCKER_URL") or saved.get("BERTH_DOCKER_URL") or engine.DEFAULT_URL
+    with progress.step("Docker Engine"):
+        engine.ensure(url, progress)
+    with progress.step(f"settings in {environment.env_file(home)}"):
+        return environment.prepare(home, os.environ, engine.taken_subnets(url))
+
+
+def collect_static(home: Path) -> None:
+    """Compressing takes seconds, so only when a file is another than last time."""
+    digest = hashlib.sha256()
+    for path in sorted((CHECKOUT / "static").rglob("*")):
+        if path.is_file():
+            digest.update(f"{path}\0".encode() + path.read_bytes())
+    stamp = home / "static" / ".stamp"
+    if not stamp.exists() or stamp.read_text() != digest.hexdigest():
+        manage(home, "collectstatic", "--no-input", "--clear")
+        stamp.write_text(digest.hexdigest())
+
+
+def addresses(home: Path, values: Environment) -> str:
+    """What a person wants to know now."""
+    file = home / "demo.json"
+    if file.exists():
+        demo = json.loads(file.read_text())
+        lines = [
+            f"portal      {demo['portal_url']}   ({demo['operator']} / {demo['operator_password']})",
+            f"production  {demo['production_url']}   (Odoo: {demo['odoo_image']})",
+            f"push to     {demo['push_url']}",
+        ]
+    else:
+        here = f"http://127.0.0.1:{values['BERTH_PORTAL_PORT']}"
+        lines = [f"portal      {values.get('BERTH_PORTAL_URL', here)}"]
+    return "\n".join([*lines, f"home        {home}"])
+
+
+if __name__ == "__main__":
+    main(up)
