@@ -41,8 +41,9 @@ DESCRIPTION_LIMIT = 140  # characters of a commit status
 PERMISSIONS: dict[str, Permission] = {"admin": "admin", "write": "write", "read": "read", "none": "none"}
 FULL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9_.-]+")
 
-# PyGithub masks the token in its debug lines, but not the webhook secrets that it sends.
-logging.getLogger("github.Requester").setLevel(logging.INFO)
+# PyGithub writes to stderr by a handler of its own, and its debug lines hold the webhook secrets that it sends.
+logging.getLogger("github").setLevel(logging.WARNING)
+logging.getLogger("github").handlers.clear()
 
 
 class GitHub:
@@ -73,6 +74,7 @@ class GitHub:
             per_page=100,
             verify=self._verify,
             user_agent="berth",
+            lazy=True,
             seconds_between_requests=0,
             seconds_between_writes=0,
         )
@@ -94,7 +96,7 @@ class GitHub:
     def repository(self, full_name: str) -> Repository:
         """https://docs.github.com/en/rest/repos/repos#get-a-repository"""
         with self._asking(f"show {full_name}"):
-            return _repository(self._github.get_repo(_checked(full_name)))
+            return _repository(self._github.get_repo(_checked(full_name)).complete())
 
     def branches(self, full_name: str) -> Sequence[BranchHead]:
         """https://docs.github.com/en/rest/branches/branches#list-branches"""
@@ -116,7 +118,7 @@ class GitHub:
     def create_file(self, full_name: str, path: str, content: str, *, message: str, branch: str) -> str:
         """https://docs.github.com/en/rest/repos/contents#create-or-update-file-contents"""
         with self._asking(f"create {path} in {full_name}"):
-            repo = self._client({"GET"}).get_repo(_checked(full_name), lazy=True)
+            repo = self._client({"GET"}).get_repo(_checked(full_name))
             made = repo.create_file(path, message, content, branch=branch)["commit"]
             return str(made.sha)
 
@@ -220,7 +222,7 @@ class GitHub:
 
     def _repo(self, full_name: str) -> "github.Repository.Repository":
         """A repository to ask things of, without asking for itself first."""
-        return self._github.get_repo(_checked(full_name), lazy=True)
+        return self._github.get_repo(_checked(full_name))
 
     @contextmanager
     def _asking(self, what: str) -> Iterator[None]:
