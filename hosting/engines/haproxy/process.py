@@ -144,9 +144,9 @@ class Process:
         return runtime.ask(self.config.master_socket, f"@!{pid} {command}")
 
     def tell(self, pid: int, command: str, *expected: str) -> str:
-        """Send a command whose answer must be one of `expected` (regular expressions); the answer."""
+        """Send a command whose answer must be empty, or one of `expected` (regular expressions); the answer."""
         answer = self.ask(pid, command).strip()
-        if not any(re.fullmatch(pattern, answer) for pattern in expected):
+        if answer and not any(re.fullmatch(pattern, answer) for pattern in expected):
             raise runtime.UnexpectedAnswer(command, answer)
         return answer
 

@@ -13,6 +13,7 @@ from hosting.engines.haproxy.values import (
     SERVERS_PER_SLOT,
     Route,
     RouterBusy,
+    RouterError,
     RouterState,
     Server,
     check_host,
@@ -87,8 +88,8 @@ class Router(Process):
 
     def _put(self, name: str, key: str, value: str) -> None:
         def put(pid: int) -> None:
-            if self.tell(pid, f"set map {name} {key} {value}", "", r"entry not found\."):
-                self.tell(pid, f"add map {name} {key} {value}", "")
+            if self.tell(pid, f"set map {name} {key} {value}", r"entry not found\."):
+                self.tell(pid, f"add map {name} {key} {value}")
 
         with self.alone():
             write_atomically(self.config.home / name, render.render_map({**self._read_map(name), key: value}))
@@ -100,7 +101,7 @@ class Router(Process):
             entries = self._read_map(name)
             entries.pop(key, None)
             write_atomically(self.config.home / name, render.render_map(entries))
-            self.in_each(lambda pid: self.tell(pid, f"del map {name} {key}", "", r"Key not found\."))
+            self.in_each(lambda pid: self.tell(pid, f"del map {name} {key}", r"Key not found\."))
 
     def _read_map(self, name: str) -> dict[str, str]:
         lines = (self.config.home / name).read_text().splitlines()
@@ -114,13 +115,18 @@ class Router(Process):
         text = render.render_slot(self.config, number, servers)
         with self.alone():
             write_atomically(self.config.home / render.slot_file(number), text)
-            self.in_each(partial(self._fill, number, servers))
+            filled = self.in_each(partial(self._fill, number, servers))
+            if not filled[0]:
+                raise RouterError(f"The running router has no slot {number} yet. It is in the files: reload.")
 
     def empty_slot(self, number: int) -> None:
         """Take a pool out of its slot, drained before: a request that still waits for one of its servers would fail."""
         self.fill_slot(number, ())
 
-    def _fill(self, number: int, servers: Sequence[Server], pid: int) -> None:
+    def _fill(self, number: int, servers: Sequence[Server], pid: int) -> bool:
+        """Whether this worker has the slot: an old one may be from before there were so many."""
+        if not self.show_stat(pid, f"web_s{number}"):
+            return False
         websockets = render.websockets_per_server(self.config, servers)
         for place in range(SERVERS_PER_SLOT):
             web, ws = f"web_s{number}/p{place + 1}", f"ws_s{number}/p{place + 1}"
@@ -131,14 +137,15 @@ class Router(Process):
             else:
                 self._unset_server(pid, web)
                 self._unset_server(pid, ws)
+        return True
 
     def _set_server(self, pid: int, name: str, address: str, port: int, maxconn: int) -> None:
         self.tell(pid, f"set server {name} addr {address} port {port}", _ADDRESS_SET)
-        self.tell(pid, f"set maxconn server {name} {maxconn}", "")
-        self.tell(pid, f"set server {name} state ready", "")
+        self.tell(pid, f"set maxconn server {name} {maxconn}")
+        self.tell(pid, f"set server {name} state ready")
 
     def _unset_server(self, pid: int, name: str) -> None:
-        self.tell(pid, f"set server {name} state maint", "")
+        self.tell(pid, f"set server {name} state maint")
         self.tell(pid, f"set server {name} addr {EMPTY.address} port {EMPTY.http_port}", _ADDRESS_SET)
 
     # What runs
@@ -148,22 +155,22 @@ class Router(Process):
 
         Requests held for the instance are not among them: they have no slot yet.
         """
-        backends = [line for line in self._lines() if line.name == "BACKEND"]
-        web, ws = (
-            sum(line.sessions for line in backends if line.proxy == f"{kind}_s{number}") for kind in ("web", "ws")
-        )
-        return web, ws
+        return self._sessions(f"web_s{number}"), self._sessions(f"ws_s{number}")
+
+    def _sessions(self, backend: str) -> int:
+        shown = self.in_each(lambda pid: self.show_stat(pid, backend))
+        return sum(line.sessions for lines in shown for line in lines if line.name == "BACKEND")
 
     def close_websockets(self, number: int) -> None:
         """End the slot's websockets at once, so that their clients connect again, where the route now leads."""
         for place in range(1, SERVERS_PER_SLOT + 1):
-            command = f"shutdown sessions server ws_s{number}/p{place}"
-            self.in_each(lambda pid, command=command: self.tell(pid, command, ""))  # type: ignore[misc]
+            self.in_each(partial(self.tell, command=f"shutdown sessions server ws_s{number}/p{place}"))
 
     def serving_addresses(self) -> set[str]:
         """Addresses that some router process, old ones too, has in a slot: not to be given to another container."""
         nobody = {"", f"{EMPTY.address}:{EMPTY.http_port}"}
-        addresses = {line.address for line in self._lines() if line.proxy.startswith(("web_s", "ws_s"))}
+        lines = (line for lines in self.in_each(self.show_stat) for line in lines)
+        addresses = {line.address for line in lines if line.proxy.startswith(("web_s", "ws_s"))}
         return {address.rpartition(":")[0] for address in addresses - nobody}
 
     def live_state(self) -> RouterState:
@@ -176,9 +183,6 @@ class Router(Process):
             slots=_filled(self.show_stat(pid)),
             held=frozenset(holds),
         )
-
-    def _lines(self) -> list[Line]:
-        return [line for lines in self.in_each(self.show_stat) for line in lines]
 
 
 def _filled(lines: Iterable[Line]) -> dict[int, list[Server]]:
