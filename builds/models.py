@@ -48,6 +48,7 @@ class Build(models.Model):
     inspection = models.JSONField(default=dict)
     to_update = models.JSONField(default=list)  # modules of production that this build updates
     tests = models.JSONField(default=dict)
+    status_sent = models.CharField(max_length=10, blank=True)  # the commit status that the provider has
     verdict = models.CharField(max_length=300, blank=True)  # the letter's first sentence
     created_at = models.DateTimeField(default=clock.now)
     started_at = models.DateTimeField(null=True)

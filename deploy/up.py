@@ -28,6 +28,7 @@ def up() -> int:
             ("PostgreSQL", lambda: postgresql.ensure(home, values, progress)),
             ("front-end files", lambda: frontend.ensure(CHECKOUT)),
             ("database of the portal", lambda: manage(home, "migrate", "--no-input")),
+            ("this machine's rows", lambda: manage(home, "installation")),
             ("static files", lambda: collect_static(home)),
             ("Odoo images", lambda: images.ensure(values, progress)),
             ("router", lambda: router.ensure(home, progress)),
@@ -35,8 +36,8 @@ def up() -> int:
             ("hosted databases", lambda: manage(home, "reconcile", output=progress.stream())),
         ]
         if environment.has_demo(values):
-            demo = ("demo", "--wait")
-            steps.append(("demo", lambda: manage(home, *demo, timeout=DEMO, output=progress.stream())))
+            demo = ("demo", f"--wait={DEMO:.0f}")
+            steps.append(("demo", lambda: manage(home, *demo, timeout=DEMO + 60, output=progress.stream())))
         for name, action in steps:
             with progress.step(name):
                 action()

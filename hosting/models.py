@@ -79,6 +79,7 @@ class Instance(models.Model):
     door = models.CharField(max_length=8, choices=Door.choices, default=Door.STOPPED)
     live_pool = models.ForeignKey("Pool", models.SET_NULL, null=True, related_name="+")
     database_password = EncryptedField(default=new_password)
+    login_password = EncryptedField(blank=True)  # of Odoo's `admin`, where Berth made the database
     admin_password = EncryptedField(default=new_password)  # Odoo's database manager; nobody is ever told
     created_at = models.DateTimeField(default=clock.now)
     removed_at = models.DateTimeField(null=True)
@@ -130,9 +131,9 @@ class Pool(models.Model):
     commit = models.CharField(max_length=40)
     build_label = models.CharField(max_length=32)  # what the pool's build file must say
     addons_path = models.JSONField(default=list)
-    load = models.JSONField(default=list)  # modules that are loaded server-wide
+    queue_job = models.BooleanField(default=False)  # loaded server-wide where the repository has it
     workers = models.PositiveSmallIntegerField(default=2)
-    cron_threads = models.PositiveSmallIntegerField(default=0)
+    cron_workers = models.PositiveSmallIntegerField(default=0)
     memory_mb = models.PositiveIntegerField(default=1536)
     web_address = models.GenericIPAddressField(protocol="IPv4", null=True)
     cron_address = models.GenericIPAddressField(protocol="IPv4", null=True)

@@ -4,6 +4,9 @@ import hashlib
 from typing import Any
 
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.db import transaction
+from social_core.backends.github_enterprise import GithubEnterpriseOAuth2
+from social_django.models import UserSocialAuth
 
 from portal.models import User
 
@@ -14,6 +17,21 @@ class PBKDF2SHA512Hasher(PBKDF2PasswordHasher):
     algorithm = "pbkdf2_sha512"
     digest = hashlib.sha512
     iterations = 420_000
+
+
+PROVIDER = GithubEnterpriseOAuth2.name  # github.com too: it is this back end with other addresses
+
+
+def of_github(*, uid: str, login: str, token: str) -> User:
+    """The account that signing in with GitHub as `uid` opens, made where it is missing."""
+    known = UserSocialAuth.objects.filter(provider=PROVIDER, uid=uid).select_related("user").first()
+    if known is not None:
+        user: User = known.user
+        return user
+    with transaction.atomic():
+        user = User.objects.create(username=login, github_login=login, github_token=token)
+        UserSocialAuth.objects.create(provider=PROVIDER, uid=uid, user=user)
+    return user
 
 
 def remember_github(*, user: User, response: dict[str, Any], **_kwargs: object) -> None:

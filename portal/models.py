@@ -1,10 +1,11 @@
 """Rows of the ground floor: people, the audit log, and the stories that are told in steps."""
 
+from datetime import timedelta
 from typing import ClassVar
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, F, Q, Value, When
 
 from portal import clock
 from portal.secrets import EncryptedField
@@ -55,13 +56,23 @@ class State(models.TextChoices):
     DONE = "done", "done"
 
 
+SILENCE = timedelta(seconds=15)  # before the bell is rung again for a story whose worker died
+PATIENCE = timedelta(seconds=60)  # and for one that waits: the queue may just be long
+
+
 class StoryQuerySet(models.QuerySet["Story"]):
     def open(self) -> "StoryQuerySet":
         return self.exclude(state=State.DONE)
 
-    def to_ring(self) -> "StoryQuerySet":
-        """Stories that somebody should look at: waiting ones, and running ones whose worker went silent."""
+    def claimable(self) -> "StoryQuerySet":
+        """Stories that somebody may claim: waiting ones, and running ones whose worker went silent."""
         return self.filter(Q(state=State.QUEUED) | Q(state=State.RUNNING, lease_until__lt=clock.now()))
+
+    def unheard(self) -> "StoryQuerySet":
+        """Those of them for which no bell was rung lately: the ring, or who heard it, was lost."""
+        now = clock.now()
+        patience = Case(When(state=State.RUNNING, then=Value(SILENCE)), default=Value(PATIENCE))
+        return self.claimable().annotate(patience=patience).filter(rung_at__lt=now - F("patience"))
 
 
 class Story(models.Model):
@@ -81,6 +92,7 @@ class Story(models.Model):
     handover_requested = models.BooleanField(default=False)
     claim = models.CharField(max_length=32, blank=True)
     lease_until = models.DateTimeField(null=True)
+    rung_at = models.DateTimeField(default=clock.now)
     created_at = models.DateTimeField(default=clock.now)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)

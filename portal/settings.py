@@ -22,6 +22,9 @@ BERTH_DOCKER_URL = env.text("BERTH_DOCKER_URL", "unix:///var/run/docker.sock")
 BERTH_SUBNET = env.text("BERTH_SUBNET", "10.213.0.0/16")
 BERTH_ODOO_IMAGES = env.pairs("BERTH_ODOO_IMAGES", "18.0=odoo:18.0")
 BERTH_EXTRA_CA_FILE = env.text("BERTH_EXTRA_CA_FILE", "")
+BERTH_SLOTS = env.number("BERTH_SLOTS", 64)  # pools that may be awake at once; growing it reloads the router
+BERTH_POOL_CPUS = env.number("BERTH_POOL_CPUS", 2)  # cores that one container may use
+BERTH_BUILD_MEMORY_MB = env.number("BERTH_BUILD_MEMORY_MB", 2048)
 BERTH_REGION = env.text("BERTH_REGION", "here")
 BERTH_DEMO = env.flag("BERTH_DEMO", default=True)
 

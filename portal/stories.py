@@ -98,12 +98,13 @@ def begin(kind: str, *, object_id: int, subject: str) -> Story:
 
 
 def ring(story: Story) -> None:
+    Story.objects.filter(pk=story.pk).update(rung_at=clock.now())
     async_task("portal.stories.look", story.pk, cluster=story.queue, task_name=f"story {story.pk}")
 
 
 def ring_all() -> int:
-    """Ring for whatever waits or has gone silent: the reconciler's share. Returns how many."""
-    stories = list(Story.objects.to_ring())
+    """Ring again for stories whose bell, or whose teller, was lost. Returns how many."""
+    stories = list(Story.objects.unheard())
     for story in stories:
         ring(story)
     return len(stories)
@@ -136,7 +137,7 @@ def _claim(story_id: int) -> Story | None:
     try:
         with transaction.atomic():
             won = (
-                Story.objects.to_ring()
+                Story.objects.claimable()
                 .filter(~Exists(earlier), pk=story_id)
                 .update(state=State.RUNNING, claim=claim, lease_until=now + LEASE, handover_requested=False)
             )
@@ -181,7 +182,7 @@ def _tell_step(kind: Kind, spec: StepSpec, telling: Telling) -> bool:
     row = telling.story.steps.get(name=spec.name)
     if row.state == State.DONE:
         telling.final = telling.final or spec.final
-        return row.result in {Result.SUCCESS, Result.WARNING}
+        return True
     telling.enter(row)
     try:
         if row.attempts > MAX_ATTEMPTS:
@@ -238,7 +239,7 @@ def _finish(kind: Kind, telling: Telling) -> None:
         if story.failing:
             story.result = Result.CANCELLED if Result.CANCELLED in results else Result.FAILURE
         else:
-            story.result = Result.WARNING if results & {Result.WARNING, Result.FAILURE} else Result.SUCCESS
+            story.result = next((r for r in (Result.FAILURE, Result.WARNING) if r in results), Result.SUCCESS)
         story.state, story.claim, story.lease_until = State.DONE, "", None
         story.finished_at = clock.now()
         story.save()

@@ -111,6 +111,12 @@ class Telling:
         self.say(line)
         self._step.result = Result.WARNING
 
+    def fail_softly(self, title: str, detail: str, remedy: str) -> None:
+        """Make the step and the story red, and go on: what failed is a finding, and the database is worth a look."""
+        assert self._step is not None
+        self._step.result = Result.FAILURE
+        self._remember(title, detail, remedy)
+
     # --- for the runner ---------------------------------------------------------------------------------------------
     def handover_requested(self) -> bool:
         return self._handover.is_set()
@@ -126,8 +132,7 @@ class Telling:
     def leave(self, result: Result) -> None:
         assert self._step is not None
         self.flush()
-        if self._step.result != Result.WARNING:
-            self._step.result = result
+        self._step.result = self._step.result or result
         self._step.state, self._step.finished_at = State.DONE, clock.now()
         self._save(self._step, "state", "result", "finished_at")
 
@@ -135,20 +140,23 @@ class Telling:
         self._step, self._undoing = row, True
 
     def fail(self, result: Result, title: str, detail: str, remedy: str) -> bool:
-        """End the step badly. Returns whether the story goes on: past the point of no return it does, with a warning."""
+        """End the step badly. Returns whether the story goes on: past the point of no return it does, yellow."""
         assert self._step is not None
         self.flush()
         self._step.result = Result.FAILURE if not self.final else Result.WARNING
         if result == Result.CANCELLED:
             self._step.result = result
         self._step.state, self._step.finished_at = State.DONE, clock.now()
-        story = self.story
-        story.failing = not self.final
-        story.error_title, story.error_detail, story.error_remedy = map(self._clean, (title[:300], detail, remedy))
+        self.story.failing = not self.final
         with transaction.atomic():
             self._save(self._step, "state", "result", "finished_at")
-            story.save(update_fields=["failing", "error_title", "error_detail", "error_remedy"])
+            self._remember(title, detail, remedy)
         return self.final
+
+    def _remember(self, title: str, detail: str, remedy: str) -> None:
+        story = self.story
+        story.error_title, story.error_detail, story.error_remedy = map(self._clean, (title[:300], detail, remedy))
+        story.save(update_fields=["failing", "error_title", "error_detail", "error_remedy"])
 
     def let_go(self) -> None:
         """Hand the story over: whoever comes next resumes it at the step that follows."""

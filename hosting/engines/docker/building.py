@@ -93,7 +93,11 @@ class BuildLog:
         what = f"{command} ended with exit code {exit_code}" if found else message
         advice = " It was killed, probably for want of memory." if exit_code == 137 else ""
         return BuildFailed(
-            f"The image was not built: {what}.{advice}", command=command, exit_code=exit_code, tail="".join(self._lines)
+            f"The image was not built: {what.rstrip('.')}.{advice} The images made before are as they were; "
+            "correct the cause and build again.",
+            command=command,
+            exit_code=exit_code,
+            tail="".join(self._lines),
         )
 
 

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import math
 import tarfile
 import time
 
@@ -55,18 +56,19 @@ class Inside(Containers):
         It is killed after `timeout` seconds, by the image's own `timeout` (coreutils or busybox): the engine has no
         way to. Raises ContainerMissing, TimedOut.
         """
-        limited = ["timeout", "-s", "KILL", str(max(1, round(timeout))), *argv]
+        seconds = math.ceil(timeout)
+        limited = ["timeout", "-s", "KILL", str(seconds), *argv]
         with self.asking(f"run {argv[0]} in container {name}", missing=ContainerMissing):
             ticket = self.api.exec_create(name, limited, user=user)["Id"]
         started, output = time.monotonic(), ""
         body = json.dumps({"Detach": False, "Tty": False}).encode()
         with Wire(self.url, f"/v{self.api_version}/exec/{ticket}/start", body) as wire:
-            for text in wire.talk(stdin=None, deadline=started + timeout + 10, keep_going=forever):
+            for text in wire.talk(stdin=None, deadline=started + seconds + 10, keep_going=forever):
                 output = (output + text)[-OUTPUT_LIMIT:]
         with self.asking(f"read the exit code of {argv[0]} in container {name}", missing=ContainerMissing):
             exit_code: int = self.api.exec_inspect(ticket)["ExitCode"]
-        if exit_code == 137 and time.monotonic() - started >= timeout:
-            raise TimedOut(f"{argv[0]} in container {name} was killed after {timeout:.0f} s. Output: {output[-800:]}")
+        if exit_code == 137 and time.monotonic() - started >= seconds:
+            raise TimedOut(f"{argv[0]} in container {name} was killed after {seconds} s. Output: {output[-800:]}")
         return exit_code, output
 
 

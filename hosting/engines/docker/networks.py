@@ -107,9 +107,13 @@ class Networks(Connection):
             for pool in network["IPAM"]["Config"] or ()
             if "." in pool.get("Subnet", "")
         }
-        ways = {network: f"a route of the host to {name}" for network, name in routes(_ROUTES.read_text()).items()}
+        ways = {
+            network: f"a route of the host, to {interface}"
+            for network, interface in routes(_ROUTES.read_text()).items()
+            if interface != bridge
+        }
         for other, owner in {**ways, **taken}.items():
-            if subnet.overlaps(other) and bridge not in owner:
+            if subnet.overlaps(other):
                 raise SubnetTaken(
                     f"The tenants' subnet {subnet} overlaps with {other} ({owner}). No network was made. "
                     "Set BERTH_SUBNET to a free /16."

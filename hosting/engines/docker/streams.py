@@ -4,7 +4,7 @@ import codecs
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -70,7 +70,7 @@ class _Pump(Generic[Item]):
 
 def follow(
     items: Callable[[], Iterable[Item]], *, keep_going: KeepGoing, cancel: Callable[[], None] = forever
-) -> Iterator[Item]:
+) -> Generator[Item, None, None]:
     """Yield what `items()` yields, read by a thread, so that its silence never delays `keep_going`.
 
     `cancel` is called at the end, however it ends; it must wake a thread that still waits for the engine.

@@ -7,6 +7,7 @@ thread can't be cancelled from another.
 
 import http.client
 import json
+import re
 import selectors
 import socket
 import time
@@ -20,6 +21,7 @@ from hosting.engines.docker.streams import PULSE, Frames, KeepGoing, pulsed
 
 _ANSWER_TIMEOUT = 60.0
 _PIECE = 65536
+_CONTENT_LENGTH = re.compile(rb"^content-length: *(\d+)", re.IGNORECASE | re.MULTILINE)
 
 
 def connect(url: str) -> socket.socket:
@@ -111,15 +113,21 @@ class Wire:
         """Read the answer's head; what came behind it is the beginning of the stream."""
         received = b""
         while b"\r\n\r\n" not in received:
-            piece = self._socket.recv(_PIECE)
-            if not piece:
-                raise ConnectionResetError("it closed the connection")
-            received += piece
+            received += self._more()
         head, _, self._received = received.partition(b"\r\n\r\n")
         status = int(head.split(maxsplit=2)[1])
         if status != http.HTTPStatus.SWITCHING_PROTOCOLS:
+            length = _CONTENT_LENGTH.search(head)
+            while length and len(self._received) < int(length[1]):
+                self._received += self._more()
             missing = ContainerMissing if status == http.HTTPStatus.NOT_FOUND else EngineError
             raise missing(f"The engine refused to attach to the container: {_message(self._received)}")
+
+    def _more(self) -> bytes:
+        piece = self._socket.recv(_PIECE)
+        if not piece:
+            raise ConnectionResetError("it closed the connection")
+        return piece
 
 
 class Stream:
@@ -146,6 +154,7 @@ class Stream:
                 for line in response:
                     if line.strip():
                         yield json.loads(line)
+                response.read()  # Lines alone don't tell a stream that broke off from one that ended.
         except (OSError, http.client.HTTPException) as error:
             raise _unreachable(self._url, error) from error
         finally:

@@ -74,6 +74,14 @@ class InstanceDatabase:
                     [key, value],
                 )
 
+    def set_password(self, login: str, password_hash: str) -> bool:
+        """Give a user of Odoo a new password, by its hash as Odoo stores it. False where there is no such user."""
+        with self._connect() as connection:
+            updated = connection.execute(
+                "UPDATE public.res_users SET password = %s WHERE login = %s", [password_hash, login]
+            )
+            return updated.rowcount > 0
+
     def _read(self, query: str, values: Sequence[object]) -> list[TupleRow]:
         try:
             with self._connect() as connection:

@@ -1,0 +1,121 @@
+"""Webhook deliveries: verified, stored, acknowledged, and only then looked into."""
+
+import logging
+
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import RequestDataTooBig
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from builds.begin import begin
+from builds.models import Delivery
+from hosting.models import Stage
+from portal import clock
+from projects.git import GitError, validate_branch
+from projects.models import Branch, Project
+from projects.providers import Push, ValidationFailed
+from projects.providers.github_webhooks import parse_push, verify_signature
+
+log = logging.getLogger(__name__)
+
+LIMIT = 25 * 1024 * 1024  # GitHub sends no larger payload
+
+
+@csrf_exempt
+@login_not_required
+@require_POST
+def receive(request: HttpRequest, project_id: int) -> HttpResponse:
+    """The webhook address: 401 for what isn't signed with the project's secret, 413 for what is too large."""
+    if int(request.headers.get("Content-Length") or 0) > LIMIT:
+        return JsonResponse({"error": "The payload is larger than 25 MB. Nothing was stored."}, status=413)
+    project = Project.objects.filter(pk=project_id).first()
+    try:
+        body = request.body
+    except RequestDataTooBig:
+        return JsonResponse({"error": "The payload is larger than 25 MB. Nothing was stored."}, status=413)
+    signature = request.headers.get("X-Hub-Signature-256")
+    if project is None or not verify_signature(project.webhook_secret.encode(), body, signature):
+        return JsonResponse({"error": "The signature doesn't fit. Nothing was stored."}, status=401)
+    guid = request.headers.get("X-GitHub-Delivery", "")
+    if not guid or len(guid) > 64:
+        return JsonResponse({"error": "X-GitHub-Delivery is missing or too long. Nothing was stored."}, status=400)
+    delivery, new = Delivery.objects.get_or_create(
+        project=project, guid=guid, defaults={"event": request.headers.get("X-GitHub-Event", "")[:40], "body": body}
+    )
+    if new:
+        try:
+            look_into(delivery)
+        except Exception:  # it is stored: the reconciler looks into it again
+            log.exception("delivery %s", guid)
+    return JsonResponse({"delivery": guid, "new": new}, status=202)
+
+
+def look_into(delivery: Delivery) -> None:
+    """Act on a stored delivery, once."""
+    with transaction.atomic():
+        delivery = Delivery.objects.select_for_update().get(pk=delivery.pk)
+        if not delivery.outcome:
+            delivery.outcome = _act(delivery)[:300]
+            delivery.save(update_fields=["outcome"])
+
+
+def look_into_forgotten() -> int:
+    """Deliveries that were stored by a process that died before it looked into them. Returns how many."""
+    forgotten = list(Delivery.objects.filter(outcome=""))
+    for delivery in forgotten:
+        look_into(delivery)
+    return len(forgotten)
+
+
+def _act(delivery: Delivery) -> str:
+    if delivery.event == "ping":
+        return "the webhook works"
+    if delivery.event != "push":
+        return f"not of interest: {delivery.event}"
+    try:
+        push = parse_push(bytes(delivery.body))
+        if push.branch is None:
+            return "not a branch"
+        validate_branch(push.branch)
+    except (ValidationFailed, GitError) as error:
+        return f"refused: {error}"
+    return take_push(delivery.project, push)
+
+
+def take_push(project: Project, push: Push) -> str:
+    """What a push means: a branch is new, moved or deleted. Returns what was done, in words."""
+    if push.provider_id != project.provider_id:
+        return f"refused: the push is for repository {push.full_name}"
+    if push.full_name != project.repository:
+        Project.objects.filter(pk=project.pk).update(repository=push.full_name)
+    assert push.branch is not None
+    if push.deleted:
+        return delete_branch(project, push.branch)
+    return move_branch(project, push.branch, push.after, message=push.message, author=push.author)
+
+
+@transaction.atomic
+def move_branch(project: Project, name: str, commit: str, *, message: str = "", author: str = "") -> str:
+    """Build `commit` on the branch, which is made where it is new, unless that is the commit we know of."""
+    Project.objects.select_for_update().get(pk=project.pk)  # a delivery and a poll may find the same push at once
+    branch, _new = Branch.objects.get_or_create(project=project, name=name, defaults={"stage": Stage.DEVELOPMENT})
+    if branch.head == commit and branch.deleted_at is None and branch.builds.filter(commit=commit).exists():
+        return f"known already: {commit[:7]} on {name}"
+    branch.head, branch.deleted_at = commit, None
+    branch.save(update_fields=["head", "deleted_at"])
+    build = begin(branch=branch, commit=commit, by=None, message=message, author=author)
+    return f"build {build.number}"
+
+
+def delete_branch(project: Project, name: str) -> str:
+    """Forget a branch. Production goes on serving: deleting a branch must never delete a company's database."""
+    branch = project.branches.alive().filter(name=name).first()
+    if branch is None:
+        return f"not known: {name}"
+    if branch.stage == Stage.PRODUCTION:
+        return f"{name} was deleted on GitHub; it is production, so it was kept and goes on serving"
+    branch.deleted_at = clock.now()
+    branch.save(update_fields=["deleted_at"])
+    return f"deleted {name}; its database is removed by the clean-up"

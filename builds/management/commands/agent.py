@@ -1,0 +1,40 @@
+"""The agent of this machine: rings for what is done again and again."""
+
+import logging
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, connection
+from django_q.models import OrmQ
+from django_q.tasks import async_task
+
+from portal import stories
+
+log = logging.getLogger(__name__)
+
+BELL_S = 5.0
+ROUNDS_S = {"builds.rounds.mend": 30.0, "builds.rounds.poll": 120.0, "builds.rounds.clean_up": 3600.0}
+
+
+class Command(BaseCommand):
+    help = "Ring for lost stories every 5 s, and for the rounds of mending, polling and cleaning up."
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        due = dict.fromkeys(ROUNDS_S, 0.0)
+        while True:
+            try:
+                stories.ring_all()
+                self._rounds(due)
+            except DatabaseError as error:
+                log.warning("agent: %s", error)
+                connection.close()
+            time.sleep(BELL_S)
+
+    def _rounds(self, due: dict[str, float]) -> None:
+        """Ring for what is due, unless the worker is still busy with earlier rounds."""
+        waiting = OrmQ.objects.filter(key="background").count()
+        for name, every in ROUNDS_S.items():
+            if time.monotonic() >= due[name] and waiting < len(ROUNDS_S):
+                async_task(name, cluster="background")
+                due[name] = time.monotonic() + every

@@ -1,0 +1,118 @@
+"""The demo: an operator's account, and a project on the local stand-in for GitHub, deployed to production."""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
+
+from builds.begin import begin
+from builds.models import Build
+from hosting import images
+from hosting.engines import probe
+from portal import accounts, environment
+from portal.models import State, User
+from portal.stories import StoryError
+from projects.connect import connect, github
+from projects.models import Project, Stage
+
+SERIES = "18.0"
+SLUG = "demo"
+
+
+class Command(BaseCommand):
+    help = "Make the operator and the demo's project, wait until its production answers, and write demo.json."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--wait", type=float, default=600.0, metavar="SECONDS")
+
+    def handle(self, *_args: Any, wait: float, **_options: Any) -> None:
+        password = make_operator()
+        deadline = time.monotonic() + wait
+        access = _access(deadline)
+        project = Project.objects.filter(slug=SLUG).first() or _make_project(access)
+        address = _wait_for(project, deadline)
+        base = images.base(project.host, project.series, self.stdout.write)
+        _write(
+            Path(settings.BERTH_HOME) / "demo.json",
+            {
+                "portal_url": settings.BERTH_PORTAL_URL,
+                "operator": "operator",
+                "operator_password": password,
+                "project": project.slug,
+                "push_url": access["push_url"],
+                "production_url": address,
+                "odoo_image": "stand-in" if base.stand_in else "real",
+            },
+        )
+        if base.stand_in:
+            self.stdout.write(f"Odoo itself is not here: Berth's stand-in takes its place ({base.name}).")
+
+
+def make_operator() -> str:
+    """The account for bootstrap, with the password of `.env`; returns that."""
+    password = environment.secret("BERTH_OPERATOR_PASSWORD")
+    operator, new = User.objects.get_or_create(username="operator", defaults={"is_superuser": True, "is_staff": True})
+    if new:
+        operator.set_password(password)
+        operator.save(update_fields=["password"])
+    return password
+
+
+def _access(deadline: float) -> dict[str, Any]:
+    """What the stand-in for GitHub wrote at its start, once it answers."""
+    path = Path(settings.BERTH_HOME) / "fakehub" / "access.json"
+    while time.monotonic() < deadline:
+        if probe.status("127.0.0.1", settings.BERTH_FAKEHUB_PORT, "/", "127.0.0.1") and path.exists():
+            found: dict[str, Any] = json.loads(path.read_text())
+            return found
+        time.sleep(0.2)
+    raise CommandError(
+        "The stand-in for GitHub doesn't answer. See fakehub.log in $BERTH_HOME/log, then run bin/up again."
+    )
+
+
+def _make_project(access: dict[str, Any]) -> Project:
+    """As Alice would, who signs in with GitHub and connects her repository."""
+    token = access["tokens"]["alice"]
+    alice = accounts.of_github(uid=github(token).account().id, login="alice", token=token)
+    try:
+        with transaction.atomic():
+            project = connect(by=alice, repository=access["repository"], name="Demo", slug=SLUG, series=SERIES)
+            production = project.branches.get(stage=Stage.PRODUCTION)
+            begin(branch=production, commit=production.head, by=alice)
+    except StoryError as error:
+        raise CommandError(f"{error.title}. {error.detail} {error.remedy}") from error
+    return project
+
+
+def _wait_for(project: Project, deadline: float) -> str:
+    """The address of production, once it answers. A build that failed is said with its verdict."""
+    while time.monotonic() < deadline:
+        branch = project.branches.select_related("instance").get(stage=Stage.PRODUCTION)
+        if branch.instance is not None:
+            host, port = branch.instance.hostname, settings.BERTH_ROUTER_PORT
+            if probe.status(settings.BERTH_BIND, port, "/web/login", host) == 200:
+                return branch.instance.url
+        elif not Build.objects.filter(branch=branch).exclude(state=State.DONE).exists():
+            last = branch.builds.order_by("-pk").first()
+            raise CommandError(
+                f"The demo's production was not deployed. {last.verdict if last else 'No build began.'} "
+                f"See {settings.BERTH_PORTAL_URL}/{project.slug}/builds/, then run bin/up again."
+            )
+        time.sleep(0.5)
+    raise CommandError(
+        "The demo's production did not answer in time. See the build's page; run bin/up again to wait on."
+    )
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    """Readable by its owner alone: it holds a password."""
+    partial = path.with_suffix(".part")
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(content, file, indent=2)
+    partial.replace(path)

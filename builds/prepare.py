@@ -1,0 +1,253 @@
+"""Preparing the database of a build, each stage in its way: created, updated, or copied. Each can be undone."""
+
+from collections.abc import Sequence
+
+from django.conf import settings
+from django.db import transaction
+from django.utils.text import slugify
+
+from builds.inspect import due_modules
+from builds.models import Build
+from builds.testlog import Outcome, read_tests
+from hosting import copies, databases, instances, machines, pools, switch
+from hosting.models import Instance, Pool
+from hosting.odoo import commands, floors, series
+from hosting.odoo.loglines import RunReport, read_run
+from portal.stories import ProjectError, step
+from portal.telling import Telling
+from projects.models import Branch, Stage
+
+INSTALL_S, UPDATE_S, TESTS_S = 1800, 1800, 3600
+DNS_LABEL = 63
+LAST_LINES = 50
+
+
+# --- production -------------------------------------------------------------------------------------------------------
+def undo_production(build: Build, telling: Telling) -> None:
+    """A new database is removed; an updated one becomes as it was, and the old pool serves it."""
+    instance = build.instance
+    if instance is None or instance.state == Instance.State.NEW:
+        return undo_new(build, telling)
+    if build.pool is not None:
+        pools.remove(build.pool)
+    if databases.has_aside(instance, build.name):
+        telling.say("Putting the database back as it was before the update.")
+        databases.put_back(instance, build.name)
+    former = instance.live_pool
+    if former is not None and former.state == Pool.State.STANDING_BY:
+        telling.say(f"Starting {former.name} again.")
+        switch.bring_back(former, keep_going=telling.keep_going)
+    return None
+
+
+@step("Prepare the database", undo=undo_production)
+def prepare_production(build: Build, telling: Telling) -> None:
+    """Created once, without demo data; afterwards kept, and its modules updated where their version rose."""
+    instance = build.branch.instance or _new_instance(build, f"{build.project.slug}.{settings.BERTH_DOMAIN}")
+    pool = _pool(build, instance, telling)
+    if instance.state == Instance.State.NEW:
+        databases.start_afresh(instance)
+        _install(build, pool, telling, demo=False)
+        _secure(instance, new_admin=True)
+    else:
+        _update_production(build, pool, telling)
+
+
+def _update_production(build: Build, pool: Pool, telling: Telling) -> None:
+    instance = pool.instance
+    due = due_for(build, instance)
+    if not due:
+        telling.say("No module's version or requirement changed: the database goes on serving as it is.")
+        return
+    telling.say("To be updated: " + ", ".join(due))
+    databases.check_room(instance)
+    switch.pause(instance, seconds=build.branch.drain_seconds, keep_going=telling.keep_going)
+    telling.say("The old pool has stopped. Taking a copy of the database.")
+    databases.copy_aside(instance, build.name)
+    _update(pool, due, telling)
+
+
+def due_for(build: Build, instance: Instance) -> list[str]:
+    """Installed modules that the build's code would update, by name."""
+    states = machines.database(instance).module_states()
+    installed = {module.name: module.version for module in states if module.state == "installed"}
+    served = Build.objects.filter(pool__instance=instance, pool=instance.live_pool).order_by("-pk").first()
+    due = due_modules(installed, build.inspection, served.inspection if served else build.inspection)
+    Build.objects.filter(pk=build.pk).update(to_update=due)
+    return due
+
+
+# --- development ------------------------------------------------------------------------------------------------------
+def undo_new(build: Build, _telling: Telling) -> None:
+    """Nothing of a database that never served is left."""
+    if build.instance is not None and build.instance.state == Instance.State.NEW:
+        instances.remove(build.instance)
+
+
+@step("Prepare the database", undo=undo_new)
+def prepare_development(build: Build, telling: Telling) -> None:
+    """From scratch, with demo data and the repository's modules; their tests are run."""
+    instance = _new_instance(build, branch_hostname(build.branch))
+    pool = _pool(build, instance, telling)
+    databases.start_afresh(instance)
+    _install(build, pool, telling, demo=True)
+    _secure(instance, new_admin=True)
+
+
+# --- staging ----------------------------------------------------------------------------------------------------------
+@step("Copy production", undo=undo_new)
+def prepare_staging(build: Build, telling: Telling) -> None:
+    """A neutralised copy of production, with this commit's modules updated on it."""
+    source = Instance.objects.filter(
+        pk__in=build.project.branches.filter(stage=Stage.PRODUCTION).values("instance"), state=Instance.State.READY
+    ).first()
+    if source is None:
+        raise ProjectError(
+            "There is no production database to copy",
+            "A staging build is a neutralised copy of production, which has never been deployed here.",
+            "Push to the production branch first, or move this branch to development.",
+        )
+    instance = _new_instance(build, branch_hostname(build.branch))
+    pool = _pool(build, instance, telling)
+    databases.start_afresh(instance)
+    copies.copy(source=source, pool=pool, telling=telling)
+    copies.neutralise(pool, telling=telling)
+    due = due_for(build, instance)
+    if due:
+        _update(pool, due, telling)
+    _secure(instance, new_admin=False)
+
+
+# --- shared -----------------------------------------------------------------------------------------------------------
+def branch_hostname(branch: Branch) -> str:
+    """`SLUG-BRANCH-{name}.DOMAIN`: one DNS label, unique by the instance's name, whatever the branch is called."""
+    room = DNS_LABEL - len("-i") - 12
+    label = f"{branch.project.slug}-{slugify(branch.name) or 'branch'}"[:room].strip("-_").replace("_", "-")
+    return f"{label}-{{name}}.{settings.BERTH_DOMAIN}"
+
+
+def _new_instance(build: Build, hostname: str) -> Instance:
+    """The build's own instance, made on the first call. Its row and the build's reference commit together."""
+    if build.instance is None:
+        with transaction.atomic():
+            build.instance = instances.create(
+                host=build.project.host,
+                stage=build.stage,
+                series=build.project.series,
+                hostname=hostname,
+                label=str(build),
+            )
+            build.save(update_fields=["instance"])
+    return build.instance
+
+
+def _pool(build: Build, instance: Instance, telling: Telling) -> Pool:
+    """The build's generation, made on the first call."""
+    if build.pool is not None:
+        return build.pool
+    branch, major = build.branch, series.find(instance.series).major
+    warning = floors.memory_warning(branch.memory_mb * floors.MIB, major)
+    if warning:
+        telling.warn(warning)
+    with transaction.atomic():
+        build.instance = instance
+        build.pool = pools.create(
+            instance,
+            image_id=build.image_id,
+            commit=build.commit,
+            build_label=build.name,
+            addons_path=build.inspection["addons_path"],
+            queue_job=build.inspection["queue_job"],
+            workers=branch.workers if instance.is_production else 2,
+            memory_mb=floors.granted_memory(branch.memory_mb * floors.MIB, major) // floors.MIB,
+        )
+        build.save(update_fields=["instance", "pool"])
+    return build.pool
+
+
+def _modules(build: Build) -> list[str]:
+    """What the branch's settings want installed in a new database."""
+    branch, addons = build.branch, build.inspection["addons"]
+    if branch.install == Branch.Install.LIST:
+        return ["base", *branch.install_list]
+    everything = branch.install == Branch.Install.ALL
+    return ["base", *(a["name"] for a in addons if a["installable"] and (everything or not a["in_submodule"]))]
+
+
+def _install(build: Build, pool: Pool, telling: Telling, *, demo: bool) -> None:
+    """Install into an empty database. Failing tests are a finding, not the end: the database is worth a look."""
+    branch, instance = build.branch, pool.instance
+    tests = branch.run_tests and not instance.is_production
+    modules = _modules(build)
+    argv = commands.install_argv(
+        series.find(instance.series),
+        instance.database,
+        modules,
+        demo=demo,
+        tests=tests,
+        tags=branch.test_tags or _tags(modules),
+    )
+    run = databases.run_odoo(pool, argv, telling=telling, timeout=TESTS_S if tests else INSTALL_S)
+    report, results = read_run(run.lines), read_tests(run.lines)
+    failing_only = tests and run.exit_code == 1 and results.complete
+    if run.exit_code != 0 and not failing_only:
+        raise _odoo_failed("The modules could not be installed", run, report)
+    databases.check_modules(pool, doing="The installation")
+    _warn_of(report, telling)
+    if tests:
+        _keep_tests(build, run.lines, telling)
+
+
+def _tags(modules: Sequence[str]) -> str:
+    """Only the installed modules' own tests: those of `base` and `web` are Odoo's affair."""
+    return ",".join(f"/{name}" for name in modules if name != "base")
+
+
+def _keep_tests(build: Build, lines: Sequence[str], telling: Telling) -> None:
+    results = read_tests(lines)
+    names = [f"{'ERROR' if test.is_error else 'FAIL'}: {test.name}" for test in results.failing]
+    told = {"total": results.total, "failed": results.failed, "errors": results.errors, "names": names}
+    Build.objects.filter(pk=build.pk).update(tests=told)
+    if results.outcome == Outcome.FAILURE:
+        telling.fail_softly(
+            results.summary,
+            "\n".join(names) + "\n\n" + "\n".join(test.details for test in results.failing[:3]),
+            "Mend the tests (or the code) and push again. The database was started all the same, for you to look into.",
+        )
+    else:
+        telling.say(results.summary)
+
+
+def _update(pool: Pool, due: Sequence[str], telling: Telling) -> None:
+    argv = commands.update_argv(pool.instance.database, due)
+    run = databases.run_odoo(pool, argv, telling=telling, timeout=UPDATE_S)
+    report = read_run(run.lines)
+    if run.exit_code != 0 or report.errors or report.criticals:
+        raise _odoo_failed("The modules could not be updated", run, report)
+    databases.check_modules(pool, doing="The update")
+    _warn_of(report, telling)
+
+
+def _odoo_failed(title: str, run: databases.Run, report: RunReport) -> ProjectError:
+    return ProjectError(
+        title,
+        f"{report.summary}\nOdoo ended with exit code {run.exit_code}.\n\n" + "\n".join(run.lines[-LAST_LINES:]),
+        "Mend the module and push again. The database is as it was before.",
+    )
+
+
+def _warn_of(report: RunReport, telling: Telling) -> None:
+    """What Odoo says although it ended well makes the build yellow."""
+    for entry in (*report.errors, *report.criticals):
+        telling.warn(f"Odoo logged {entry.level}: {entry.message}")
+    for column in report.not_null_failed:
+        telling.warn(f"{column} is required, but holds empty values: the database doesn't enforce it.")
+    if report.invalid_modules:
+        telling.warn("Odoo doesn't know these modules: " + ", ".join(report.invalid_modules))
+
+
+def _secure(instance: Instance, *, new_admin: bool) -> None:
+    password = databases.secure(instance, new_admin=new_admin)
+    if password:
+        instance.login_password = password
+        instance.save(update_fields=["login_password"])

@@ -1,0 +1,164 @@
+"""Databases of instances: made, run through Odoo, secured, copied aside before an update, put back after a bad one."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from django.conf import settings
+from passlib.hash import pbkdf2_sha512
+
+from hosting import machines, pools
+from hosting.models import Instance, Pool
+from hosting.odoo.conf import Purpose
+from hosting.odoo.floors import MIB
+from portal.secrets import new_password
+from portal.stories import PlatformError, ProjectError
+from portal.telling import Telling
+
+REPORT_URL = "http://127.0.0.1:8069"  # a PDF asks its own container for its style sheets, not the router
+CONNECTIONS = {True: 64, False: 32}  # production, the rest
+
+
+@dataclass(frozen=True)
+class Run:
+    """How one run of Odoo ended, and all that it printed."""
+
+    exit_code: int
+    lines: tuple[str, ...]
+
+
+def create(instance: Instance) -> None:
+    """An empty database with a role of its own. Safe to repeat."""
+    server = machines.cluster(instance.database_server)
+    server.create_role(instance.database, instance.database_password, CONNECTIONS[instance.is_production])
+    server.create_database(instance.database, instance.database)
+    pools.prepare_folders(instance)
+
+
+def start_afresh(instance: Instance) -> None:
+    """An empty database, whatever an interrupted attempt left there."""
+    machines.cluster(instance.database_server).drop_database(instance.database)
+    create(instance)
+
+
+def run_odoo(pool: Pool, argv: Sequence[str], *, telling: Telling, timeout: float) -> Run:
+    """Run Odoo once on the instance's database, with the pool's code, in a container that is removed afterwards.
+
+    Its output goes to the step. Odoo ends with 0 although something is wrong (an unknown module, a module whose code
+    is gone), so callers look at the exit code and at the lines.
+    """
+    instance = pool.instance
+    telling.mask(instance.database_password, instance.admin_password)
+    conf_file = pools.write_conf(pool, Purpose.RUN)
+    spec = replace(
+        pools.spec(pool, "web", conf_file),
+        name=one_off_name(instance),
+        argv=tuple(argv),
+        address=None,
+        restart="no",
+        labels=pools.labels(pool, "run"),
+        stop_timeout_s=10,
+    )
+    pieces: list[str] = []
+
+    def output(text: str) -> None:
+        pieces.append(text)
+        telling.log(text)
+
+    with telling.command(argv) as command:
+        command.exit_code = machines.engine(instance.host).run_once(
+            spec, timeout=timeout, output=output, keep_going=telling.keep_going
+        )
+    return Run(exit_code=command.exit_code or 0, lines=tuple("".join(pieces).splitlines()))
+
+
+def one_off_name(instance: Instance) -> str:
+    """One name for all one-off containers of an instance: the next attempt removes what a dead one left."""
+    return f"berth-{settings.BERTH_INSTALLATION}-{instance.name}-run"
+
+
+def secure(instance: Instance, *, new_admin: bool) -> str:
+    """Set what the platform decides in a fresh database: addresses, and a password of its own for `admin`.
+
+    Returns the password ("" where the old one stays).
+    """
+    database = machines.database(instance)
+    database.set_parameter("report.url", REPORT_URL)
+    database.set_parameter("web.base.url", instance.url)
+    database.set_parameter("web.base.url.freeze", "True")
+    if not new_admin:
+        return ""
+    password = new_password()[:16]
+    database.set_password("admin", pbkdf2_sha512.hash(password))
+    return password
+
+
+def aside(instance: Instance, label: str) -> str:
+    """The name of the copy that is taken before the build `label` updates modules."""
+    return f"{instance.database}_{label}"
+
+
+def copy_aside(instance: Instance, label: str) -> None:
+    """Take a copy of the database before an update; on a second call, put the copy's content back instead.
+
+    So an update always begins from the state before it, also after a worker died in its middle. The pool must be
+    stopped: the copy needs the database for itself, and nobody may write to what could be put back.
+    """
+    server = machines.cluster(instance.database_server)
+    name = aside(instance, label)
+    if has_aside(instance, label):
+        server.drop_database(instance.database)
+        server.copy_database(name, instance.database, instance.database)
+    else:
+        server.copy_database(instance.database, name, instance.database)
+
+
+def has_aside(instance: Instance, label: str) -> bool:
+    name = aside(instance, label)
+    return name in machines.cluster(instance.database_server).databases(name)
+
+
+def put_back(instance: Instance, label: str) -> None:
+    """The copy becomes the database again. Nothing is lost: nobody could write since it was taken."""
+    server = machines.cluster(instance.database_server)
+    name = aside(instance, label)
+    if has_aside(instance, label):
+        server.drop_database(instance.database)
+        server.rename_database(name, instance.database)
+
+
+def drop_aside(instance: Instance, label: str) -> None:
+    machines.cluster(instance.database_server).drop_database(aside(instance, label))
+
+
+def check_modules(pool: Pool, *, doing: str) -> None:
+    """Raise ProjectError where Odoo left modules half done although it ended well."""
+    left = machines.database(pool.instance).modules_left_over()
+    if left:
+        raise ProjectError(
+            f"{doing} left modules unfinished",
+            ", ".join(f"{module.name} is '{module.state}'" for module in left),
+            "Their code or a dependency is missing in this commit. Add it, or uninstall them in Odoo, and push again.",
+        )
+
+
+def remove(instance: Instance) -> None:
+    """Drop database, role and folders of an instance, with any copy. Its pools must be gone."""
+    server = machines.cluster(instance.database_server)
+    for name in server.databases(instance.database):
+        if name == instance.database or name.startswith(f"{instance.database}_"):
+            server.drop_database(name)
+    server.drop_role(instance.database)
+    pools.remove_folders(instance)
+
+
+def check_room(instance: Instance) -> None:
+    """A copy needs as much disk as the database: say so before anything is stopped. Raises PlatformError."""
+    size = machines.cluster(instance.database_server).size(instance.database)
+    free = os.statvfs(machines.folder(instance)).f_bavail * os.statvfs(machines.folder(instance)).f_frsize
+    if free < size * 1.2 + 500 * MIB:
+        raise PlatformError(
+            "Not enough disk for the copy before the update",
+            f"The database has {size // MIB} MB; {free // MIB} MB are free. Nothing was stopped or changed.",
+            "Free some disk (bin/berth disk) or add more, then retry the build.",
+        )

@@ -1,0 +1,53 @@
+"""Asks a pool's ports what they answer, past the router: plain HTTP, with the Host header of its database."""
+
+import base64
+import http.client
+import secrets
+from dataclasses import dataclass
+
+TIMEOUT_S = 20.0  # the first login page of a fresh registry builds its assets
+QUICK_S = 2.0
+PAGE_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status 0 where there was none."""
+
+    status: int
+    text: str
+
+
+def get(address: str, port: int, path: str, host: str, *, timeout: float = TIMEOUT_S) -> Answer:
+    return _ask(address, port, path, {"Host": host}, timeout)
+
+
+def status(address: str, port: int, path: str, host: str) -> int:
+    """The status of an answer, 0 where nothing answers."""
+    return _ask(address, port, path, {"Host": host}, TIMEOUT_S if "/assets/" in path else QUICK_S).status
+
+
+def websocket(address: str, port: int, path: str, host: str) -> int:
+    """The status that a websocket handshake gets; 101 is success (RFC 6455). The connection is closed then."""
+    headers = {
+        "Host": host,
+        "Origin": f"http://{host}",
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": base64.b64encode(secrets.token_bytes(16)).decode(),
+    }
+    return _ask(address, port, path, headers, TIMEOUT_S).status
+
+
+def _ask(address: str, port: int, path: str, headers: dict[str, str], timeout: float) -> Answer:
+    connection = http.client.HTTPConnection(address, port, timeout=timeout)
+    try:
+        connection.request("GET", path, headers=headers)
+        response = connection.getresponse()
+        text = "" if response.status == 101 else response.read(PAGE_LIMIT).decode(errors="replace")
+        return Answer(response.status, text)
+    except (OSError, http.client.HTTPException):
+        return Answer(0, "")
+    finally:
+        connection.close()

@@ -1,0 +1,44 @@
+"""Instances: made, and removed with everything they had."""
+
+from django.db import transaction
+
+from hosting import databases, machines, pools, routing
+from hosting.models import DatabaseServer, Host, Instance, Pool, Stage
+from portal import audit, clock
+
+
+def create(*, host: Host, stage: str, series: str, hostname: str, label: str = "") -> Instance:
+    """The row of a new instance. `hostname` may hold {name}, which becomes i42."""
+    purpose = DatabaseServer.Purpose.HOSTED if stage == Stage.PRODUCTION else DatabaseServer.Purpose.LAB
+    server = DatabaseServer.objects.get(purpose=purpose)
+    with transaction.atomic():
+        instance = Instance.objects.create(
+            host=host, database_server=server, stage=stage, series=series, hostname=f"new-{clock.now().timestamp()}"
+        )
+        instance.hostname = hostname.format(name=instance.name)
+        instance.save(update_fields=["hostname"])
+        audit.record(
+            by=None, verb="create instance", object=instance.name, after={"hostname": instance.hostname, "for": label}
+        )
+    return instance
+
+
+def stop(instance: Instance) -> None:
+    """Take the instance off its address and remove its containers; the database stays."""
+    Instance.objects.filter(pk=instance.pk).update(door=Instance.Door.STOPPED, live_pool=None)
+    instance.refresh_from_db()
+    routing.apply(instance)
+    for pool in instance.pools.exclude(state=Pool.State.GONE):
+        routing.take_slot_back(pool)
+        pools.remove(pool)
+
+
+def remove(instance: Instance) -> None:
+    """Remove it for good: address, containers, database, role, files. Safe to repeat."""
+    stop(instance)
+    machines.engine(instance.host).remove(databases.one_off_name(instance))
+    databases.remove(instance)
+    routing.forget(instance)
+    with transaction.atomic():
+        Instance.objects.filter(pk=instance.pk).update(state=Instance.State.REMOVED, removed_at=clock.now())
+        audit.record(by=None, verb="remove instance", object=instance.name, before={"hostname": instance.hostname})

@@ -1,0 +1,170 @@
+"""Reading a database's log files for a page.
+
+The tenant can write in the folder: a file may be a link to /etc/shadow, a pipe that never answers, or replaced while it
+is read. So every part of the path is opened beneath the one before, following no link, and only regular files are read.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import BinaryIO
+
+from django.conf import settings
+
+from hosting.models import Instance
+from hosting.odoo.loglines import parse_line
+
+BLOCK = 64 * 1024  # bytes that are read at a time
+SCANNED = 8 * 1024 * 1024  # bytes that one answer looks through at most
+ENTRIES = 400  # of one answer, more or less
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+_NAME = re.compile(r"odoo[\w.-]{0,100}\.log(\.\d{1,3})?")
+_LINE = re.compile(rb"[^\n]*\n|[^\n]+")
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # opening a pipe must not wait for its writer
+
+
+class NoSuchLog(Exception):
+    """There is no such file, or it is something else than a regular file."""
+
+
+@dataclass(frozen=True)
+class LogFile:
+    name: str
+    size: int  # bytes
+    changed_at: datetime
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """A line with Odoo's prefix and those without that follow it."""
+
+    at: int  # where it begins, in bytes
+    level: str  # "" where the first line has no prefix
+    text: str
+
+
+@dataclass(frozen=True)
+class LogPage:
+    entries: list[LogEntry]
+    start: int  # the page covers the bytes from here
+    end: int  # to here
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which entries to show."""
+
+    level: str = ""  # this one or a graver; "" for all
+    text: str = ""  # contained, whatever the case
+
+    def __call__(self, entry: LogEntry) -> bool:
+        if self.level and (entry.level not in LEVELS or LEVELS.index(entry.level) < LEVELS.index(self.level)):
+            return False
+        return self.text.lower() in entry.text.lower()
+
+
+def files(instance: Instance) -> list[LogFile]:
+    """The database's log files, the one that was written last first."""
+    try:
+        with _folder(instance) as folder:
+            found = [_look_at(folder, name) for name in os.listdir(folder) if _NAME.fullmatch(name)]
+    except OSError:
+        return []
+    return sorted(filter(None, found), key=lambda file: file.changed_at, reverse=True)
+
+
+@contextmanager
+def opened(instance: Instance, name: str) -> Iterator[BinaryIO]:
+    """The file, to be given to the two below. Raises NoSuchLog."""
+    if not _NAME.fullmatch(name):
+        raise NoSuchLog(name)
+    try:
+        with _folder(instance) as folder:
+            descriptor = os.open(name, _FILE, dir_fd=folder)
+    except OSError as error:
+        raise NoSuchLog(name) from error
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise NoSuchLog(name)
+        yield stream
+
+
+def read_back(stream: BinaryIO, before: int | None, wanted: Wanted) -> LogPage:
+    """Entries that end before byte `before` (None: the file's end): as many as make a page, oldest first."""
+    end = start = min(_size(stream) if before is None else before, _size(stream))
+    kept: list[LogEntry] = []
+    while start > 0 and len(kept) < ENTRIES and end - start < SCANNED:
+        begin = max(0, start - BLOCK)
+        found = _entries(_bytes(stream, begin, start), begin, whole=begin == 0)
+        start = found[0].at if found else begin
+        kept = list(filter(wanted, found)) + kept
+    return LogPage(kept, start, end)
+
+
+def read_on(stream: BinaryIO, after: int, wanted: Wanted) -> LogPage:
+    """Entries that were written after byte `after`. A file that was cut or begun anew is read from its start."""
+    start = after if after <= _size(stream) else 0
+    block = _bytes(stream, start, min(_size(stream), start + BLOCK))
+    complete = block.rfind(b"\n") + 1
+    if not complete and len(block) == BLOCK:
+        complete = BLOCK
+    return LogPage(list(filter(wanted, _entries(block[:complete], start, whole=True))), start, start + complete)
+
+
+@contextmanager
+def _folder(instance: Instance) -> Iterator[int]:
+    """The folder of the log files, opened part by part beneath $BERTH_HOME."""
+    folder = os.open(settings.BERTH_HOME, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in ("instances", instance.name, "log"):
+            inner = os.open(part, _FOLDER, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def _look_at(folder: int, name: str) -> LogFile | None:
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    return LogFile(name, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+
+
+def _size(stream: BinaryIO) -> int:
+    return os.fstat(stream.fileno()).st_size
+
+
+def _bytes(stream: BinaryIO, start: int, end: int) -> bytes:
+    stream.seek(start)
+    return stream.read(end - start)
+
+
+def _entries(block: bytes, at: int, *, whole: bool) -> list[LogEntry]:
+    """The entries of a block that lies at byte `at`.
+
+    Unless `whole`, what stands before the first prefix is left out: it belongs to an entry that begins in an earlier
+    block. A block without any prefix is taken as it is.
+    """
+    found: list[tuple[int, str, list[str]]] = []
+    for line in _LINE.findall(block):
+        text = line.decode(errors="replace").rstrip("\r\n")
+        prefix = parse_line(text)
+        if prefix is not None or not found:
+            found.append((at, prefix.level if prefix else "", [text]))
+        else:
+            found[-1][2].append(text)
+        at += len(line)
+    if not whole and len(found) > 1 and not found[0][1]:
+        del found[0]
+    return [LogEntry(begin, level, "\n".join(texts)) for begin, level, texts in found]

@@ -1,0 +1,82 @@
+"""From rows to what they stand for: a host's engine, a cluster's administrator, the router, an instance's folder."""
+
+import ipaddress
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from django.conf import settings
+
+from hosting.engines.docker import Docker
+from hosting.engines.haproxy import Router, RouterConfig
+from hosting.engines.postgres import InstanceDatabase, Server
+from hosting.models import DatabaseServer, Host, Instance
+
+
+@cache
+def _docker(url: str) -> Docker:
+    return Docker(url, settings.BERTH_INSTALLATION)
+
+
+def engine(host: Host) -> Docker:
+    return _docker(host.docker_url)
+
+
+def cluster(server: DatabaseServer) -> Server:
+    """The administrator of a PostgreSQL cluster."""
+    return Server(server.url)
+
+
+def network(*, production: bool) -> str:
+    """The name of the tenants' network: one for production, one for the rest."""
+    return f"berth-{settings.BERTH_INSTALLATION}-{'prod' if production else 'lab'}"
+
+
+def bridge(*, production: bool) -> str:
+    return f"br{settings.BERTH_INSTALLATION}{'p' if production else 'l'}"
+
+
+def tenant_address(instance: Instance) -> tuple[str, int]:
+    """Host and port where the containers of an instance reach its PostgreSQL: this machine, seen from their network."""
+    parts = urlsplit(instance.database_server.url)
+    host = unquote(parts.hostname or "")
+    if not host or host.startswith("/") or host == "localhost" or _is_loopback(host):
+        host = instance.host.gateway(production=instance.is_production)
+    return host, parts.port or 5432
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def database(instance: Instance) -> InstanceDatabase:
+    """The instance's database as its own role sees it, never a superuser: a tenant may plant views with functions."""
+    host, port = tenant_address(instance)
+    return InstanceDatabase(
+        host=host, port=port, name=instance.database, user=instance.database, password=instance.database_password
+    )
+
+
+def folder(instance: Instance) -> Path:
+    """Its files: data (Odoo's data directory), log, and a folder per generation."""
+    return Path(settings.BERTH_HOME) / "instances" / instance.name
+
+
+def router(slots: int = 0) -> Router:
+    """The router of this installation; `slots` only matters to who writes its whole configuration."""
+    home = Path(settings.BERTH_HOME)
+    return Router(
+        RouterConfig(
+            home=home / "haproxy",
+            run=home / "run",
+            bind=settings.BERTH_BIND,
+            router_port=settings.BERTH_ROUTER_PORT,
+            portal_port=settings.BERTH_PORTAL_PORT,
+            portal_host=settings.ALLOWED_HOSTS[0],
+            slots=slots or settings.BERTH_SLOTS,
+            commit_header=settings.BERTH_COMMIT_HEADER,
+        )
+    )

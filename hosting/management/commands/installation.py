@@ -1,0 +1,28 @@
+"""The rows of this machine: its host and its database servers."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.db import transaction
+
+from hosting import machines
+from hosting.models import DatabaseServer, Host
+
+
+class Command(BaseCommand):
+    help = "Write down this machine and its PostgreSQL clusters, and refuse clusters that are too old."
+
+    @transaction.atomic
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        host, _new = Host.objects.update_or_create(
+            name="this machine",
+            defaults={
+                "region": settings.BERTH_REGION,
+                "docker_url": settings.BERTH_DOCKER_URL,
+                "subnet": settings.BERTH_SUBNET,
+            },
+        )
+        for purpose in DatabaseServer.Purpose:
+            server, _new = DatabaseServer.objects.get_or_create(purpose=purpose, defaults={"host": host})
+            machines.cluster(server).close_to_public()

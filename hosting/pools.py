@@ -1,0 +1,190 @@
+"""Pools: one generation of an instance's containers. Made, started, proven, stopped, removed."""
+
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Max
+
+from hosting import addresses, logfiles, machines
+from hosting.engines.docker import ContainerSpec, EngineError, Mount
+from hosting.models import Instance, Pool
+from hosting.odoo import commands, series
+from hosting.odoo.conf import DATA_DIR, REAL_SECONDS, Conf, Purpose, render_conf
+from hosting.odoo.floors import MIB
+
+ODOO_UID = 101  # of the user `odoo` in every Odoo image (shared contract: README "Odoo images")
+LOG = "/var/log/odoo"
+ROLES = ("cron", "web")  # in the order in which they stop
+STOP_TIMEOUT_S = REAL_SECONDS + 30  # a request in flight may run that long
+
+
+def prepare_folders(instance: Instance) -> None:
+    """The data and log folders, which belong to the tenant's user."""
+    root = machines.folder(instance)
+    root.mkdir(parents=True, exist_ok=True)
+    for name in ("data", "log"):
+        path = root / name
+        path.mkdir(exist_ok=True)
+        give_to_tenant(path)
+
+
+def give_to_tenant(path: Path) -> None:
+    os.chown(path, ODOO_UID, ODOO_UID, follow_symlinks=False)
+
+
+def remove_folders(instance: Instance) -> None:
+    shutil.rmtree(machines.folder(instance), ignore_errors=True)
+
+
+@transaction.atomic
+def create(
+    instance: Instance,
+    *,
+    image_id: str,
+    commit: str,
+    build_label: str,
+    addons_path: list[str],
+    queue_job: bool,
+    workers: int,
+    memory_mb: int,
+) -> Pool:
+    """The row of the next generation, with its addresses. Nothing runs yet."""
+    last = instance.pools.aggregate(last=Max("generation"))["last"] or 0
+    web, cron = addresses.allot(instance, 2)
+    return Pool.objects.create(
+        instance=instance,
+        generation=last + 1,
+        image_id=image_id,
+        commit=commit,
+        build_label=build_label,
+        addons_path=addons_path,
+        queue_job=queue_job,
+        workers=workers,
+        cron_workers=1 if instance.is_production else 0,
+        memory_mb=memory_mb,
+        web_address=web,
+        cron_address=cron,
+    )
+
+
+def write_conf(pool: Pool, purpose: Purpose) -> Path:
+    """Write the generation's odoo.conf for one purpose; readable by the tenant, not writable."""
+    instance = pool.instance
+    host, port = machines.tenant_address(instance)
+    text = render_conf(
+        Conf(
+            purpose=purpose,
+            series=series.find(instance.series),
+            database=instance.database,
+            db_host=host,
+            db_port=port,
+            db_user=instance.database,
+            db_password=instance.database_password,
+            admin_password=instance.admin_password,
+            addons_path=tuple(pool.addons_path),
+            memory=pool.memory_mb * MIB,
+            workers=pool.workers,
+            cron_workers=pool.cron_workers,
+            queue_job=pool.queue_job,
+            logfile=f"{LOG}/{log_name(pool, purpose)}",
+        )
+    )
+    path = machines.folder(instance) / f"g{pool.generation}" / f"{purpose}.conf"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part")
+    partial.write_text(text)
+    os.chmod(partial, 0o440)
+    os.chown(partial, 0, ODOO_UID)
+    partial.replace(path)
+    return path
+
+
+def log_name(pool: Pool, purpose: Purpose) -> str:
+    return f"odoo-g{pool.generation}-{purpose}.log"
+
+
+def labels(pool: Pool, role: str) -> dict[str, str]:
+    return {
+        "berth.instance": pool.instance.name,
+        "berth.pool": pool.name,
+        "berth.role": role,
+        "berth.commit": pool.commit,
+        "berth.build": pool.build_label,
+    }
+
+
+def spec(pool: Pool, role: str, conf_file: Path) -> ContainerSpec:
+    """What the container for `role` (web or cron) of a pool shall be."""
+    instance = pool.instance
+    root = machines.folder(instance)
+    serve, cron = commands.serve_argv(instance.database), commands.cron_argv(instance.database, pool.cron_workers)
+    return ContainerSpec(
+        name=pool.container(role),
+        image_id=pool.image_id,
+        argv=tuple(serve if role == "web" else cron),
+        env=environment(instance),
+        network=machines.network(production=instance.is_production),
+        address=pool.web_address if role == "web" else pool.cron_address,
+        mounts=(
+            Mount(str(conf_file), commands.CONF, read_only=True),
+            Mount(str(root / "data"), DATA_DIR, read_only=False),
+            Mount(str(root / "log"), LOG, read_only=False),
+        ),
+        memory_bytes=pool.memory_mb * MIB,
+        cpus=float(settings.BERTH_POOL_CPUS),
+        pids=512,
+        labels=labels(pool, role),
+        stop_timeout_s=STOP_TIMEOUT_S,
+    )
+
+
+def environment(instance: Instance) -> dict[str, str]:
+    """What a tenant's process finds in its environment: Berth's variables and libpq's."""
+    host, port = machines.tenant_address(instance)
+    stage = "dev" if instance.stage == "development" else str(instance.stage)
+    return {
+        "ODOO_STAGE": stage,
+        "ODOO_VERSION": instance.series,
+        "PGDATABASE": instance.database,
+        "PGUSER": instance.database,
+        "PGPASSWORD": instance.database_password,
+        "PGHOST": host,
+        "PGPORT": str(port),
+    }
+
+
+def start(pool: Pool, role: str = "web") -> None:
+    """Start a container of the pool, or find it running. The same call after a crash does no harm."""
+    prepare_folders(pool.instance)
+    conf_file = write_conf(pool, Purpose.SERVE if role == "web" else Purpose.CRON)
+    machines.engine(pool.instance.host).ensure_running(spec(pool, role, conf_file))
+
+
+def stop(pool: Pool, role: str, *, keep_going: Callable[[], None]) -> None:
+    """Stop one container, which may be started again. Odoo finishes the requests that it is working on."""
+    machines.engine(pool.instance.host).stop(pool.container(role), STOP_TIMEOUT_S, keep_going=keep_going)
+
+
+def remove(pool: Pool) -> None:
+    """Remove the pool's containers and forget its addresses. It must not be in the router any more."""
+    engine = machines.engine(pool.instance.host)
+    for role in ROLES:
+        engine.remove(pool.container(role))
+    shutil.rmtree(machines.folder(pool.instance) / f"g{pool.generation}", ignore_errors=True)
+    pool.state = Pool.State.GONE
+    pool.save(update_fields=["state"])
+
+
+def last_words(pool: Pool, lines: int) -> str:
+    """The end of what a pool's web container printed and Odoo logged, for a build that failed."""
+    words: list[str] = []
+    with suppress(EngineError):
+        words += machines.engine(pool.instance.host).logs(pool.container("web"), lines).splitlines()
+    with suppress(logfiles.NoSuchLog), logfiles.opened(pool.instance, log_name(pool, Purpose.SERVE)) as stream:
+        words += [entry.text for entry in logfiles.read_back(stream, None, logfiles.Wanted()).entries]
+    return "\n".join(words[-lines:])

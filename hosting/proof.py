@@ -1,0 +1,159 @@
+"""Proof that a pool may get traffic: it runs the expected commit, on the right database, with all modules loaded.
+
+Stock Odoo can't say which commit it runs, so the proof looks from several sides (DESIGN "Pools, generations, slots").
+Nothing is installed in the customer's database for it.
+"""
+
+import json
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from hosting import machines
+from hosting.engines import probe
+from hosting.engines.docker import ContainerMissing
+from hosting.models import Pool
+
+BUILD_FILE = "/etc/berth/build.json"
+LIVENESS_S = 0.25  # how often a port that doesn't answer yet is asked
+FIRST_PROOF_S, LONGEST_PAUSE_S = 5.0, 15.0
+ASSET = re.compile(r"""(?:href|src)=["'](/web/(?:assets|static)/[^"'?]+)""")
+
+
+class NotProven(Exception):
+    """The pool did not prove within its time. `failures` says what was still missing; traffic was not switched."""
+
+    def __init__(self, failures: Sequence[str], seconds: float) -> None:
+        self.failures = list(failures)
+        super().__init__(f"Not ready after {seconds:.0f} s: " + "; ".join(failures))
+
+
+class Died(Exception):
+    """The pool's container ended while it was to be proven."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One side of the proof: what it looks at, and what is wrong ("" when it is fine)."""
+
+    name: str
+    failure: str
+
+
+def prove(pool: Pool, *, timeout: float, say: Callable[[str], None], keep_going: Callable[[], None]) -> None:
+    """Wait until every check passes, at most `timeout` seconds.
+
+    Ports are polled four times a second; the whole proof is tried when both answer, and then after 5 s, backing off to
+    15 s. Raises NotProven, Died.
+    """
+    started = time.monotonic()
+    pause = FIRST_PROOF_S
+    while True:
+        wait_for_ports(pool, timeout=started + timeout - time.monotonic(), keep_going=keep_going)
+        checks = look(pool)
+        failures = [f"{check.name}: {check.failure}" for check in checks if check.failure]
+        if not failures:
+            say(f"Proven after {time.monotonic() - started:.1f} s: " + ", ".join(check.name for check in checks))
+            return
+        say("Not yet: " + "; ".join(failures))
+        if time.monotonic() - started + pause > timeout:
+            raise NotProven(failures, time.monotonic() - started)
+        _sleep(pause, keep_going)
+        pause = min(pause * 1.5, LONGEST_PAUSE_S)
+
+
+def wait_for_ports(pool: Pool, *, timeout: float, keep_going: Callable[[], None]) -> None:
+    """Return when both ports answer, or after `timeout` seconds: the proof then says what is missing. Raises Died."""
+    host, address = pool.instance.hostname, str(pool.web_address)
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        keep_going()
+        if _died(pool):
+            raise Died(f"The container of {pool.name} ended while Odoo was starting.")
+        if probe.status(address, 8069, "/web/health", host) == 200 and (
+            probe.status(address, 8072, "/websocket/health", host) == 200
+        ):
+            return
+        time.sleep(LIVENESS_S)
+
+
+def _died(pool: Pool) -> bool:
+    state = machines.engine(pool.instance.host).inspect(pool.container("web"))
+    return state is None or not state.running or state.restart_count > 0
+
+
+def _sleep(seconds: float, keep_going: Callable[[], None]) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        keep_going()
+        time.sleep(LIVENESS_S)
+
+
+def look(pool: Pool) -> list[Check]:
+    """All sides of the proof, in order. Slow ones come after those that fail early."""
+    page = probe.get(str(pool.web_address), 8069, "/web/login", pool.instance.hostname)
+    return [
+        Check("container", _container(pool)),
+        Check("commit", _commit(pool)),
+        Check("database", _connected(pool)),
+        Check("modules", _modules(pool)),
+        Check("web port", _health(pool, 8069, "/web/health")),
+        Check("websocket port", _health(pool, 8072, "/websocket/health")),
+        Check("login page", "" if page.status == 200 and "<form" in page.text else f"answered {page.status}"),
+        Check("asset", _asset(pool, page.text)),
+        Check("websocket", _websocket(pool)),
+    ]
+
+
+def _container(pool: Pool) -> str:
+    """The container that has the address must be the one that we started, from the image that we built."""
+    state = machines.engine(pool.instance.host).inspect(pool.container("web"))
+    if state is None or not state.running:
+        return "not running"
+    if state.image_id != pool.image_id:
+        return f"runs image {state.image_id[:19]}, not {pool.image_id[:19]}"
+    if state.labels.get("berth.commit") != pool.commit:
+        return f"is labelled with commit {state.labels.get('berth.commit', 'none')[:7]}, not {pool.commit[:7]}"
+    return "" if state.address == pool.web_address else f"has address {state.address}, not {pool.web_address}"
+
+
+def _commit(pool: Pool) -> str:
+    try:
+        raw = machines.engine(pool.instance.host).read_file(pool.container("web"), BUILD_FILE)
+    except ContainerMissing:
+        return "no container"
+    told = json.loads(raw)
+    if told.get("commit") != pool.commit or told.get("build") != pool.build_label:
+        return f"the build file says {str(told.get('commit'))[:7]}, build {told.get('build')}"
+    return ""
+
+
+def _connected(pool: Pool) -> str:
+    """The container's address must be among the clients of its own database."""
+    clients = machines.cluster(pool.instance.database_server).clients(pool.instance.database)
+    return "" if clients.get(str(pool.web_address)) else "no connection to its database yet"
+
+
+def _modules(pool: Pool) -> str:
+    left = machines.database(pool.instance).modules_left_over()
+    return "" if not left else "not finished: " + ", ".join(f"{m.name} ({m.state})" for m in left[:10])
+
+
+def _health(pool: Pool, port: int, path: str) -> str:
+    answered = probe.status(str(pool.web_address), port, path, pool.instance.hostname)
+    return "" if answered == 200 else f"answered {answered}"
+
+
+def _asset(pool: Pool, page: str) -> str:
+    """One file that the login page asks for."""
+    found = ASSET.search(page)
+    if found is None:
+        return "the login page names none"
+    answered = probe.status(str(pool.web_address), 8069, found.group(1), pool.instance.hostname)
+    return "" if answered == 200 else f"{found.group(1)} answered {answered}"
+
+
+def _websocket(pool: Pool) -> str:
+    answered = probe.websocket(str(pool.web_address), 8072, "/websocket", pool.instance.hostname)
+    return "" if answered == 101 else f"the handshake answered {answered}"

@@ -1,0 +1,100 @@
+"""The reconciler: compares rows with what exists, removes what has no row, and mends what a row lacks."""
+
+import logging
+import shutil
+from pathlib import Path
+
+from django.conf import settings
+
+from hosting import databases, machines, pools, routing
+from hosting.engines.haproxy import RouterError
+from hosting.models import DatabaseServer, Host, Instance, Pool, Slot
+
+log = logging.getLogger(__name__)
+
+
+def reconcile() -> list[str]:
+    """One round. Returns what was found and done, a line each. Safe at any time, next to running stories.
+
+    Rows are read *after* what exists: stories write the row first, so what has no row then is an orphan.
+    """
+    found: list[str] = []
+    for host in Host.objects.all():
+        found += _containers(host)
+    for server in DatabaseServer.objects.all():
+        found += _databases(server)
+    found += _folders() + _pools() + _router()
+    for line in found:
+        log.warning("reconciler: %s", line)
+    return found
+
+
+def _containers(host: Host) -> list[str]:
+    """Remove containers without a pool, and start those of a live pool that don't run."""
+    engine = machines.engine(host)
+    ours = f"berth-{settings.BERTH_INSTALLATION}-"
+    existing = [state for state in engine.list() if state.name.startswith(ours)]  # the builder's have random names
+    alive = Pool.objects.exclude(state=Pool.State.GONE).select_related("instance__host")
+    by_name = {pool.container(role): (pool, role) for pool in alive for role in pools.ROLES}
+    one_offs = {databases.one_off_name(i) for i in Instance.objects.exclude(state=Instance.State.REMOVED)}
+    found = []
+    for state in existing:
+        if state.name not in by_name and state.name not in one_offs:
+            engine.remove(state.name)
+            found.append(f"removed container {state.name}, which belongs to nothing")
+    running = {state.name for state in existing if state.running}
+    for name, (pool, role) in by_name.items():
+        wanted = pool.state == Pool.State.LIVE and (role == "web" or pool.cron_workers)
+        if wanted and name not in running and pool.instance.host_id == host.pk:
+            pools.start(pool, role)
+            found.append(f"started container {name} of the live pool")
+    return found
+
+
+def _databases(server: DatabaseServer) -> list[str]:
+    """Drop databases and roles of ours that no instance has. A copy taken before an update goes with its instance."""
+    cluster = machines.cluster(server)
+    prefix = f"b{settings.BERTH_INSTALLATION}_i"
+    existing, roles = cluster.databases(prefix), cluster.roles(prefix)
+    alive = Instance.objects.exclude(state=Instance.State.REMOVED).filter(database_server=server)
+    names = {instance.database for instance in alive}
+    found = []
+    for name in sorted(existing):
+        if "_".join(name.split("_")[:2]) not in names:
+            cluster.drop_database(name)
+            found.append(f"dropped database {name}, which belongs to nothing")
+    for role in sorted(roles - names):
+        cluster.drop_role(role)
+        found.append(f"dropped role {role}, which belongs to nothing")
+    return found
+
+
+def _folders() -> list[str]:
+    root = Path(settings.BERTH_HOME) / "instances"
+    existing = [path for path in root.iterdir() if path.is_dir()] if root.exists() else []
+    names = {instance.name for instance in Instance.objects.exclude(state=Instance.State.REMOVED)}
+    found = []
+    for path in existing:
+        if path.name not in names:
+            shutil.rmtree(path, ignore_errors=True)
+            found.append(f"removed folder {path.name}, which belongs to nothing")
+    return found
+
+
+def _pools() -> list[str]:
+    """Slots whose pool is gone are taken back."""
+    found = []
+    for slot in Slot.objects.filter(pool__state=Pool.State.GONE).select_related("pool"):
+        assert slot.pool is not None
+        routing.take_slot_back(slot.pool)
+        found.append(f"took slot {slot} back from {slot.pool}")
+    return found
+
+
+def _router() -> list[str]:
+    """Where the running router differs from the rows, tell it again."""
+    try:
+        live = machines.router().live_state()
+    except RouterError as error:
+        return [f"the router doesn't answer: {error}"]
+    return routing.mend(live)

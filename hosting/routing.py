@@ -1,0 +1,127 @@
+"""What the router shall do, read from the database, and the one place that tells it."""
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+
+from hosting import machines
+from hosting.engines.haproxy import Robots, Route, RouterState, Server
+from hosting.models import Instance, Pool, Slot
+
+
+def wanted() -> RouterState:
+    """The router's state as the database has it."""
+    instances = list(_served())
+    return RouterState(
+        hosts={instance.hostname: instance.name for instance in instances},
+        routes={instance.name: route(instance) for instance in instances},
+        slots={slot.number: servers(slot.pool) if slot.pool else [] for slot in _slots()},
+    )
+
+
+def _served() -> QuerySet[Instance]:
+    return Instance.objects.exclude(state=Instance.State.REMOVED).select_related("live_pool__slot")
+
+
+def _slots() -> QuerySet[Slot]:
+    return Slot.objects.select_related("pool__instance").order_by("number")
+
+
+def route(instance: Instance) -> Route:
+    """Where requests for an instance go: the slot of its live pool while its door is open, else a page."""
+    pool = instance.live_pool
+    slot = getattr(pool, "slot", None)
+    robots: Robots = "open" if instance.is_production else "closed"
+    if instance.door == Instance.Door.OPEN and pool is not None and slot is not None:
+        return Route(instance=instance.name, slot=str(slot), commit=pool.commit, robots=robots)
+    page = "updating" if instance.door == Instance.Door.UPDATING else "stopped"
+    return Route(instance=instance.name, slot=page, robots=robots)
+
+
+def servers(pool: Pool) -> list[Server]:
+    """A pool's servers. Each HTTP worker takes one request at a time, so that none waits in the kernel, where it would
+    be lost when the pool stops; one worker of staging and development is two that get one request (DESIGN "Slots").
+    """
+    maxconn = pool.workers if pool.instance.is_production else 1
+    return [Server(address=str(pool.web_address), maxconn=maxconn)]
+
+
+def write() -> None:
+    """Write configuration and maps from the database, for the router's next start or reload."""
+    numbers = range(1, settings.BERTH_SLOTS + 1)
+    Slot.objects.bulk_create([Slot(number=number) for number in numbers], ignore_conflicts=True)
+    state = wanted()
+    machines.router(slots=max(state.slots)).write(state)
+
+
+def apply(instance: Instance) -> None:
+    """Make the router do what the database says of an instance, now.
+
+    The row is locked meanwhile: whoever comes later has read what is newer, so the router ends up with the newest.
+    """
+    with transaction.atomic():
+        instance = _served().select_for_update(of=("self",)).get(pk=instance.pk)
+        machines.router().set_host(instance.hostname, instance.name)
+        machines.router().set_route(route(instance))
+
+
+def forget(instance: Instance) -> None:
+    """Take a removed instance's address off the router."""
+    machines.router().remove_host(instance.hostname)
+    machines.router().remove_route(instance.name)
+
+
+def lend_slot(pool: Pool) -> None:
+    """Give the pool a slot and fill it with its servers; no request goes there before the switch. Raises NoSlotLeft."""
+    with transaction.atomic():
+        slot = Slot.objects.filter(pool=pool).first()
+        if slot is None:
+            slot = Slot.objects.select_for_update(skip_locked=True).filter(pool=None).order_by("number").first()
+        if slot is None:
+            raise NoSlotLeft
+        slot.pool = pool
+        slot.save(update_fields=["pool"])
+    _apply_slot(slot.number)
+
+
+def take_slot_back(pool: Pool) -> None:
+    """Empty the pool's slot, so that another may have it."""
+    slot = Slot.objects.filter(pool=pool).first()
+    if slot is not None:
+        Slot.objects.filter(pk=slot.pk, pool=pool).update(pool=None)
+        _apply_slot(slot.number)
+
+
+def _apply_slot(number: int) -> None:
+    """Fill or empty a slot as its row says, with the row locked (see `apply`)."""
+    with transaction.atomic():
+        slot = _slots().select_for_update(of=("self",)).get(number=number)
+        machines.router().fill_slot(number, servers(slot.pool) if slot.pool else [])
+
+
+def mend(live: RouterState) -> list[str]:
+    """Make the running router agree with the rows. Returns what was mended."""
+    want, found = wanted(), []
+    for number, servers_wanted in want.slots.items():
+        if list(live.slots.get(number, [])) != list(servers_wanted):
+            _apply_slot(number)
+            found.append(f"filled slot s{number} again")
+    for instance in _served():
+        name = instance.name
+        if live.routes.get(name) != want.routes.get(name) or live.hosts.get(instance.hostname) != name:
+            apply(instance)
+            found.append(f"told the router again where {instance.hostname} is")
+    for host in live.hosts.keys() - want.hosts.keys():
+        machines.router().remove_host(host)
+        found.append(f"removed {host} from the router, which belongs to nothing")
+    for name in live.routes.keys() - want.routes.keys():
+        machines.router().remove_route(name)
+        found.append(f"removed the route of {name}, which belongs to nothing")
+    return found
+
+
+class NoSlotLeft(Exception):
+    """All slots of the router are lent: more pools are awake than it was declared for."""
+
+    def __init__(self) -> None:
+        super().__init__("All slots of the router are in use. Raise BERTH_SLOTS and run bin/up, then retry.")

@@ -1,0 +1,117 @@
+"""Connecting a repository: the project, its branches, its webhook."""
+
+from collections.abc import Sequence
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from hosting.models import Host
+from portal import audit
+from portal.models import User
+from portal.stories import ProjectError
+from projects import providers
+from projects.models import SLUG, Branch, Member, Project, Role, Stage
+from projects.providers.github import GitHub
+
+RESERVED_SLUGS = {"account", "operator", "api", "static", "webhooks", "hooks", "admin", "www", "mail"}
+RESERVED_SLUGS |= {"sign-in", "sign-out", "new", "login", "complete", "healthz"}  # the portal's own paths
+
+
+def github(token: str) -> GitHub:
+    return GitHub(token, settings.BERTH_GITHUB_API_URL)
+
+
+def repositories(user: User) -> Sequence[providers.Repository]:
+    """What the person may connect. Raises ProviderError."""
+    return github(user.github_token).repositories()
+
+
+def connect(*, by: User, repository: str, name: str, slug: str, series: str) -> Project:
+    """Make a project of a repository: its default branch becomes production, the others development.
+
+    Nothing is built yet: the caller begins the first build. Raises ProjectError.
+    """
+    _check(slug=slug, series=series)
+    try:
+        found = github(by.github_token).repository(repository)
+        heads = github(by.github_token).branches(repository)
+    except providers.ProviderError as error:
+        raise ProjectError(
+            f"{repository} can't be read",
+            str(error),
+            "Sign in with GitHub again, and check that you may see the repository.",
+        ) from error
+    project = _create(by=by, found=found, heads=heads, name=name, slug=slug, series=series)
+    install_webhook(project)
+    return project
+
+
+def _check(*, slug: str, series: str) -> None:
+    try:
+        SLUG(slug)
+    except ValidationError as error:
+        raise ProjectError(f"{slug!r} can't be the project's address", error.message, "Choose another one.") from error
+    if slug in RESERVED_SLUGS:
+        raise ProjectError(f"The address {slug!r} is reserved", "", "Choose another one.")
+    if series not in settings.BERTH_ODOO_IMAGES:
+        known = ", ".join(settings.BERTH_ODOO_IMAGES)
+        raise ProjectError(
+            f"Odoo {series} isn't offered here", f"This installation has {known}.", "Choose one of them."
+        )
+
+
+@transaction.atomic
+def _create(
+    *, by: User, found: providers.Repository, heads: Sequence[providers.BranchHead], name: str, slug: str, series: str
+) -> Project:
+    host = Host.objects.order_by("pk").first()
+    if host is None:
+        raise ProjectError(
+            "No machine is set up", "This installation has no host yet.", "Tell the operator to run bin/up."
+        )
+    try:
+        with transaction.atomic():
+            project = Project.objects.create(
+                name=name or found.full_name,
+                slug=slug,
+                series=series,
+                host=host,
+                repository=found.full_name,
+                provider_id=found.provider_id,
+                clone_url=found.clone_url,
+                token=by.github_token,
+            )
+    except IntegrityError as error:
+        taken = Project.objects.filter(slug=slug).exists()
+        raise ProjectError(
+            f"The address {slug!r} is taken" if taken else f"{found.full_name} is connected already",
+            "Nothing was created.",
+            "Choose another address."
+            if taken
+            else "A repository has one project: delete that one first, or ask its admins in.",
+        ) from error
+    Member.objects.create(project=project, user=by, role=Role.ADMIN)
+    for head in heads:
+        stage = Stage.PRODUCTION if head.name == found.default_branch else Stage.DEVELOPMENT
+        Branch.objects.create(project=project, name=head.name, stage=stage, head=head.sha)
+    audit.record(
+        by=by, verb="create project", object=slug, project_id=project.pk, after={"repository": found.full_name}
+    )
+    return project
+
+
+def webhook_url(project: Project) -> str:
+    return f"{settings.BERTH_PORTAL_URL}/hooks/{project.pk}/"
+
+
+def install_webhook(project: Project) -> None:
+    """Install or repair the webhook. A refusal is kept on the project, where its settings page shows what to do."""
+    try:
+        webhook_id = github(project.token).ensure_webhook(
+            project.repository, webhook_url(project), project.webhook_secret
+        )
+        project.webhook_id, project.webhook_error = str(webhook_id), ""
+    except providers.ProviderError as error:
+        project.webhook_error = f"The webhook could not be installed: {error}"[:300]
+    project.save(update_fields=["webhook_id", "webhook_error"])
