@@ -151,10 +151,11 @@ class Stream:
                 if response.status != http.HTTPStatus.OK:
                     missing = ImageMissing if response.status == http.HTTPStatus.NOT_FOUND else EngineError
                     raise missing(f"The engine refused: {_message(response.read())}")
-                for line in response:
-                    if line.strip():
-                        yield json.loads(line)
-                response.read()  # Lines alone don't tell a stream that broke off from one that ended.
+                rest = b""
+                # Not `for line in response`, which takes a stream that broke off for one that ended.
+                while piece := response.read1(_PIECE):
+                    *lines, rest = (rest + piece).split(b"\n")
+                    yield from (json.loads(line) for line in lines)
         except (OSError, http.client.HTTPException) as error:
             raise _unreachable(self._url, error) from error
         finally:
