@@ -1,0 +1,8 @@
+{
+    "name": "Base",
+    "version": "1.3",
+    "category": "Hidden",
+    "depends": [],
+    "data": ["data/base.xml"],
+    "demo": ["data/demo.xml"],
+}

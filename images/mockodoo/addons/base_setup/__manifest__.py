@@ -1,0 +1,1 @@
+{"name": "Initial Setup Tools", "version": "1.0", "category": "Hidden", "depends": ["base", "web"]}

@@ -1,0 +1,1 @@
+{"name": "Dashboards", "version": "1.0", "category": "Productivity", "depends": ["web"]}

@@ -1,0 +1,1 @@
+{"name": "Sales", "version": "1.2", "category": "Sales/Sales", "depends": ["product"]}

@@ -1,0 +1,1 @@
+"""The server: forked workers behind one listening socket, or threads, with scheduled actions beside them."""

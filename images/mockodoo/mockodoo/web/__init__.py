@@ -1,0 +1,1 @@
+"""HTTP: sessions, routes of addons' controllers, and the application that brings them together."""

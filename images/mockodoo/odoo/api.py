@@ -1,0 +1,31 @@
+from mockodoo.orm.api import (
+    SUPERUSER_ID,
+    Environment,
+    autovacuum,
+    constrains,
+    depends,
+    depends_context,
+    model,
+    model_create_multi,
+    onchange,
+    ondelete,
+    private,
+    readonly,
+    returns,
+)
+
+__all__ = [
+    "SUPERUSER_ID",
+    "Environment",
+    "autovacuum",
+    "constrains",
+    "depends",
+    "depends_context",
+    "model",
+    "model_create_multi",
+    "onchange",
+    "ondelete",
+    "private",
+    "readonly",
+    "returns",
+]

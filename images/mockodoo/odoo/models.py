@@ -1,0 +1,3 @@
+from mockodoo.orm.models import AbstractModel, BaseModel, Model, TransientModel
+
+__all__ = ["AbstractModel", "BaseModel", "Model", "TransientModel"]

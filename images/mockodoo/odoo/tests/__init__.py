@@ -1,0 +1,3 @@
+from mockodoo.cases import BaseCase, Form, HttpCase, SavepointCase, SingleTransactionCase, TransactionCase, tagged
+
+__all__ = ["BaseCase", "Form", "HttpCase", "SavepointCase", "SingleTransactionCase", "TransactionCase", "tagged"]
