@@ -112,8 +112,11 @@ def configuration(cluster: Cluster) -> str:
 
 
 def access(cluster: Cluster) -> str:
-    """pg_hba.conf: this machine and the cluster's own tenants, who may never be the administrator."""
-    lines = ["# Written by bin/up.", "local all all scram-sha-256", "host all all 127.0.0.1/32 scram-sha-256"]
+    """pg_hba.conf: this machine and the cluster's own tenants, who may never be the administrator.
+
+    `samehost` and not 127.0.0.1: what this machine sends to the gateway comes from any of its addresses (masquerading).
+    """
+    lines = ["# Written by bin/up.", "local all all scram-sha-256", "host all all samehost scram-sha-256"]
     if cluster.tenants:
         lines += [f"host all {ADMIN} {cluster.tenants} reject", f"host all all {cluster.tenants} scram-sha-256"]
     return "\n".join(lines) + "\n"

@@ -12,6 +12,7 @@ from deploy.progress import Progress, SetupError
 
 ELSEWHERE = Path("/var/lib")
 FOLDERS = ("run", "log", "pg", "haproxy", "git", "builds", "instances", "static", "bench")
+CLOSED_FOLDERS = ("log", "instances", "builds", "git")  # others may pass, as containers' users must, but not look
 LONGEST_SOCKET_PATH = 107  # bytes; sun_path of unix(7), without the closing zero
 
 
@@ -26,51 +27,44 @@ def find() -> Path:
 
 
 def prepare(given: Path, progress: Progress) -> Path:
-    """Make the folder. Where others may not pass to it (below /root, say), it lies in /var/lib and `given` is a link.
+    """Make the folder. Where it would not do (see `unfit`), it lies in /var/lib and `given` is a link to it.
 
     Raises SetupError.
     """
     home = given.resolve()
-    closed = first_closed(home)
-    if closed and (not home.exists() or not any(home.iterdir())):
+    reason = unfit(home)
+    if reason and home.exists() and any(home.iterdir()):
+        raise SetupError(
+            f"{home} can't hold an installation: {reason}.",
+            left="Nothing was changed.",
+            todo="choose another BERTH_HOME; or, for a closed folder, chmod o+x: others may pass then, not look.",
+        )
+    if reason:
         link, home = home, ELSEWHERE / f"berth-{hashlib.sha256(os.fsencode(home)).hexdigest()[:8]}"
-        progress.say(f"{closed} lets no other user pass, as PostgreSQL and HAProxy must:")
-        progress.say(f"the installation goes to {home}, and {link} links to it")
-        refuse_long(home)
-        home.mkdir(exist_ok=True)
+        progress.say(f"{reason}:\nthe installation goes to {home}, and {link} links to it")
+        home.mkdir(parents=True, exist_ok=True)
         if link.exists():
             link.rmdir()
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(home)
-    elif closed:
-        raise SetupError(
-            f"PostgreSQL and HAProxy, which run as users of their own, can't reach {home}: {closed} lets nobody pass.",
-            left="Nothing was changed.",
-            todo=f"chmod o+x {closed} (others may then pass, not look around), or choose another BERTH_HOME.",
-        )
-    refuse_long(home)
     for name in FOLDERS:
         (home / name).mkdir(parents=True, exist_ok=True)
     home.chmod(0o755)
-    for closed_to_others in ("log", "instances", "builds", "git"):
-        (home / closed_to_others).chmod(0o711)
+    for name in CLOSED_FOLDERS:
+        (home / name).chmod(0o711)
     return home
 
 
-def first_closed(home: Path) -> Path | None:
-    """The outermost folder above `home` that other users may not pass."""
-    return next((part for part in reversed(home.parents) if part.exists() and not part.stat().st_mode & 0o001), None)
-
-
-def refuse_long(home: Path) -> None:
-    """Raises SetupError. The path of a unix socket is limited, and HAProxy binds a longer name first."""
-    longest = home / "run" / "router-master.sock.1234567.tmp"
+def unfit(home: Path) -> str:
+    """Why an installation can't lie here: PostgreSQL and HAProxy must get there, and the paths of sockets are limited."""
+    above = [part for part in reversed(home.parents) if part.exists()]
+    closed = [part for part in above if not part.stat().st_mode & 0o001]
+    if closed:
+        return f"{closed[0]} lets no other user pass, as PostgreSQL and HAProxy must"
+    longest = home / "run" / "router-master.sock.1234567.tmp"  # HAProxy binds this name, then renames it
     if len(os.fsencode(longest)) > LONGEST_SOCKET_PATH:
-        raise SetupError(
-            f"The path {home} is too long: {longest} must fit into {LONGEST_SOCKET_PATH} bytes.",
-            left="Nothing was changed.",
-            todo="choose a shorter one: BERTH_HOME=/srv/berth bin/up",
-        )
+        return f"{home} is too long for sockets in it ({LONGEST_SOCKET_PATH} bytes with {longest.name})"
+    return ""
 
 
 def remove(given: Path) -> None:

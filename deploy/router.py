@@ -1,14 +1,11 @@
 """HAProxy, which routes addresses to databases. Nobody's child: it goes on when Berth stops."""
 
 import shutil
-import signal
 from pathlib import Path
 
-from deploy.daemons import runs, stop
 from deploy.management import manage
 from deploy.progress import Progress, SetupError
-from hosting.engines.haproxy import Router, RouterBusy, RouterConfig, RouterError, start_argv
-from portal.commands import run
+from hosting.engines.haproxy import Router, RouterBusy, RouterConfig, RouterError
 
 
 def ensure(home: Path, progress: Progress) -> None:
@@ -19,11 +16,7 @@ def ensure(home: Path, progress: Progress) -> None:
     manage(home, "router", "--write")
     router = Router(config)
     try:
-        if _pid(config) is None:
-            router.check()
-            run(start_argv(config), timeout=60)
-            router.wait_until_up()
-        elif _text(config) != before:
+        if not router.start() and _text(config) != before:
             progress.say("reloading HAProxy: its configuration has changed")
             router.reload()
     except RouterBusy:
@@ -36,16 +29,12 @@ def ensure(home: Path, progress: Progress) -> None:
         ) from error
 
 
-def shutdown(home: Path) -> bool:
-    """Whether it ran. Raises SetupError when it doesn't end."""
-    pid = _pid(_config(home))
-    if pid is None:
-        return False
-    if not stop(pid, signal.SIGTERM, 20) and not stop(pid, signal.SIGKILL, 10):
-        raise SetupError(
-            f"HAProxy (pid {pid}) doesn't end.", left="The databases behind it run.", todo=f"kill -9 {pid}"
-        )
-    return True
+def shutdown(home: Path) -> None:
+    """Raises SetupError when it doesn't end."""
+    try:
+        Router(_config(home)).stop()
+    except RouterError as error:
+        raise SetupError(str(error), left="The databases behind it run.", todo="run bin/down again.") from error
 
 
 def _config(home: Path) -> RouterConfig:
@@ -68,8 +57,3 @@ def open_to_haproxy(config: RouterConfig) -> None:
 
 def _text(config: RouterConfig) -> str:
     return config.config_file.read_text() if config.config_file.exists() else ""
-
-
-def _pid(config: RouterConfig) -> int | None:
-    mark = str(config.config_file).encode()
-    return runs(config.pid_file, lambda process: mark in (process / "cmdline").read_bytes().split(b"\0"))
