@@ -1,0 +1,204 @@
+"""Looks into an exported repository, before anything is built: which addons it has, and what is wrong with them.
+
+Files are read, never run.
+"""
+
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from builds import platform_limits, requirements
+from builds.findings import Addon, Inspection, Problem, Severity
+from builds.manifests import MANIFEST, BrokenManifest, full_version, read_manifest, series_of, strings, version_of
+from builds.sources import check_sources
+
+__all__ = ["Addon", "Inspection", "Problem", "Severity", "due_modules", "inspect"]
+
+MAX_DEPTH = 8
+MAX_FOLDERS = 50_000
+MAX_PROBLEMS = 100
+
+_PASSED_OVER = {"node_modules", "__pycache__"}
+
+
+def inspect(tree: Path, series: str, submodule_paths: Iterable[str] = ()) -> Inspection:
+    """All that a build has to know of the repository in `tree`. Problems are found, not raised."""
+    inside = tuple(submodule_paths)
+    problems: list[Problem] = []
+    addons: list[Addon] = []
+    for path in _find_addons(tree, problems):
+        try:
+            addons.append(_read_addon(tree, path, series, inside))
+        except BrokenManifest as error:
+            problems.append(_broken(path, error))
+    folders = sorted({addon.folder for addon in addons})
+    files, refused = requirements.with_included(tree, _requirements_files(tree, folders))
+    problems += refused
+    lines = [line for file in files for line in requirements.read_lines(tree, file)]
+    addons = [_with_requirements(addon, lines) for addon in addons]
+    problems += _check_all(tree, series, addons, folders, lines, nothing_else=not problems)
+    ordered = sorted(problems, key=lambda problem: (problem.severity, problem.path, problem.title))
+    return Inspection(
+        series=series,
+        addons=tuple(sorted(addons, key=lambda addon: addon.path)),
+        requirements_files=tuple(files),
+        problems=tuple(ordered[:MAX_PROBLEMS]),
+    )
+
+
+def due_modules(installed: Mapping[str, str], found: Mapping[str, Any], served: Mapping[str, Any]) -> list[str]:
+    """Which installed modules an update is due for, sorted.
+
+    `installed` is name -> installed version, `found` and `served` are `Inspection.as_json()` of the new build and of
+    the one that serves. Due are modules whose version in the manifest differs from the installed one (Odoo's own rule),
+    and those of whose Python packages the requirements say something else now. What the new build lacks is not due.
+    """
+    before = {addon["name"]: addon.get("requirements") for addon in served.get("addons", ())}
+    return sorted(
+        addon["name"]
+        for addon in found["addons"]
+        if addon["installable"]
+        and addon["name"] in installed
+        and (
+            installed[addon["name"]] != addon["full_version"]
+            or before.get(addon["name"], addon["requirements"]) != addon["requirements"]
+        )
+    )
+
+
+def _find_addons(tree: Path, problems: list[Problem]) -> Iterator[str]:
+    """Folders with a manifest, relative to the tree; what is beneath one is its own affair. Links are not followed."""
+    for seen, (folder, folders, files) in enumerate(os.walk(tree), start=1):
+        path = os.path.relpath(folder, tree)
+        depth = 0 if path == "." else path.count(os.sep) + 1
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _PASSED_OVER)
+        if seen > MAX_FOLDERS:
+            problems.append(_problem("The repository has too many folders", f"It has more than {MAX_FOLDERS}.", "",
+                                     "Take out what Odoo does not need, then push again."))  # fmt: skip
+            return
+        if MANIFEST in files and path == ".":
+            problems.append(_problem("The repository itself is a module", "A module needs a folder with its name.",
+                                     MANIFEST, "Move its files into such a folder, then push again."))  # fmt: skip
+        elif MANIFEST in files:
+            yield path
+            folders.clear()
+        if depth >= MAX_DEPTH:
+            folders.clear()
+
+
+def _read_addon(tree: Path, path: str, series: str, submodule_paths: Iterable[str]) -> Addon:
+    manifest_path = tree / path / MANIFEST
+    if manifest_path.is_symlink():
+        raise BrokenManifest("It is a symbolic link.")
+    manifest = read_manifest(manifest_path)
+    installable = bool(manifest.get("installable", True))
+    if installable and not (tree / path / "__init__.py").is_file():
+        raise BrokenManifest("There is no __init__.py beside it, so Odoo would pass the module over.")
+    external = manifest.get("external_dependencies") or {}
+    if not isinstance(external, dict):
+        raise BrokenManifest("Its 'external_dependencies' is not a dictionary.")
+    version = version_of(manifest)
+    return Addon(
+        name=os.path.basename(path),
+        path=path,
+        version=version,
+        full_version=full_version(version, series),
+        depends=strings(manifest, "depends"),
+        installable=installable,
+        application=bool(manifest.get("application", False)),
+        python=strings(external, "python"),
+        programs=strings(external, "bin"),
+        requirements=(),
+        in_submodule=any(path == inside or path.startswith(f"{inside}/") for inside in submodule_paths),
+        has_static=(tree / path / "static").is_dir(),
+    )
+
+
+def _requirements_files(tree: Path, folders: Iterable[str]) -> list[str]:
+    """Those beside addons folders, in them, and at the top of the repository."""
+    places = {"", *folders, *(os.path.dirname(folder) for folder in folders)}
+    paths = sorted(os.path.join(place, requirements.FILE) for place in places)
+    return [path for path in paths if requirements.is_plain_file(tree, path)]
+
+
+def _with_requirements(addon: Addon, lines: list[requirements.Line]) -> Addon:
+    said = requirements.about(lines, addon.python)
+    return replace(addon, requirements=said)
+
+
+def _check_all(
+    tree: Path,
+    series: str,
+    addons: list[Addon],
+    folders: list[str],
+    lines: list[requirements.Line],
+    *,
+    nothing_else: bool,
+) -> Iterator[Problem]:
+    usable = [addon for addon in addons if addon.installable]
+    if not usable and nothing_else:
+        yield _problem(
+            "There are no addons in this repository",
+            f"No folder with a {MANIFEST} of an installable module was found.",
+            "",
+            "Add at least one Odoo module, then push again.",
+        )
+    yield from _check_names(addons)
+    yield from _check_series(series, usable)
+    yield from requirements.check(lines)
+    for folder in sorted({"", *folders}):
+        yield from platform_limits.check_package_list(tree, folder)
+    for addon in usable:
+        yield from platform_limits.check_addon(addon)
+    yield from check_sources(tree, usable, series)
+
+
+def _check_names(addons: list[Addon]) -> Iterator[Problem]:
+    places: dict[str, list[Addon]] = defaultdict(list)
+    for addon in addons:
+        places[addon.name].append(addon)
+        if addon.installable and not re.fullmatch(r"[A-Za-z_]\w*", addon.name, re.ASCII):
+            yield _problem(
+                f"{addon.name[:80]!r} is no name for a module",
+                "Odoo imports a module by its folder's name, so only letters, digits and _ can stand in it.",
+                addon.path,
+                "Rename the folder, then push again.",
+            )
+    for name, same in places.items():
+        if len(same) > 1 and any(addon.installable for addon in same):
+            yield _problem(
+                f"The module {name} is there more than once",
+                f"Found in {', '.join(addon.path for addon in same)}; Odoo would take one of them.",
+                same[0].path,
+                "Remove all but one, then push again.",
+            )
+
+
+def _check_series(series: str, addons: list[Addon]) -> Iterator[Problem]:
+    """By the manifests' versions; those that name no series fit every one."""
+    named = Counter(found for addon in addons if (found := series_of(addon.version)))
+    others = [name for name in named if name != series]
+    if not others:
+        return
+    example = next(addon for addon in addons if series_of(addon.version) == others[0])
+    counts = ", ".join(f"{count} for {name}" for name, count in sorted(named.items()))
+    title = "The modules are for several series of Odoo" if len(named) > 1 else f"The modules are for Odoo {others[0]}"
+    yield _problem(
+        title,
+        f"This project runs Odoo {series}, and by their versions there are modules {counts}, such as {example.name}.",
+        f"{example.path}/{MANIFEST}",
+        f"Push a branch for {series}, or set 'installable': False in those that are not ported yet.",
+    )
+
+
+def _broken(path: str, error: BrokenManifest) -> Problem:
+    where = f"{path}/{MANIFEST}" + (f":{error.line}" if error.line else "")
+    return _problem("A manifest can't be read", str(error), where, "Correct it, then push again.")
+
+
+def _problem(title: str, detail: str, path: str, what_to_do: str) -> Problem:
+    return Problem(Severity.ERROR, title, detail, path, what_to_do)
