@@ -35,15 +35,10 @@ def begin(*, branch: Branch, commit: str, by: User | None, message: str = "", au
 
 def _skip_waiting(branch: Branch) -> None:
     """Builds that no worker has begun are ended; one that is being claimed at this moment is not."""
-    waiting = branch.builds.filter(state=State.QUEUED).select_related("story")
-    for build in waiting:
-        skipped = Story.objects.filter(pk=build.story_id, state=State.QUEUED, started_at=None).update(
-            state=State.DONE, result=Result.CANCELLED, finished_at=clock.now()
-        )
-        if skipped:
-            Build.objects.filter(pk=build.pk).update(
-                state=State.DONE, result=Result.CANCELLED, verdict=SKIPPED, finished_at=clock.now()
-            )
+    over = {"state": State.DONE, "result": Result.CANCELLED, "finished_at": clock.now()}
+    for story in Story.objects.filter(subject=branch.subject, kind="deploy", state=State.QUEUED, started_at=None):
+        if Story.objects.filter(pk=story.pk, state=State.QUEUED).update(**over):
+            Build.objects.filter(story=story).update(verdict=SKIPPED, **over)
 
 
 def rebuild(*, build: Build, by: User) -> Build:

@@ -18,7 +18,7 @@ from builds.inspect import Inspection, inspect
 from builds.models import Build
 from builds.prepare import prepare_development, prepare_production, prepare_staging
 from hosting import databases, images, instances, machines, pools, proof, routing, switch
-from hosting.engines.docker import BuildFailed, OutOfMemory
+from hosting.engines.docker import BuildFailed
 from hosting.models import Instance, Pool
 from hosting.odoo.floors import MIB
 from portal.models import Result, State, Story
@@ -98,15 +98,60 @@ def projects_errors(title: str) -> Iterator[None]:
 @step("Look inside")
 def look_inside(build: Build, telling: Telling) -> None:
     """Find the addons, and say what is wrong with them before anything is built."""
-    tree = folder(build) / "tree"
-    found = inspect(tree, build.project.series, read_submodule_paths(tree))
-    raise NotImplementedError(found)
+    found = _inspection(build)
+    for warning in found.warnings:
+        telling.warn(str(warning))
+    if found.errors:
+        first, *others = found.errors
+        where = f"{first.path}: " if first.path else ""
+        detail = "\n".join([f"{where}{first.detail}", *map(str, others)])
+        raise ProjectError(first.title, detail, first.what_to_do)
+    build.inspection = found.as_json() | {"submodules": build.inspection["submodules"]}
+    build.save(update_fields=["inspection"])
+    telling.say(f"{len(found.addons)} addons: " + ", ".join(f"{a.name} {a.version}" for a in found.addons))
+
+
+def _inspection(build: Build) -> Inspection:
+    return inspect(folder(build) / "tree", build.project.series, build.inspection["submodules"])
 
 
 @step("Build the image")
 def build_image(build: Build, telling: Telling) -> None:
     """The Odoo image, the repository's requirements, its addons, and a file that says which commit it is."""
-    raise NotImplementedError
+    base = images.base(build.project.host, build.project.series, telling.log)
+    telling.say(f"From {base.name}" + (": Berth's stand-in, not Odoo itself" if base.stand_in else ""))
+    context = folder(build) / "context"
+    tag = f"berth-{settings.BERTH_INSTALLATION}/p{build.project_id}:{build.name}"
+    with telling.command(["docker", "build", "--tag", tag, "."]) as command:
+        build.image_id = _image(build, base, context, tag, telling)
+        command.exit_code = 0
+    build.odoo_image = base.name
+    build.save(update_fields=["image_id", "odoo_image"])
+
+
+def _image(build: Build, base: images.Base, context: Path, tag: str, telling: Telling) -> str:
+    """Write the context, let the engine build it, and return the image's ID."""
+    found = _inspection(build)
+    ca_file = Path(settings.BERTH_EXTRA_CA_FILE) if settings.BERTH_EXTRA_CA_FILE else None
+    write_context(folder(build) / "tree", found, context, commit=build.commit, build=build.name, extra_ca_file=ca_file)
+    try:
+        return machines.engine(build.project.host).build(
+            context,
+            dockerfile(base.image_id, requirements=bool(found.requirements_files), extra_ca=ca_file is not None),
+            tag=tag,
+            labels={"berth.commit": build.commit, "berth.build": build.name},
+            memory_bytes=settings.BERTH_BUILD_MEMORY_MB * MIB,
+            cpus=float(settings.BERTH_POOL_CPUS),
+            network=machines.network(production=False),
+            output=telling.log,
+            keep_going=telling.keep_going,
+        )
+    except BuildFailed as error:
+        raise ProjectError(
+            "The image could not be built",
+            f"{error.command}\nended with exit code {error.exit_code}.\n\n{error.tail}",
+            "Mostly a line of a requirements file can't be installed: correct it and push again.",
+        ) from error
 
 
 def undo_start(build: Build, _telling: Telling) -> None:
@@ -143,7 +188,7 @@ def switch_over(build: Build, telling: Telling) -> None:
     assert build.pool is not None
     assert build.instance is not None
     former = switch.switch_to(build.pool)
-    Branch.objects.filter(pk=build.branch_id).update(instance=build.instance)
+    Branch.objects.filter(pk=build.branch.pk).update(instance=build.instance)
     telling.say(
         f"{build.instance.url} is served by {build.pool.name}" + (f", not by {former.name}." if former else ".")
     )
@@ -170,7 +215,7 @@ def _former_instances(build: Build) -> list[Instance]:
     """Databases of the branch's earlier builds that still run: each build of staging and development has its own."""
     earlier = Build.objects.filter(branch=build.branch).exclude(instance=None).values("instance")
     running = Instance.objects.filter(pk__in=earlier, state=Instance.State.READY, door=Instance.Door.OPEN)
-    return list(running.exclude(pk=build.instance_id))
+    return [instance for instance in running if instance.pk != build.instance_id]
 
 
 @step("Report")
@@ -180,7 +225,7 @@ def report(build: Build, telling: Telling) -> None:
     telling.say(f"{build.instance.url} runs {build.short}.")
 
 
-# --- what the runner wants to know --------------------------------------------------------------------------------------
+# --- what the runner wants to know ------------------------------------------------------------------------------------
 def load(pk: int) -> Build:
     related = ("project__host", "branch__project", "branch__instance", "instance__host", "pool__instance__host")
     return Build.objects.select_related(*related).get(pk=pk)
@@ -201,7 +246,8 @@ def finished(build: Build, story: Story) -> None:
 
 def verdict(build: Build, story: Story) -> str:
     """The letter's first sentence."""
-    assert story.started_at is not None and story.finished_at is not None
+    assert story.started_at
+    assert story.finished_at
     seconds = (story.finished_at - story.started_at).total_seconds()
     took = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
     if story.failing:
