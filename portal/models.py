@@ -14,6 +14,7 @@ from portal.secrets import EncryptedField
 class User(AbstractUser):
     """A person. The operator of the installation is a superuser; everybody else comes in through GitHub."""
 
+    password = models.CharField(max_length=256)  # Django's 128 characters are too few for a hash with SHA-512
     github_login = models.CharField(max_length=64, blank=True)
     github_token = EncryptedField(blank=True)
     avatar_url = models.URLField(blank=True)
