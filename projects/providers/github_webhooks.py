@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from projects.providers import Push, ValidationFailed
 
 SHA = re.compile(r"[0-9a-f]{40}")
+NO_TEXT = re.compile("[\0\ud800-\udfff]")  # JSON can say these, PostgreSQL and UTF-8 can't
 Kind = TypeVar("Kind", str, int, bool, list[Any])
 
 
@@ -27,7 +28,7 @@ def parse_push(body: bytes) -> Push:
     """The body of a `push` event. Raises ValidationFailed, which names the member that is wrong."""
     try:
         data = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValidationFailed(f"The push event is not JSON: {error}.") from None
     if not isinstance(data, dict):
         raise ValidationFailed("The push event is not a JSON object.")
@@ -57,6 +58,8 @@ def _member(data: dict[str, Any], kind: type[Kind], *path: str) -> Kind:
         if not isinstance(value, dict) or name not in value:
             raise ValidationFailed(f"The push event has no {'.'.join(path)}.")
         value = value[name]
+    if isinstance(value, str) and NO_TEXT.search(value):
+        raise ValidationFailed(f"The push event's {'.'.join(path)} holds characters that no text has.")
     if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
         return value
     raise ValidationFailed(f"The push event's {'.'.join(path)} is not of type {kind.__name__}.")

@@ -1,4 +1,4 @@
-"""REST: the user who calls, other users, and the API's own root."""
+"""REST: the user who calls, and other users."""
 
 from collections.abc import Sequence
 
@@ -39,12 +39,7 @@ def get_account(call: Call) -> Response:
     return json_answer(shapes.public_user(call.hub, account))
 
 
-def get_root(call: Call) -> Response:
-    return json_answer({"current_user_url": f"{call.hub.api}/user", "note": "A local stand-in for GitHub, not GitHub."})
-
-
 ADDRESSES = [
-    Address("GET", "/", get_root),
     Address("GET", "/user", get_user),
     Address("GET", "/user/emails", list_emails),
     Address("GET", "/user/repos", list_user_repositories),

@@ -179,15 +179,18 @@ class Hub:
             if moved:
                 self.store.update("repository", repository.id, pushed_at=now())
             current = self.repository_by_id(repository.id)
-            for name in moved:
+            for name in moved if self._hooks(current) else []:
                 for event, payload in events.for_ref(self, current, name, before, after, pusher):
                     self.tell(current, event, payload)
 
     def tell(self, repository: Repository, event: str, payload: Mapping[str, object]) -> None:
         """Send an event to the repository's active hooks that listen for it."""
-        for hook in self.store.select(Hook, "repository_id = ? and active", repository.id):
+        for hook in self._hooks(repository):
             if event in hook.events or "*" in hook.events:
                 self.courier.send(hook, event, payload)
+
+    def _hooks(self, repository: Repository) -> list[Hook]:
+        return self.store.select(Hook, "repository_id = ? and active", repository.id)
 
     def ping(self, hook: Hook, sender: Account) -> None:
         repository = self.repository_by_id(hook.repository_id)

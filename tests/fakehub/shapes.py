@@ -186,6 +186,7 @@ def webhook_repository(hub: "Hub", repo: Repository) -> Shape:
         "is_template": False,
         "web_commit_signoff_required": False,
         "topics": [],
+        "custom_properties": {},
         "visibility": "private" if repo.private else "public",
         "forks": 0,
         "open_issues": 0,
