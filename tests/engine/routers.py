@@ -201,7 +201,7 @@ def reset(connection: socket.socket) -> None:
 
 
 class Load:
-    """Clients that ask without a break until told to stop, half of them on kept connections, and remember every failure.
+    """Clients that ask until told to stop, half of them on kept connections, and remember every failure.
 
     Failed is what a user would notice: an exception, a reset, a timeout, 5xx, 404, 408 or 429.
     """

@@ -1,7 +1,7 @@
 """HAProxy as processes: a master, a worker that takes connections, and older workers that finish theirs after a reload.
 
 Commands go through the master's socket to each worker by its process id. An old worker may take one more request on
-an idle connection, so it hears of each change too, and its sessions count in a drain.
+an idle connection, so it hears of changes too, and its sessions count in a drain; but HAProxy changes no server of it.
 """
 
 import fcntl
@@ -129,16 +129,23 @@ class Process:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def in_each(self, action: Callable[[int], T]) -> list[T]:
-        """Do the same in each worker, the current one first. One that ends meanwhile needs nothing any more."""
+    def in_current(self, action: Callable[[int], T]) -> T:
+        """Do something in the worker that takes new connections."""
+        return action(self.workers().current[0])
+
+    def in_old(self, action: Callable[[int], T]) -> list[T]:
+        """Do the same in each worker that finishes its requests. One that ends meanwhile needs nothing more."""
         done: list[T] = []
-        for pid in self.workers().all:
+        for pid in self.workers().old:
             try:
                 done.append(action(pid))
             except RouterError:
-                if pid in self.workers().all:
+                if pid in self.workers().old:
                     raise
         return done
+
+    def in_each(self, action: Callable[[int], T]) -> list[T]:
+        return [self.in_current(action), *self.in_old(action)]
 
     def ask(self, pid: int, command: str) -> str:
         return runtime.ask(self.config.master_socket, f"@!{pid} {command}")
@@ -153,6 +160,11 @@ class Process:
     def show_map(self, pid: int, name: str) -> dict[str, str]:
         command = f"show map {name}"
         return runtime.parse_map(command, self.ask(pid, command))
+
+    def show_sessions(self, pid: int, backend: str) -> list[str]:
+        """The sessions of a backend, as ids for `shutdown session`."""
+        lines = self.ask(pid, "show sess").splitlines()
+        return [line.partition(":")[0] for line in lines if f" be={backend} " in line]
 
     def show_stat(self, pid: int, proxy: str = "-1") -> list[runtime.Line]:
         """Backends and their servers: all, or those of one name, none if it is unknown."""

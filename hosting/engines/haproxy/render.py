@@ -11,6 +11,9 @@ _PAGES_DIR = _HERE.parent / "pages"
 
 HOSTS, ROUTES, HOLDS = "hosts.map", "routes.map", "hold.map"
 
+MOVED = "moved,,closed"
+"""The route that an old worker gets in place of any new one: it can't be told of new servers, so it knows no slot."""
+
 EMPTY = Server("127.0.0.1", 1, 1)
 """Stands in a place of a slot that nobody has: in maintenance, and nothing listens there."""
 

@@ -7,7 +7,7 @@ from functools import partial
 from hosting.engines.haproxy import render
 from hosting.engines.haproxy.files import write_atomically
 from hosting.engines.haproxy.process import Process
-from hosting.engines.haproxy.render import EMPTY, HOLDS, HOSTS, ROUTES
+from hosting.engines.haproxy.render import EMPTY, HOLDS, HOSTS, MOVED, ROUTES
 from hosting.engines.haproxy.runtime import Line
 from hosting.engines.haproxy.values import (
     SERVERS_PER_SLOT,
@@ -74,7 +74,7 @@ class Router(Process):
 
     def set_route(self, route: Route) -> None:
         """The switch. When this returns, no request that comes from now on goes where the old route led."""
-        self._put(ROUTES, route.instance, route.value)
+        self._put(ROUTES, route.instance, route.value, in_old=MOVED)
 
     def remove_route(self, instance: str) -> None:
         self._drop(ROUTES, check_instance(instance))
@@ -86,15 +86,16 @@ class Router(Process):
     def release(self, instance: str) -> None:
         self._drop(HOLDS, check_instance(instance))
 
-    def _put(self, name: str, key: str, value: str) -> None:
-        def put(pid: int) -> None:
-            if self.tell(pid, f"set map {name} {key} {value}", r"entry not found\."):
-                self.tell(pid, f"add map {name} {key} {value}")
-
+    def _put(self, name: str, key: str, value: str, *, in_old: str = "") -> None:
         with self.alone():
             write_atomically(self.config.home / name, render.render_map({**self._read_map(name), key: value}))
-            self.in_each(put)
+            self.in_current(partial(self._tell_entry, name, key, value))
+            self.in_old(partial(self._tell_entry, name, key, in_old or value))
             time.sleep(_SETTLE)
+
+    def _tell_entry(self, name: str, key: str, value: str, pid: int) -> None:
+        if self.tell(pid, f"set map {name} {key} {value}", r"entry not found\."):
+            self.tell(pid, f"add map {name} {key} {value}")
 
     def _drop(self, name: str, key: str) -> None:
         with self.alone():
@@ -115,18 +116,15 @@ class Router(Process):
         text = render.render_slot(self.config, number, servers)
         with self.alone():
             write_atomically(self.config.home / render.slot_file(number), text)
-            filled = self.in_each(partial(self._fill, number, servers))
-            if not filled[0]:
-                raise RouterError(f"The running router has no slot {number} yet. It is in the files: reload.")
+            self.in_current(partial(self._fill, number, servers))
 
     def empty_slot(self, number: int) -> None:
         """Take a pool out of its slot, drained before: a request that still waits for one of its servers would fail."""
         self.fill_slot(number, ())
 
-    def _fill(self, number: int, servers: Sequence[Server], pid: int) -> bool:
-        """Whether this worker has the slot: an old one may be from before there were so many."""
+    def _fill(self, number: int, servers: Sequence[Server], pid: int) -> None:
         if not self.show_stat(pid, f"web_s{number}"):
-            return False
+            raise RouterError(f"The running router has no slot {number} yet. It is in the files: reload.")
         websockets = render.websockets_per_server(self.config, servers)
         for place in range(SERVERS_PER_SLOT):
             web, ws = f"web_s{number}/p{place + 1}", f"ws_s{number}/p{place + 1}"
@@ -137,7 +135,6 @@ class Router(Process):
             else:
                 self._unset_server(pid, web)
                 self._unset_server(pid, ws)
-        return True
 
     def _set_server(self, pid: int, name: str, address: str, port: int, maxconn: int) -> None:
         self.tell(pid, f"set server {name} addr {address} port {port}", _ADDRESS_SET)
@@ -164,7 +161,12 @@ class Router(Process):
     def close_websockets(self, number: int) -> None:
         """End the slot's websockets at once, so that their clients connect again, where the route now leads."""
         for place in range(1, SERVERS_PER_SLOT + 1):
-            self.in_each(partial(self.tell, command=f"shutdown sessions server ws_s{number}/p{place}"))
+            self.in_current(partial(self.tell, command=f"shutdown sessions server ws_s{number}/p{place}"))
+        self.in_old(partial(self._shut_down, f"ws_s{number}"))
+
+    def _shut_down(self, backend: str, pid: int) -> None:
+        for session in self.show_sessions(pid, backend):
+            self.tell(pid, f"shutdown session {session}", r"No such session.*")
 
     def serving_addresses(self) -> set[str]:
         """Addresses that some router process, old ones too, has in a slot: not to be given to another container."""

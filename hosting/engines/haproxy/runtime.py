@@ -100,7 +100,9 @@ def parse_map(command: str, answer: str) -> dict[str, str]:
 
 
 def parse_stat(command: str, answer: str) -> Iterator[Line]:
-    """Read `show stat`, lines of backends and servers."""
+    """Read `show stat`, lines of backends and servers; none when the proxy asked for is unknown."""
+    if answer.strip() == "No such proxy.":
+        return
     if not answer.startswith("# pxname,"):
         raise UnexpectedAnswer(command, answer)
     for row in csv.DictReader(answer.removeprefix("# ").strip().splitlines()):
