@@ -25,29 +25,55 @@ MAX_PROBLEMS = 100
 _PASSED_OVER = {"node_modules", "__pycache__"}
 
 
-def inspect(tree: Path, series: str, submodule_paths: Iterable[str] = ()) -> Inspection:
-    """All that a build has to know of the repository in `tree`. Problems are found, not raised."""
+def inspect(tree: Path, series: str, submodule_paths: Iterable[str] = (), wanted: Iterable[str] = ()) -> Inspection:
+    """All that a build has to know of the repository in `tree`. Problems are found, not raised.
+
+    Submodules bring many addons that nobody installs. What is wrong with one of these counts only where an addon of the
+    repository itself needs it, or where it is among `wanted`.
+    """
     inside = tuple(submodule_paths)
     problems: list[Problem] = []
     addons: list[Addon] = []
+    broken: dict[str, BrokenManifest] = {}
     for path in _find_addons(tree, problems):
         try:
             addons.append(_read_addon(tree, path, series, inside))
         except BrokenManifest as error:
-            problems.append(_broken(path, error))
+            broken[path] = error
+    needed = _needed(addons, wanted)
+    problems += [
+        _broken(path, error, counts=os.path.basename(path) in needed or not _is_in(path, inside))
+        for path, error in broken.items()
+    ]
     folders = sorted({addon.folder for addon in addons})
     files, refused = requirements.with_included(tree, _requirements_files(tree, folders))
-    problems += refused
     lines = [line for file in files for line in requirements.read_lines(tree, file)]
-    addons = [_with_requirements(addon, lines) for addon in addons]
-    problems += _check_all(tree, series, addons, folders, lines, nothing_else=not problems)
-    ordered = sorted(problems, key=lambda problem: (problem.severity, problem.path, problem.title))
+    if not any(addon.installable for addon in addons) and not problems:
+        problems.append(_no_addons())
+    problems += [*refused, *requirements.check(lines), *_check_names(addons)]
+    problems += _check_addons(tree, series, [addon for addon in addons if addon.installable and addon.name in needed])
     return Inspection(
         series=series,
-        addons=tuple(sorted(addons, key=lambda addon: addon.path)),
+        addons=tuple(
+            replace(addon, requirements=requirements.about(lines, addon.python))
+            for addon in sorted(addons, key=lambda addon: addon.path)
+        ),
         requirements_files=tuple(files),
-        problems=tuple(ordered[:MAX_PROBLEMS]),
+        problems=tuple(sorted(problems, key=lambda found: (found.severity, found.path, found.title))[:MAX_PROBLEMS]),
     )
+
+
+def _needed(addons: Iterable[Addon], wanted: Iterable[str]) -> set[str]:
+    """Names of the repository's own installable addons, of wanted ones, and of all that these depend on."""
+    by_name = {addon.name: addon for addon in addons if addon.installable}
+    waiting = [*wanted, *(addon.name for addon in by_name.values() if not addon.in_submodule)]
+    needed: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            waiting += by_name[name].depends if name in by_name else ()
+    return needed
 
 
 def due_modules(installed: Mapping[str, str], found: Mapping[str, Any], served: Mapping[str, Any]) -> list[str]:
@@ -113,7 +139,7 @@ def _read_addon(tree: Path, path: str, series: str, submodule_paths: Iterable[st
         python=strings(external, "python"),
         programs=strings(external, "bin"),
         requirements=(),
-        in_submodule=any(path == inside or path.startswith(f"{inside}/") for inside in submodule_paths),
+        in_submodule=_is_in(path, submodule_paths),
         has_static=(tree / path / "static").is_dir(),
     )
 
@@ -125,36 +151,13 @@ def _requirements_files(tree: Path, folders: Iterable[str]) -> list[str]:
     return [path for path in paths if requirements.is_plain_file(tree, path)]
 
 
-def _with_requirements(addon: Addon, lines: list[requirements.Line]) -> Addon:
-    said = requirements.about(lines, addon.python)
-    return replace(addon, requirements=said)
-
-
-def _check_all(
-    tree: Path,
-    series: str,
-    addons: list[Addon],
-    folders: list[str],
-    lines: list[requirements.Line],
-    *,
-    nothing_else: bool,
-) -> Iterator[Problem]:
-    usable = [addon for addon in addons if addon.installable]
-    if not usable and nothing_else:
-        yield _problem(
-            "There are no addons in this repository",
-            f"No folder with a {MANIFEST} of an installable module was found.",
-            "",
-            "Add at least one Odoo module, then push again.",
-        )
-    yield from _check_names(addons)
-    yield from _check_series(series, usable)
-    yield from requirements.check(lines)
-    for folder in sorted({"", *folders}):
+def _check_addons(tree: Path, series: str, addons: list[Addon]) -> Iterator[Problem]:
+    yield from _check_series(series, addons)
+    for folder in sorted({"", *(addon.folder for addon in addons)}):
         yield from platform_limits.check_package_list(tree, folder)
-    for addon in usable:
+    for addon in addons:
         yield from platform_limits.check_addon(addon)
-    yield from check_sources(tree, usable, series)
+    yield from check_sources(tree, addons, series)
 
 
 def _check_names(addons: list[Addon]) -> Iterator[Problem]:
@@ -195,9 +198,23 @@ def _check_series(series: str, addons: list[Addon]) -> Iterator[Problem]:
     )
 
 
-def _broken(path: str, error: BrokenManifest) -> Problem:
+def _is_in(path: str, submodule_paths: Iterable[str]) -> bool:
+    return any(path == submodule or path.startswith(f"{submodule}/") for submodule in submodule_paths)
+
+
+def _no_addons() -> Problem:
+    return _problem(
+        "There are no addons in this repository",
+        f"No folder with a {MANIFEST} of an installable module was found.",
+        "",
+        "Add at least one Odoo module, then push again.",
+    )
+
+
+def _broken(path: str, error: BrokenManifest, *, counts: bool) -> Problem:
     where = f"{path}/{MANIFEST}" + (f":{error.line}" if error.line else "")
-    return _problem("A manifest can't be read", str(error), where, "Correct it, then push again.")
+    found = _problem("A manifest can't be read", str(error), where, "Correct it, then push again.")
+    return found if counts else replace(found, severity=Severity.WARNING)
 
 
 def _problem(title: str, detail: str, path: str, what_to_do: str) -> Problem:
