@@ -21,6 +21,7 @@ from projects.providers import (
     ValidationFailed,
 )
 from projects.providers.github import GitHub, parse_push, verify_signature
+from tests.fakehub import git
 from tests.fakehub.receiver import Receiver
 from tests.fakehub.testing import FakeHub
 
@@ -70,11 +71,13 @@ def test_it_lists_what_the_person_may_see(hub: FakeHub, alice: Provider) -> None
 
 
 def test_it_lists_more_than_one_page(hub: FakeHub, alice: Provider) -> None:
-    for number in range(120):
-        hub.point(NAME, f"branch-{number}", "main")
+    head = str(hub.head(NAME))
+    with hub.core.changing(hub.repo(NAME), hub.core.owner(hub.repo(NAME))) as path:
+        for number in range(120):
+            git.move(path, f"refs/heads/branch-{number}", head)
     heads = alice.branches(NAME)
     assert len(heads) == 121
-    assert {head.sha for head in heads} == {hub.head(NAME)}
+    assert {each.sha for each in heads} == {head}
 
 
 def test_it_shows_a_repository(hub: FakeHub, alice: Provider) -> None:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -126,6 +127,15 @@ def test_several_branches_of_one_push_are_told_one_by_one(hub: FakeHub, receiver
     pushes = heard(hub, receiver)
     assert sorted(push["ref"] for push in pushes) == [f"refs/heads/{name}" for name in names]
     assert all(push["commits"] == [] and push["head_commit"]["id"] == hub.head(NAME) for push in pushes)
+
+
+@pytest.mark.parametrize("name", ["a;b", "$(id)", "feature/x/y", "-lead", "w" * 200, "🚢/harbour", "100%", "a'b\"c"])
+def test_it_takes_every_branch_name_that_git_takes(hub: FakeHub, receiver: Receiver, tmp_path: Path, name: str) -> None:
+    git(clone(hub, tmp_path / "work"), "push", "--quiet", "origin", f"HEAD:refs/heads/{name}")
+    tip = hub.commit(NAME, name, {"x": "1"})
+    assert [push["ref"] for push in heard(hub, receiver)] == [f"refs/heads/{name}"] * 2
+    answer = requests.get(f"{hub.api_url}/repos/{NAME}/branches/{quote(name)}", timeout=10)
+    assert answer.json()["commit"]["sha"] == tip
 
 
 def test_a_push_that_changes_nothing_is_not_told(hub: FakeHub, receiver: Receiver, tmp_path: Path) -> None:

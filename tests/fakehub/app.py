@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from tests.fakehub import api_accounts, api_git, api_hooks, api_repositories, oauth, pages, smart_http
+from tests.fakehub import api_accounts, api_changes, api_commits, api_hooks, api_repositories, oauth, pages, smart_http
 from tests.fakehub.hub import Hub
 from tests.fakehub.rest import not_found
 
@@ -13,7 +13,8 @@ API = "/api/v3"
 UNDER_A_REPOSITORY = [
     *api_repositories.REPOSITORY_ADDRESSES,
     *api_hooks.REPOSITORY_ADDRESSES,
-    *api_git.REPOSITORY_ADDRESSES,
+    *api_commits.REPOSITORY_ADDRESSES,
+    *api_changes.REPOSITORY_ADDRESSES,
 ]
 
 

@@ -10,6 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ZERO = "0" * 40
+CONFIGURATION = """
+[http]
+    receivepack = true
+[uploadpack]
+    allowAnySHA1InWant = true
+    allowFilter = true
+[gc]
+    auto = 0
+[receive]
+    autogc = false
+"""
 
 
 class GitError(Exception):
@@ -108,20 +119,14 @@ def git(
 
 def create(path: Path, default_branch: str) -> None:
     git(path, "init", "--quiet", "--bare", "--template=", f"--initial-branch={default_branch}", str(path))
-    for name, value in {
-        "http.receivepack": "true",
-        "uploadpack.allowAnySHA1InWant": "true",
-        "uploadpack.allowFilter": "true",
-        "gc.auto": "0",
-        "receive.autogc": "false",
-    }.items():
-        git(path, "config", name, value)
+    with (path / "config").open("a") as config:
+        config.write(CONFIGURATION)
 
 
 def refs(path: Path) -> dict[str, str]:
     """Full name -> sha of branches and tags; a tag that is an object of its own is given by its commit."""
     lines = git(path, "for-each-ref", "--format=%(refname) %(objectname) %(*objectname)", "refs/heads", "refs/tags")
-    parts = [line.rstrip().rsplit(" ") for line in lines.decode().splitlines()]
+    parts = [line.rstrip().rsplit(" ") for line in lines.decode(errors="replace").split("\n") if line]
     return {name: (peeled[-1] if peeled else sha) for name, sha, *peeled in parts}
 
 

@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 from odoo import _, fields, models
 from odoo.exceptions import UserError
 

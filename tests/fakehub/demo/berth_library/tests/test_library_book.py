@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 from odoo.exceptions import UserError
 from odoo.tests import TransactionCase
 
