@@ -50,6 +50,7 @@ class TransactionCase(BaseCase):
 
     env: ClassVar[Any]
     cr: ClassVar[Any]
+    registry: ClassVar[Any]
 
     @classmethod
     def setUpClass(cls) -> None:

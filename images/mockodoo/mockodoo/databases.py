@@ -11,8 +11,6 @@ import zipfile
 from pathlib import Path
 from typing import IO, Any
 
-import psycopg2.errors
-
 from . import neutralization, postgres, release
 from .options import config
 from .orm.exceptions import AccessDenied
@@ -157,7 +155,7 @@ def _renew_identity(name: str) -> None:
 def _manifest(name: str) -> dict[str, Any]:
     with Cursor(name) as cr:
         cr.execute("SELECT name, latest_version FROM ir_module_module WHERE state = 'installed'")
-        modules = dict(cr.fetchall())  # type: ignore[arg-type]
+        modules = dict(cr.fetchall())
         cr.execute("SHOW server_version")
         version = (cr.fetchone() or ("",))[0]
     return {

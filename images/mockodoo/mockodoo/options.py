@@ -39,7 +39,7 @@ def _flag(key: str, *flags: str, value: bool = True, default: bool = False) -> O
     return Option(key, flags, default, bool, value)
 
 
-OPTIONS = (
+OPTIONS: tuple[Option, ...] = (
     Option("init", ("-i", "--init")),
     Option("update", ("-u", "--update")),
     Option("reinit", ("--reinit",)),

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import psycopg2
 import psycopg2.extensions
@@ -12,7 +12,7 @@ import psycopg2.extensions
 from . import logs
 from .options import config
 
-Connection = psycopg2.extensions.connection
+Connection: TypeAlias = psycopg2.extensions.connection
 
 _idle: dict[str, list[Connection]] = {}
 _lock = threading.Lock()
@@ -39,7 +39,8 @@ class Cursor:
         return list(self._cursor.fetchall())
 
     def fetchone(self) -> tuple[Any, ...] | None:
-        return self._cursor.fetchone()
+        row: tuple[Any, ...] | None = self._cursor.fetchone()
+        return row
 
     def dictfetchall(self) -> list[dict[str, Any]]:
         names = [column.name for column in self._cursor.description or ()]

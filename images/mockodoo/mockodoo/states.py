@@ -54,14 +54,15 @@ def update_list(cr: Cursor) -> None:
                 module.manifest.get("license", "LGPL-3"),
             ),
         )
-        row = cr.fetchone()
-        for parent in module.depends if row else ():
-            cr.execute("INSERT INTO ir_module_module_dependency (name, module_id) VALUES (%s, %s)", (parent, row[0]))
+        for row in cr.fetchall():
+            for parent in module.depends:
+                insert = "INSERT INTO ir_module_module_dependency (name, module_id) VALUES (%s, %s)"
+                cr.execute(insert, (parent, row[0]))
 
 
 def states(cr: Cursor) -> dict[str, str]:
     cr.execute("SELECT name, state FROM ir_module_module")
-    return dict(cr.fetchall())  # type: ignore[arg-type]
+    return dict(cr.fetchall())
 
 
 def installed(cr: Cursor) -> list[str]:

@@ -40,7 +40,7 @@ def to_sql(model: Model, domain: list[Any]) -> Sql:
     return " AND ".join(clause for clause, _ in stack) or "TRUE", [value for _, values in stack for value in values]
 
 
-def _leaf(model: Model, path: str, operator: str, value: Any) -> Sql:
+def _leaf(model: Model, path: Any, operator: str, value: Any) -> Sql:
     if path == 1 or path == 0:  # the constants (1, '=', 1) and (0, '=', 1)
         return ("TRUE" if path == value else "FALSE"), []
     name, _, rest = path.partition(".")

@@ -37,22 +37,22 @@ class Environment:
             registry=self.registry,
         )
 
-    def __getitem__(self, name: str) -> Model:
+    def __getitem__(self, name: str) -> Any:
         return self.registry[name](self, ())
 
     def __contains__(self, name: str) -> bool:
         return name in self.registry
 
     @property
-    def user(self) -> Model:
+    def user(self) -> Any:
         return self["res.users"].browse(self.uid)
 
     @property
-    def company(self) -> Model:
+    def company(self) -> Any:
         return self["res.company"].search([], limit=1)
 
     @property
-    def companies(self) -> Model:
+    def companies(self) -> Any:
         return self["res.company"].search([])
 
     @property
@@ -70,7 +70,7 @@ class Environment:
 
     invalidate_all = flush_all
 
-    def ref(self, xml_id: str, raise_if_not_found: bool = True) -> Model | None:
+    def ref(self, xml_id: str, raise_if_not_found: bool = True) -> Any:
         """The record of an external id (`module.name`). Raises ValueError."""
         module, _, name = xml_id.rpartition(".")
         self.cr.execute("SELECT model, res_id FROM ir_model_data WHERE module = %s AND name = %s", (module, name))

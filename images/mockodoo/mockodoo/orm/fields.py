@@ -34,14 +34,14 @@ class Field:
         self.store = bool(arguments.get("store", self.compute is None and self.related is None))
         self.copy = bool(arguments.get("copy", self.compute is None))
 
-    def __set_name__(self, owner: type, name: str) -> None:
+    def __set_name__(self, owner: Any, name: str) -> None:
         self.name = name
 
     @property
     def is_column(self) -> bool:
         return self.store and self.column_type is not None
 
-    def __get__(self, record: Model | None, owner: type | None = None) -> Any:
+    def __get__(self, record: Model | None, owner: Any = None) -> Any:
         if record is None:
             return self
         return record._read_field(self)
@@ -228,7 +228,7 @@ class Id(Field):
     type = "integer"
     column_type = "serial"
 
-    def __get__(self, record: Model | None, owner: type | None = None) -> Any:
+    def __get__(self, record: Model | None, owner: Any = None) -> Any:
         if record is None:
             return self
         record._at_most_one()

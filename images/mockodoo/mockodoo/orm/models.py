@@ -140,7 +140,8 @@ class Model(Recordset):
     def search_read(
         self, domain: Any = (), fields: Any = None, offset: int = 0, limit: int | None = None, order: str | None = None
     ) -> list[dict[str, Any]]:
-        return self.search(domain, offset=offset, limit=limit, order=order).read(fields)
+        found: Model = self.search(domain, offset=offset, limit=limit, order=order)
+        return found.read(fields)
 
     def _where(self, domain: Any) -> tuple[str, list[Any]]:
         terms = list(domain)

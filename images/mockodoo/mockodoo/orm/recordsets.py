@@ -88,7 +88,7 @@ class Recordset:
         return result
 
     def filtered(self, test: str | Callable[[Any], Any]) -> Any:
-        keep = test if callable(test) else (lambda record: record.mapped(test) and any(record.mapped(test)))
+        keep: Callable[[Any], Any] = test if callable(test) else (lambda record: any(record.mapped(test)))
         return self.browse(record.id for record in self if keep(record))
 
     def filtered_domain(self, domain: list[Any]) -> Any:

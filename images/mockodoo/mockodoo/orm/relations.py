@@ -82,7 +82,7 @@ class X2many(Relation):
     def to_read(self, value: Any) -> Any:
         return list(value.ids)
 
-    def read(self, record: Model) -> Model:
+    def read(self, record: Model) -> Any:
         raise TypeError(self.type)
 
     def link(self, record: Model, ids: list[int]) -> None:
@@ -130,7 +130,7 @@ class One2many(X2many):
         super().__init__(comodel_name, string, **arguments)
         self.inverse_name = inverse_name
 
-    def read(self, record: Model) -> Model:
+    def read(self, record: Model) -> Any:
         return record.env[self.comodel_name].search([(self.inverse_name, "=", record.id)])
 
     def create(self, record: Model, values: dict[str, Any]) -> None:
@@ -162,7 +162,7 @@ class Many2many(X2many):
         super().__init__(comodel_name, string, **arguments)
         self._relation, self._column1, self._column2 = relation, column1, column2
 
-    def names(self, model: type[Model], comodel: type[Model]) -> tuple[str, str, str]:
+    def names(self, model: Any, comodel: Any) -> tuple[str, str, str]:
         """Table and its two columns, by Odoo's rule: both tables' names in order, then `_rel`."""
         first, second = sorted([model._table, comodel._table])
         return (
@@ -176,7 +176,7 @@ class Many2many(X2many):
         table, mine, theirs = (identifier(name) for name in names)
         return table, mine, theirs
 
-    def read(self, record: Model) -> Model:
+    def read(self, record: Model) -> Any:
         table, mine, theirs = self._sql_names(record)
         record.env.cr.execute(f"SELECT {theirs} FROM {table} WHERE {mine} = %s ORDER BY 1", (record.id,))
         return record.env[self.comodel_name].browse([row[0] for row in record.env.cr.fetchall()])

@@ -74,7 +74,7 @@ class Worker:
         server = WorkerServer(self.master.application, listening)
         while self.alive:
             self.beat()
-            select.select([listening, self.wake_read], [], [], BEAT)
+            select.select([listening.fileno(), self.wake_read], [], [], BEAT)
             if self.alive:
                 self._accept(server, listening)
             if self.requests >= config["limit_request"]:

@@ -22,8 +22,8 @@ class ThreadedServer:
 
     def run(self, preload: Callable[[], int]) -> int:
         """Serve until SIGTERM or SIGINT."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: self.stopping.set())
+        for ending in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(ending, lambda *_: self.stopping.set())
         if config["http_enable"]:
             interface, port = config["http_interface"] or "0.0.0.0", config["http_port"]
             server = ThreadServer(self.application, interface, port, EventedHandler)

@@ -4,7 +4,7 @@ import json
 import logging
 import mimetypes
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import psycopg2
@@ -52,7 +52,7 @@ class Application:
         except Exception:
             _logger.exception("Exception during request handling.")
             response = werkzeug.exceptions.InternalServerError().get_response(environ)
-        return response(environ, start_response)  # type: ignore[no-any-return]
+        return response(environ, start_response)
 
     def _static(self, httprequest: werkzeug.Request) -> werkzeug.Response | None:
         """`/<module>/static/<path>` of any module on the addons path, installed or not."""
@@ -135,7 +135,7 @@ class Application:
     def _serve_route(self, request: Request, rules: Map) -> werkzeug.Response:
         environ = request.httprequest.environ
         try:
-            target, arguments = rules.bind_to_environ(environ).match()
+            target, arguments = rules.bind_to_environ(environ).match(websocket=False)
         except RequestRedirect as redirect:
             return redirect.get_response(environ)
         except werkzeug.exceptions.HTTPException as error:
@@ -144,7 +144,7 @@ class Application:
             return self._call_json(request, target, arguments)
         return self._call_http(request, target, arguments)
 
-    def _call_http(self, request: Request, target: Target, arguments: dict[str, Any]) -> werkzeug.Response:
+    def _call_http(self, request: Request, target: Target, arguments: Mapping[str, Any]) -> werkzeug.Response:
         environ = request.httprequest.environ
         try:
             self._authenticate(request, target)
@@ -167,7 +167,7 @@ class Application:
             return answer.get_response(environ)
         return answer if isinstance(answer, werkzeug.Response) else Response(answer or b"")
 
-    def _call_json(self, request: Request, target: Target, arguments: dict[str, Any]) -> werkzeug.Response:
+    def _call_json(self, request: Request, target: Target, arguments: Mapping[str, Any]) -> werkzeug.Response:
         """JSON-RPC 2: errors come with HTTP status 200, as from Odoo."""
         body = request.get_json_data() or {}
         answer: dict[str, Any] = {"jsonrpc": "2.0", "id": body.get("id")}

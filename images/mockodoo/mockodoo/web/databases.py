@@ -16,7 +16,8 @@ def list_databases(force: bool = False) -> list[str]:
     with postgres.Cursor("postgres") as cr:
         cr.execute(
             "SELECT datname FROM pg_database "
-            "WHERE datdba = (SELECT usesysid FROM pg_user WHERE usename = current_user) AND NOT datistemplate AND datallowconn AND datname NOT IN ('postgres', %s) ORDER BY datname",
+            "WHERE datdba = (SELECT usesysid FROM pg_user WHERE usename = current_user) AND NOT datistemplate "
+            "AND datallowconn AND datname NOT IN ('postgres', %s) ORDER BY datname",
             (config["db_template"],),
         )
         return [row[0] for row in cr.fetchall()]

@@ -88,6 +88,5 @@ def _routing(cls: type, name: str) -> dict[str, Any] | None:
     merged: dict[str, Any] = {"auth": "user", "type": "http"}
     for base in reversed(cls.__mro__):
         method = base.__dict__.get(name)
-        if hasattr(method, "routing"):
-            merged |= method.routing
+        merged |= getattr(method, "routing", {})
     return merged if "routes" in merged else None

@@ -1,0 +1,8 @@
+from odoo import fields, models
+
+
+class Shelf(models.Model):
+    _name = "contract.shelf"
+    _description = "Shelf"
+
+    name = fields.Char(required=True)

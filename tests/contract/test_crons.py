@@ -1,0 +1,43 @@
+"""CONTRACT, "Crons" and "queue_job"."""
+
+import time
+
+from .stage import Stage
+
+LISTENING = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'postgres' AND query ILIKE 'listen cron_trigger'"
+
+
+def _until(stage: Stage, database: str, query: str, seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if stage.value(database, query):
+            return True
+        time.sleep(0.3)
+    return False
+
+
+def test_a_worker_without_http_listens_on_the_database_postgres(stage: Stage, copy: str) -> None:
+    with stage.serve("-d", copy, "--no-http", "--workers", "1", "--max-cron-threads", "1") as server:
+        assert _until(stage, "postgres", LISTENING, 30), server.output()
+        server.wait_for_line("WorkerCron")
+        assert "WorkerHTTP" not in server.output()
+        assert "HTTP service" not in server.output()
+
+
+def test_a_notification_runs_what_is_due(stage: Stage, copy: str) -> None:
+    ours = "cron_name LIKE 'Contract%'"
+    stage.execute(f"UPDATE ir_cron SET active = ({ours}), nextcall = now() - interval '1 hour'", copy)
+    with stage.serve("-d", copy, "--no-http", "--workers", "1", "--max-cron-threads", "1") as server:
+        assert _until(stage, "postgres", LISTENING, 30), server.output()
+        time.sleep(1)
+        stage.execute(f"NOTIFY cron_trigger, '{copy}'")
+        ran = "SELECT 1 FROM ir_config_parameter WHERE key = 'contract.read' AND value = '1'"
+        assert _until(stage, copy, ran, 30), server.output()
+        dates = "SELECT lastcall IS NOT NULL AND nextcall > now() AT TIME ZONE 'UTC' FROM ir_cron WHERE " + ours
+        assert _until(stage, copy, dates, 10)
+
+
+def test_a_server_without_cron_workers_runs_none(stage: Stage, copy: str) -> None:
+    with stage.serve("-d", copy, "--workers", "1", "--max-cron-threads", "0") as server:
+        server.wait()
+        assert "WorkerCron" not in server.output()
