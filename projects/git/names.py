@@ -66,10 +66,8 @@ def locate(url: str, policy: UrlPolicy, resolve: Resolve = resolve_host) -> Addr
     """The validated address behind `url`, of which the IP addresses are to be used for fetching: a second look-up could
     answer something else. Raises InvalidName.
     """
-    if not re.fullmatch(rf"[!-~]{{1,{MAX_URL}}}", url) or url.startswith("-"):
-        raise _invalid_url(
-            "it is empty, too long, begins with - or has spaces or letters that can't stand in an address"
-        )
+    if not re.fullmatch(rf"[!-\[\]-~]{{1,{MAX_URL}}}", url) or url.startswith("-"):
+        raise _invalid_url("it is empty, too long, begins with - or has spaces, \\ or letters that can't stand there")
     scheme, host, port = _read_url(url, policy) if "://" in url else _read_scp(url)
     if policy.allow_private:
         return Address(url, scheme, host, port, ())

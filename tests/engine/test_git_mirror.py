@@ -1,5 +1,7 @@
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -155,6 +157,23 @@ def test_locks_and_pieces_of_a_killed_fetch_do_no_harm(server: GitServer, alice:
     mirror.fetch(server.url("addons"), timeout=30)
     assert mirror.heads() == {"main": sha}
     assert not list(mirror.path.rglob("tmp_pack_*"))
+
+
+def test_it_recovers_from_kills_at_any_moment(server: GitServer, alice: Author, mirror: Mirror) -> None:
+    for number in range(50):
+        alice.write(f"file-{number}.txt", f"{number}" * 10_000)
+    sha = alice.commit()
+    program = (
+        "import sys; from pathlib import Path; from projects.git import Mirror, UrlPolicy;"
+        "Mirror(Path(sys.argv[1]), UrlPolicy(True, True)).fetch(sys.argv[2], timeout=30)"
+    )
+    for delay in (0.12, 0.14, 0.16, 0.18, 0.2, 0.25):
+        victim = subprocess.Popen([sys.executable, "-c", program, str(mirror.path), server.url("addons")])
+        time.sleep(delay)
+        victim.kill()
+        victim.wait()
+    mirror.fetch(server.url("addons"), timeout=30)
+    assert mirror.heads() == {"main": sha}
 
 
 @pytest.mark.parametrize("harm", ["HEAD", "config", "objects", "refs"])
