@@ -8,7 +8,6 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import transaction
 
 from builds.begin import begin
 from builds.models import Build
@@ -35,6 +34,7 @@ class Command(BaseCommand):
         deadline = time.monotonic() + wait
         access = _access(deadline)
         project = Project.objects.filter(slug=SLUG).first() or _make_project(access)
+        _deploy(project)
         address = _wait_for(project, deadline)
         base = images.base(project.host, project.series, self.stdout.write)
         _write(
@@ -81,13 +81,16 @@ def _make_project(access: dict[str, Any]) -> Project:
     token = access["tokens"]["alice"]
     alice = accounts.of_github(uid=github(token).account().id, login="alice", token=token)
     try:
-        with transaction.atomic():
-            project = connect(by=alice, repository=access["repository"], name="Demo", slug=SLUG, series=SERIES)
-            production = project.branches.get(stage=Stage.PRODUCTION)
-            begin(branch=production, commit=production.head, by=alice)
+        return connect(by=alice, repository=access["repository"], name="Demo", slug=SLUG, series=SERIES)
     except StoryError as error:
         raise CommandError(f"{error.title}. {error.detail} {error.remedy}") from error
-    return project
+
+
+def _deploy(project: Project) -> None:
+    """Begin a build of production unless one serves or is on its way: bin/up again tries again."""
+    production = project.branches.get(stage=Stage.PRODUCTION)
+    if production.instance is None and not production.builds.exclude(state=State.DONE).exists():
+        begin(branch=production, commit=production.head, by=project.members.earliest("pk").user)
 
 
 def _wait_for(project: Project, deadline: float) -> str:
