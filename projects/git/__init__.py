@@ -2,7 +2,7 @@
 reads no configuration of the machine, runs no hook or filter, and never follows a repository out of its folder.
 """
 
-from projects.git.mirror import Checkout, Commit, Mirror, read_submodule_paths
+from projects.git.mirror import Checkout, Commit, Mirror
 from projects.git.names import InvalidName, UrlPolicy, validate_branch, validate_url
 from projects.git.program import GitError
 from projects.git.submodules import SubmoduleError
@@ -17,7 +17,6 @@ __all__ = [
     "Mirror",
     "SubmoduleError",
     "UrlPolicy",
-    "read_submodule_paths",
     "refuse_escaping_symlinks",
     "validate_branch",
     "validate_url",

@@ -3,7 +3,6 @@
 import base64
 import fcntl
 import hashlib
-import json
 import os
 import re
 import shlex
@@ -132,7 +131,6 @@ class Mirror:
         found: list[str] = []
         job = _Export(self, target, submodules, timeout, output, keep_going, found)
         job.export(self, sha, url, "", depth=0)
-        _submodules_file(target).write_text(json.dumps(found))
         return Checkout(sha=sha, submodule_paths=tuple(found))
 
     def mark_damaged(self) -> None:
@@ -272,15 +270,6 @@ class _Export:
             raise
         finally:
             index.unlink(missing_ok=True)
-
-
-def read_submodule_paths(target: Path) -> tuple[str, ...]:
-    """`Checkout.submodule_paths` of what was exported to `target`, perhaps by another process."""
-    return tuple(json.loads(_submodules_file(target).read_text()))
-
-
-def _submodules_file(target: Path) -> Path:
-    return target.with_name(f"{target.name}.submodules.json")
 
 
 def _try_lock(handle: int) -> bool:

@@ -9,7 +9,6 @@ from projects.git import (
     Mirror,
     SubmoduleError,
     UrlPolicy,
-    read_submodule_paths,
     refuse_escaping_symlinks,
 )
 from projects.git.submodules import MAX_DEPTH
@@ -65,7 +64,7 @@ def test_it_exports_the_files_of_a_commit_and_nothing_else(desk: Desk) -> None:
         "run.sh",
     }
     assert (desk.target / "run.sh").stat().st_mode & 0o100
-    assert {path.name for path in desk.target.parent.iterdir()} == {"tree", "tree.submodules.json"}
+    assert {path.name for path in desk.target.parent.iterdir()} == {"tree"}
 
 
 def test_what_an_earlier_try_left_is_replaced(desk: Desk) -> None:
@@ -119,7 +118,6 @@ def test_submodules_come_along_also_nested_ones(desk: Desk) -> None:
     assert desk.checkout(desk.alice.commit_index()) == ("oca/outer", "oca/outer/lib/inner")
     assert desk.text("oca/outer/outer.txt") == "outer"
     assert desk.text("oca/outer/lib/inner/deep.txt") == "deep"
-    assert read_submodule_paths(desk.target) == ("oca/outer", "oca/outer/lib/inner")
 
 
 def test_the_commit_of_a_submodule_need_not_be_a_branch(desk: Desk) -> None:
