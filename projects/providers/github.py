@@ -52,11 +52,14 @@ class GitHub:
     def __init__(self, token: str, api_url: str = API_URL, *, ca_file: str = "") -> None:
         """`ca_file` is a PEM bundle to trust in place of the machine's own."""
         self._token, self._api_url, self._verify = token, api_url, ca_file or True
-        self._github = self._client({"GET", "POST", "PATCH", "PUT", "DELETE"})
+        self._github = self._client({"GET", "PATCH", "DELETE"})
+        self._insistent = self._client({"GET", "POST"})
 
     def _client(self, repeatable: set[str]) -> github.Github:
-        """A client that repeats calls of these methods after a server's error. All but `create_repository` and
-        `create_file` may be repeated: done twice, they leave what once would.
+        """A client that repeats calls of these methods after a server's error.
+
+        After one nobody knows whether the call was carried out. So a POST is repeated only where twice does no harm (a
+        commit status, a redelivery); elsewhere the caller is told, and finds what is there when he asks again.
         """
         retry = GithubRetry(
             total=RETRIES,
@@ -111,15 +114,14 @@ class GitHub:
     def create_repository(self, name: str, *, private: bool, description: str = "") -> Repository:
         """https://docs.github.com/en/rest/repos/repos#create-a-repository-for-the-authenticated-user"""
         with self._asking(f"create the repository {name}"):
-            owner = self._client({"GET"}).get_user()
+            owner = self._github.get_user()
             assert isinstance(owner, github.AuthenticatedUser.AuthenticatedUser)
             return _repository(owner.create_repo(name, private=private, description=description))
 
     def create_file(self, full_name: str, path: str, content: str, *, message: str, branch: str) -> str:
         """https://docs.github.com/en/rest/repos/contents#create-or-update-file-contents"""
         with self._asking(f"create {path} in {full_name}"):
-            repo = self._client({"GET"}).get_repo(_checked(full_name))
-            made = repo.create_file(path, message, content, branch=branch)["commit"]
+            made = self._repo(full_name).create_file(path, message, content, branch=branch)["commit"]
             return str(made.sha)
 
     def merge(self, full_name: str, *, base: str, head: str, message: str) -> str | None:
@@ -189,7 +191,7 @@ class GitHub:
         """https://docs.github.com/en/rest/repos/webhooks#redeliver-a-delivery-for-a-repository-webhook"""
         path = f"/repos/{_checked(full_name)}/hooks/{webhook_id}/deliveries/{delivery_id}/attempts"
         with self._asking(f"deliver an event of {full_name} again"):
-            self._github.requester.requestJsonAndCheck("POST", path)
+            self._insistent.requester.requestJsonAndCheck("POST", path)
 
     # Commits and keys
 
@@ -204,7 +206,7 @@ class GitHub:
             description = description[: DESCRIPTION_LIMIT - 1] + "…"
         body = {"state": state, "context": context, "description": description, "target_url": target_url}
         with self._asking(f"set the status of {sha[:7]} in {full_name}"):
-            self._github.requester.requestJsonAndCheck(
+            self._insistent.requester.requestJsonAndCheck(
                 "POST", f"/repos/{_checked(full_name)}/statuses/{sha}", input=body
             )
 

@@ -252,7 +252,7 @@ def test_it_gives_up_in_time(hub: FakeHub, alice: Provider) -> None:
     assert datetime.now(UTC) - started < timedelta(seconds=15)
 
 
-def test_creating_a_repository_is_not_tried_twice(hub: FakeHub, alice: Provider) -> None:
+def test_what_may_have_been_done_is_not_tried_twice(hub: FakeHub, alice: Provider) -> None:
     hub.answer_next(502)
     with pytest.raises(Unreachable):
         alice.create_repository("starter", private=False)
