@@ -30,10 +30,11 @@ def demo(hub: Hub) -> dict[str, Any]:
     """Make the cast and `alice/demo-addons`, where missing; returns `access` with the repository's `push_url`."""
     people(hub)
     alice = hub.store.one(Account, "login = 'alice'")
-    if not hub.repository("alice", REPOSITORY):
-        repository = hub.create_repository(alice, REPOSITORY, description="Two small Odoo addons")
-        author = git.Person(alice.name, alice.email)
-        with hub.changing(repository, alice) as path:
+    repository = hub.repository("alice", REPOSITORY)
+    repository = repository or hub.create_repository(alice, REPOSITORY, description="Two small Odoo addons")
+    with hub.changing(repository, alice) as path:
+        if not git.refs(path):
+            author = git.Person(alice.name, alice.email)
             git.commit(path, repository.default_branch, demo_files(), "Two small addons to begin with", author, None)
     about = access(hub)
     host = hub.url.split("://", 1)[1]
