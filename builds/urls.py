@@ -1,3 +1,33 @@
-from django.urls import URLPattern
+from django.urls import include, path
 
-urlpatterns: list[URLPattern] = []
+from builds import buildpage, deliveries, logpages, pages, starting
+
+urlpatterns = [
+    path("", pages.projects, name="projects"),
+    path("new/", starting.new_project, name="new-project"),
+    path("new/repositories/", starting.repositories, name="repositories"),
+    path("hooks/<int:project_id>/", deliveries.receive, name="hook"),
+    path(
+        "<slug:slug>/branches/",  # /PROJECT/branches/
+        include(
+            [
+                path("", pages.branches, name="branches"),
+                path("<int:pk>/", pages.branch, name="branch"),
+                path("<int:pk>/logs/", logpages.branch_log, name="branch-log"),
+            ]
+        ),
+    ),
+    path(
+        "<slug:slug>/builds/",  # /PROJECT/builds/
+        include(
+            [
+                path("", pages.builds, name="builds"),
+                path("<int:number>/", buildpage.build, name="build"),
+                path("<int:number>/steps/<slug:name>/", buildpage.step_log, name="step-log"),
+                path("<int:number>/logs/", logpages.build_log, name="build-log"),
+                path("<int:number>/rebuild/", buildpage.rebuild, name="rebuild"),
+                path("<int:number>/cancel/", buildpage.cancel, name="cancel"),
+            ]
+        ),
+    ),
+]

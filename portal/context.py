@@ -5,4 +5,4 @@ from django.http import HttpRequest
 
 
 def installation(_request: HttpRequest) -> dict[str, object]:
-    return {"portal_url": settings.BERTH_PORTAL_URL}
+    return {"demo": settings.BERTH_DEMO, "domain": settings.BERTH_DOMAIN, "portal_url": settings.BERTH_PORTAL_URL}

@@ -1,7 +1,25 @@
+from django.contrib.auth.views import LogoutView
 from django.urls import include, path
+from social_django import views as social
+
+from portal import pages
 
 urlpatterns = [
+    path("healthz", pages.healthz, name="healthz"),
+    path("sign-in/", pages.sign_in, name="sign-in"),
+    path("sign-out/", LogoutView.as_view(), name="sign-out"),
+    path(
+        "",
+        include(
+            (
+                [
+                    path("login/<str:backend>/", social.auth, name="begin"),
+                    path("complete/<str:backend>/", pages.complete_sign_in, name="complete"),
+                ],
+                "social",
+            )
+        ),
+    ),
     path("", include("builds.urls")),
     path("", include("projects.urls")),
-    path("", include("social_django.urls", namespace="social")),
 ]

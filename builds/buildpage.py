@@ -1,0 +1,125 @@
+"""The page of one build: read top down like a letter."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from builds import begin, steplog
+from builds.access import build_or_404
+from builds.models import Build
+from portal.live import respond
+from portal.models import Result, State, Step, User
+from portal.stories import StoryError
+from portal.templatetags.berth import look
+from projects.access import Access, Tool, visitors_welcome
+
+POLL = 2  # seconds, while the build goes on
+
+
+@dataclass(frozen=True)
+class Told:
+    """A step on the page. One that isn't open gets its output when it is opened."""
+
+    step: Step
+    excerpt: steplog.Excerpt | None
+
+
+@visitors_welcome
+@require_GET
+def build(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """All of it for who may read the logs; others see only how it stands."""
+    access, build = build_or_404(request, slug, number, Tool.BUILDS)
+    may_read = access.may(Tool.LOGS, build.stage)
+    steps = list(build.story.steps.all()) if build.story and (access.is_member or may_read) else []
+    current = next((step for step in steps if step.state == State.RUNNING), None)
+    context = _actions(access, build) | {
+        "access": access,
+        "nav": "builds",
+        "build": build,
+        "title": f"{look(build).mark} #{build.number} {look(build).word} · {access.project}",
+        "told": [_told(step, readable=may_read) for step in steps],
+        "current": current,
+        "done_steps": sum(step.state == State.DONE for step in steps),
+        "may_read": may_read,
+        "ahead": _ahead(build),
+        "github_url": settings.BERTH_GITHUB_URL,
+        "steps_changed": request.GET.get("steps") != str(len(steps)),
+    }
+    every = None if build.state == State.DONE else POLL
+    return respond(request, "builds/build.html", context, every=every, also="steps_now")
+
+
+@visitors_welcome
+@require_GET
+def step_log(request: HttpRequest, slug: str, number: int, name: str) -> HttpResponseBase:
+    """Output of a step: its end, what came before or after a cursor, or all of it as text."""
+    access, build = build_or_404(request, slug, number, Tool.LOGS)
+    step = build.story.steps.filter(name=name).first() if build.story else None
+    if step is None:
+        raise Http404
+    cursor = {key: int(value) for key, value in request.GET.dict().items() if str(value).isdecimal()}
+    if "text" in request.GET:
+        return StreamingHttpResponse(steplog.whole(step), content_type="text/plain; charset=utf-8")
+    if "before" in cursor:
+        excerpt = steplog.earlier(step, cursor["before"])
+    elif "after" in cursor:
+        excerpt = steplog.following(step, cursor["after"], cursor.get("command", 0))
+    else:
+        excerpt = steplog.tail(step)
+    context = {"access": access, "build": build, "excerpt": excerpt}
+    return render(request, "builds/build.html#excerpt", context)
+
+
+@require_POST
+def rebuild(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    _access, build = build_or_404(request, slug, number, Tool.DEPLOY)
+    if build.branch.deleted_at is not None:
+        messages.error(request, f"{build.branch} was deleted on GitHub. Push it again to build it.")
+        return redirect("build", slug=slug, number=number)
+    try:
+        again = begin.rebuild(build=build, by=cast(User, request.user))
+    except StoryError as error:
+        messages.error(request, " ".join(filter(None, (error.title, error.detail, error.remedy))))
+        return redirect("build", slug=slug, number=number)
+    return redirect("build", slug=slug, number=again.number)
+
+
+@require_POST
+def cancel(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    _access, build = build_or_404(request, slug, number, Tool.DEPLOY)
+    begin.cancel(build=build, by=cast(User, request.user))
+    messages.info(request, "Asked to stop. What the build has done so far is being undone.")
+    return redirect("build", slug=slug, number=number)
+
+
+def _actions(access: Access, build: Build) -> dict[str, Any]:
+    instance = build.instance
+    serves = instance is not None and instance.live_pool_id is not None and instance.live_pool_id == build.pool_id
+    may_deploy = access.may(Tool.DEPLOY, build.stage)
+    return {
+        "may_rebuild": may_deploy and build.state == State.DONE and build.branch.deleted_at is None,
+        "may_cancel": may_deploy and build.state != State.DONE,
+        "connect_url": instance.url if instance and serves and access.may(Tool.CONNECT, build.stage) else "",
+        "serves": serves,
+        "may_read_odoo_log": instance is not None and access.may(Tool.LOGS, build.stage),
+        "cancelling": build.story is not None and build.story.cancel_requested,
+    }
+
+
+def _told(step: Step, *, readable: bool) -> Told:
+    """The running step is open, and the one that failed."""
+    is_open = step.state == State.RUNNING or step.result == Result.FAILURE
+    return Told(step, steplog.tail(step) if is_open and readable else None)
+
+
+def _ahead(build: Build) -> Build | None:
+    """The build of the same branch that a waiting one waits for."""
+    if build.state != State.QUEUED:
+        return None
+    return Build.objects.filter(branch=build.branch, state=State.RUNNING, pk__lt=build.pk).order_by("-pk").first()

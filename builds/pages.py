@@ -1,0 +1,119 @@
+"""Pages that list: projects, branches, builds."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.paginator import Paginator
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET
+
+from builds import reading
+from builds.models import Build
+from portal.live import respond
+from portal.models import State
+from portal.templatetags.berth import look
+from projects import gitcommands
+from projects.access import Access, Tool, branch_or_404, project_or_404, visitors_welcome
+from projects.models import Branch, Project, Stage
+
+CARDS = 24  # projects of a page
+SHOWN = 40  # branches of a column or grid; a search finds the others
+CELLS = 12  # builds of a row
+HISTORY = 25  # builds of a branch's page
+SOON, LATER = 2, 10  # seconds between polls while something goes on, and while nothing does
+
+
+@require_GET
+def projects(request: HttpRequest) -> HttpResponse:
+    assert request.user.is_authenticated
+    newest = Build.objects.filter(project=OuterRef("pk")).order_by("-pk").values("pk")[:1]
+    search = request.GET.get("q", "").strip()
+    found = Project.objects.visible_to(request.user).annotate(newest=Subquery(newest))
+    if search:
+        found = found.filter(Q(name__icontains=search) | Q(slug__icontains=search) | Q(repository__icontains=search))
+    pages = Paginator(found.order_by(F("newest").desc(nulls_last=True), "-pk"), CARDS)
+    page = pages.get_page(request.GET.get("page"))
+    cards = reading.cards(list(page.object_list))
+    context = {"cards": cards, "page": page, "search": search, "title": "Projects"}
+    return respond(request, "projects/list.html", context, every=_pace(card.latest for card in cards))
+
+
+@require_GET
+def branches(request: HttpRequest, slug: str) -> HttpResponse:
+    """The production branch's page, or the most active one's; where there is none, how to push one."""
+    access = project_or_404(request, slug, Tool.HISTORY)
+    alive = reading.by_activity(access.project.branches.alive())
+    chosen = alive.filter(stage=Stage.PRODUCTION).first() or alive.first()
+    if chosen is None:
+        return render(request, "builds/no_branch.html", {"access": access, "nav": "branches"})
+    return redirect("branch", slug=slug, pk=chosen.pk)
+
+
+@require_GET
+def branch(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    access, branch = branch_or_404(request, slug, pk, Tool.HISTORY)
+    history = reading.for_lists().filter(branch=branch).select_related("asked_by", "instance").order_by("-pk")
+    before = request.GET.get("before", "")
+    if before.isdecimal():
+        history = history.filter(number__lt=int(before))
+    builds = list(history[: HISTORY + 1])
+    context = branch_context(access, branch, "history") | sidebar(access, request.GET.get("q", "").strip(), branch)
+    context |= {"builds": builds[:HISTORY], "more": builds[HISTORY:], "before": before}
+    context["title"] = f"{look(context['latest']).mark} {branch} · {access.project}".strip()
+    return respond(request, "builds/branch.html", context, every=_pace(builds), also="columns")
+
+
+@visitors_welcome
+@require_GET
+def builds(request: HttpRequest, slug: str) -> HttpResponse:
+    """The grid: a row a branch, a cell a build."""
+    access = project_or_404(request, slug, Tool.BUILDS)
+    search = request.GET.get("q", "").strip()
+    found = reading.by_activity(_matching(access.project.branches.alive(), search))
+    pages = Paginator(found, SHOWN)
+    page = pages.get_page(request.GET.get("page"))
+    rows = reading.rows(list(page.object_list), cells=CELLS)
+    context = {"access": access, "nav": "builds", "rows": rows, "page": page, "search": search}
+    context["title"] = f"Builds · {access.project}"
+    every = _pace(build for row in rows for build in row.builds)
+    return respond(request, "builds/grid.html", context, every=every)
+
+
+def branch_context(access: Access, branch: Branch, tab: str) -> dict[str, Any]:
+    """What the head of a branch's pages shows."""
+    production = access.project.branches.alive().filter(stage=Stage.PRODUCTION).first()
+    return {
+        "access": access,
+        "nav": "branches",
+        "tab": tab,
+        "branch": branch,
+        "latest": reading.for_lists().filter(branch=branch).order_by("-pk").first(),
+        "may_connect": access.may(Tool.CONNECT, branch.stage),
+        "may_deploy": access.may(Tool.DEPLOY, branch.stage),
+        "may_read_logs": access.may(Tool.LOGS, branch.stage),
+        "commands": gitcommands.commands(branch, base=production.name if production else branch.name),
+        "github_url": settings.BERTH_GITHUB_URL,
+    }
+
+
+def sidebar(access: Access, search: str, chosen: Branch) -> dict[str, Any]:
+    """The columns with their branches, each with its latest build; the chosen one is always there."""
+    found = list(reading.by_activity(_matching(access.project.branches.alive(), search))[: SHOWN + 1])
+    shown = found[:SHOWN]
+    if not search and chosen not in shown:
+        shown.append(chosen)
+    columns: dict[Stage, list[reading.Row]] = {stage: [] for stage in reading.STAGES}
+    for row in reading.rows(shown, cells=1):
+        columns[Stage(row.branch.stage)].append(row)
+    return {"columns": list(columns.items()), "branch_search": search, "hidden_branches": len(found) > SHOWN}
+
+
+def _matching(branches: QuerySet[Branch], search: str) -> QuerySet[Branch]:
+    return branches.filter(name__icontains=search) if search else branches
+
+
+def _pace(builds: Any) -> int:
+    """Seconds between polls."""
+    return SOON if any(build is not None and build.state != State.DONE for build in builds) else LATER

@@ -1,0 +1,80 @@
+"""Reads of builds for lists: each one query, whatever the number of rows."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db.models import F, OuterRef, QuerySet, Subquery, Window
+from django.db.models.functions import RowNumber
+
+from builds.models import Build
+from projects.models import Branch, Project, Stage
+
+STAGES = (Stage.PRODUCTION, Stage.STAGING, Stage.DEVELOPMENT)
+
+
+@dataclass(frozen=True)
+class StageOfProject:
+    stage: Stage
+    build: Build | None  # the latest on that stage
+
+
+@dataclass(frozen=True)
+class ProjectCard:
+    project: Project
+    production: Branch | None
+    stages: list[StageOfProject]
+    latest: Build | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A branch with its newest builds, newest first."""
+
+    branch: Branch
+    builds: list[Build]
+
+
+def for_lists() -> QuerySet[Build]:
+    """Builds without what only their own page shows."""
+    return Build.objects.defer("inspection", "tests", "to_update", "image_id", "odoo_image")
+
+
+def by_activity(branches: QuerySet[Branch]) -> QuerySet[Branch]:
+    """The branch with the newest build first; those without any last, newest first."""
+    newest = Build.objects.filter(branch=OuterRef("pk")).order_by("-pk").values("pk")[:1]
+    return branches.annotate(newest=Subquery(newest)).order_by(F("newest").desc(nulls_last=True), "-pk")
+
+
+def cards(projects: list[Project]) -> list[ProjectCard]:
+    newest: dict[tuple[int, str], Build] = {
+        (build.project_id, build.stage): build
+        for build in for_lists()
+        .filter(project__in=projects)
+        .order_by("project_id", "stage", "-pk")
+        .distinct("project_id", "stage")
+    }
+    production = {
+        branch.project_id: branch
+        for branch in Branch.objects.alive()
+        .filter(project__in=projects, stage=Stage.PRODUCTION)
+        .select_related("instance")
+    }
+    return [_card(project, production.get(project.pk), newest) for project in projects]
+
+
+def _card(project: Project, production: Branch | None, newest: dict[tuple[int, str], Build]) -> ProjectCard:
+    stages = [StageOfProject(stage, newest.get((project.pk, stage))) for stage in STAGES]
+    builds = [each.build for each in stages if each.build]
+    return ProjectCard(project, production, stages, max(builds, key=lambda build: build.pk, default=None))
+
+
+def rows(branches: Iterable[Branch], *, cells: int) -> list[Row]:
+    """Each branch with its `cells` newest builds."""
+    of_branch: dict[int, list[Build]] = {branch.pk: [] for branch in branches}
+    numbered = for_lists().annotate(
+        place=Window(RowNumber(), partition_by=F("branch_id"), order_by=F("pk").desc()),
+    )
+    found = numbered.filter(branch__in=list(of_branch), place__lte=cells).select_related("instance").order_by("-pk")
+    for build in found:
+        of_branch[build.branch_id].append(build)
+    return [Row(branch, of_branch[branch.pk]) for branch in branches]

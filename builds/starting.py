@@ -1,0 +1,51 @@
+"""The page that connects a repository, and begins its first build."""
+
+from typing import cast
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods
+
+from builds.begin import begin
+from portal.models import User
+from portal.stories import StoryError
+from projects import connect, providers
+from projects.forms import NewProjectForm
+from projects.models import Project, Stage
+
+
+@require_http_methods(["GET", "POST"])
+def new_project(request: HttpRequest) -> HttpResponse:
+    form, error = NewProjectForm(request.POST or None), None
+    if request.method == "POST" and form.is_valid():
+        try:
+            project = connect.connect(by=cast(User, request.user), **form.cleaned_data)
+        except StoryError as refusal:
+            error = refusal
+        else:
+            _begin_production(project, by=cast(User, request.user))
+            return redirect("branches", slug=project.slug)
+    context = {"form": form, "error": error, "title": "New project", "github_url": settings.BERTH_GITHUB_URL}
+    return render(request, "projects/new.html", context)
+
+
+@require_GET
+def repositories(request: HttpRequest) -> HttpResponse:
+    """The repositories to choose from. They come after the page, since GitHub may take its time."""
+    user = cast(User, request.user)
+    context: dict[str, object] = {"github_url": settings.BERTH_GITHUB_URL}
+    if user.github_token:
+        try:
+            found = connect.repositories(user)
+            taken = Project.objects.values_list("provider_id", flat=True)
+            context |= {"repositories": found, "taken": set(taken)}
+        except providers.ProviderError as error:
+            context["error"] = str(error)
+    return render(request, "projects/new.html#repositories", context)
+
+
+def _begin_production(project: Project, *, by: User) -> None:
+    production = project.branches.filter(stage=Stage.PRODUCTION).exclude(head="").first()
+    if production is not None:
+        begin(branch=production, commit=production.head, by=by)

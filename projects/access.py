@@ -1,0 +1,157 @@
+"""Who may do what (SPEC 1), as data, and the only ways in which a page gets hold of a project or a branch.
+
+A foreign object is a 404, so that nobody learns what exists; a role that is too weak is a 403.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
+
+from portal.models import User
+from projects.models import Branch, Member, Project, Role, Stage
+
+
+class Tool(StrEnum):
+    """What can be used, on a branch's stage or in the whole project."""
+
+    BUILDS = "the builds page"
+    STATUS = "the status page"
+    HISTORY = "the history"
+    CONNECT = "connecting"
+    LOGS = "the logs"
+    DEPLOY = "rebuilding and cancelling"
+    SHELL = "the shell"
+    MAILS = "the mails"
+    MONITOR = "the monitor"
+    BRANCH_SETTINGS = "the branch's settings"
+    BACKUPS = "the backups"
+    UPGRADE = "the upgrade"
+    SETTINGS = "the project's settings"
+
+
+class Rank(IntEnum):
+    """Roles in order, between a visitor of a public project and more than anybody has."""
+
+    VISITOR = 0
+    DEVELOPER = 1
+    TESTER = 2
+    ADMIN = 3
+    NOBODY = 4
+
+
+_V, _D, _T, _A, _NOBODY = Rank
+_STAGES = (Stage.DEVELOPMENT, Stage.STAGING, Stage.PRODUCTION)
+
+# The weakest rank that may use a tool on development, staging and production.
+WEAKEST: dict[Tool, tuple[Rank, Rank, Rank]] = {
+    Tool.BUILDS: (_V, _V, _V),
+    Tool.STATUS: (_D, _D, _D),
+    Tool.HISTORY: (_D, _D, _D),
+    Tool.CONNECT: (_D, _T, _A),
+    Tool.LOGS: (_V, _T, _A),
+    Tool.DEPLOY: (_D, _T, _A),
+    Tool.SHELL: (_D, _T, _A),
+    Tool.MAILS: (_D, _T, _A),
+    Tool.MONITOR: (_D, _T, _A),
+    Tool.BRANCH_SETTINGS: (_D, _T, _A),
+    Tool.BACKUPS: (_NOBODY, _A, _A),
+    Tool.UPGRADE: (_NOBODY, _T, _A),
+    Tool.SETTINGS: (_A, _A, _A),
+}
+
+
+def allows(role: Role | None, stage: Stage, tool: Tool) -> bool:
+    """Whether somebody with `role` may use `tool` on `stage`. No role means a visitor of a public project."""
+    rank = Rank[role.name] if role else Rank.VISITOR
+    return rank >= WEAKEST[tool][_STAGES.index(stage)]
+
+
+@dataclass(frozen=True)
+class Access:
+    """A person before a project that this person may know of."""
+
+    user: User | AnonymousUser
+    project: Project
+    role: Role | None  # None: a visitor
+
+    def may(self, tool: Tool, stage: str) -> bool:
+        return allows(self.role, Stage(stage), tool)
+
+    def require(self, tool: Tool, *stages: str) -> None:
+        """Raises PermissionDenied where the role allows `tool` on none of `stages`, and Http404 for a visitor."""
+        if any(self.may(tool, stage) for stage in stages):
+            return
+        if self.role is None:
+            raise Http404
+        on = f" of a {stages[0]} branch" if len(stages) == 1 else ""
+        raise PermissionDenied(f"As {self.role.label.lower()} of {self.project} you can't use {tool}{on}.")
+
+    @property
+    def manages(self) -> bool:
+        return self.may(Tool.SETTINGS, Stage.PRODUCTION)
+
+    @property
+    def is_member(self) -> bool:
+        return self.role is not None
+
+
+def project_or_404(request: HttpRequest, slug: str, tool: Tool) -> Access:
+    """The project, for somebody who may use `tool` on one of its stages at least."""
+    access = _find(request, slug)
+    access.require(tool, *_STAGES)
+    return access
+
+
+def branch_or_404(request: HttpRequest, slug: str, pk: int, tool: Tool) -> tuple[Access, Branch]:
+    """A branch that isn't deleted, for somebody who may use `tool` on its stage."""
+    access = _find(request, slug)
+    branch = access.project.branches.alive().select_related("instance").filter(pk=pk).first()
+    if branch is None:
+        raise Http404
+    branch.project = access.project
+    access.require(tool, branch.stage)
+    return access, branch
+
+
+def _find(request: HttpRequest, slug: str) -> Access:
+    user = request.user
+    project = Project.objects.filter(slug=slug).first()
+    if project is None:
+        raise Http404
+    if user.is_authenticated:
+        member = Member.objects.filter(project=project, user=user).first()
+        if user.is_superuser or member is not None:
+            return Access(user, project, Role.ADMIN if user.is_superuser or member is None else Role(member.role))
+    if not project.public:
+        raise Http404
+    return Access(user, project, None)
+
+
+P = ParamSpec("P")
+
+
+def visitors_welcome(
+    view: Callable[Concatenate[HttpRequest, P], HttpResponseBase],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
+    """For pages that a public project shows to everybody. Who isn't signed in and finds nothing may do so first."""
+
+    @login_not_required
+    @wraps(view)
+    def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        try:
+            return view(request, *args, **kwargs)
+        except Http404:
+            if request.user.is_authenticated:
+                raise
+            return redirect_to_login(request.get_full_path())
+
+    return wrapped

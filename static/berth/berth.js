@@ -1,0 +1,157 @@
+// What makes the pages live beyond htmx. Every page works without this file.
+(() => {
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+  // --- Copying --------------------------------------------------------------------------------------------------
+  const copy = async (text) => {
+    if (navigator.clipboard) return navigator.clipboard.writeText(text);
+    const area = document.createElement("textarea"); // plain http on another machine has no clipboard API
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  };
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    event.preventDefault();
+    await copy(button.dataset.copy);
+    button.classList.add("copied");
+    setTimeout(() => button.classList.remove("copied"), 1200);
+  });
+
+  // --- Menus, dialogs, questions --------------------------------------------------------------------------------
+  document.addEventListener("click", (event) => {
+    for (const menu of all("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
+    if (event.target.closest("[data-help]")) document.getElementById("keyboard")?.showModal();
+  });
+  document.addEventListener("submit", (event) => {
+    const question = event.submitter?.dataset.confirm;
+    if (question && !confirm(question)) event.preventDefault();
+  });
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
+  });
+
+  // --- Time counts on -------------------------------------------------------------------------------------------
+  const relative = (seconds) => { // the same words as portal/templatetags/berth.py
+    if (seconds < 45) return "just now";
+    if (seconds < 3600) return `${Math.max(Math.round(seconds / 60), 1)} min ago`;
+    if (seconds < 86400) return `${Math.max(Math.round(seconds / 3600), 1)} h ago`;
+    return null;
+  };
+  const duration = (seconds) => {
+    if (seconds < 60) return `${Math.max(Math.round(seconds), 0)} s`;
+    if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds) % 60} s`;
+    return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+  };
+  const put = (element, text) => { if (text && element.textContent !== text) element.textContent = text; };
+  const tick = () => {
+    for (const each of all("[data-since]")) put(each, duration((Date.now() - Date.parse(each.dataset.since)) / 1000));
+    for (const each of all("time[datetime]")) put(each, relative((Date.now() - Date.parse(each.dateTime)) / 1000));
+  };
+  setInterval(tick, 1000);
+
+  // --- Live parts -----------------------------------------------------------------------------------------------
+  const showState = () => {
+    const live = document.querySelector("#live[data-look]");
+    const icon = document.getElementById("favicon");
+    if (live && icon) icon.href = icon.dataset[live.dataset.look] || icon.dataset.none;
+  };
+  const followSteps = () => {
+    for (const step of all("details[data-step]")) {
+      const state = step.querySelector("[data-state]")?.dataset.state;
+      const before = step.dataset.shown;
+      step.dataset.shown = state;
+      if (before === undefined || before === state || "touched" in step.dataset) continue;
+      step.open = state === "running" || state === "failure";
+    }
+  };
+  document.addEventListener("click", (event) => {
+    const step = event.target.closest("details[data-step] > summary");
+    if (step) step.parentElement.dataset.touched = "";
+  });
+  const atEnd = (log) => log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+  const ends = new WeakMap();
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const log = event.target.closest?.(".log");
+    if (log) ends.set(log, { stick: atEnd(log), height: log.scrollHeight, top: log.scrollTop, earlier: event.target.matches(".log-more") && log.contains(event.target) });
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    tick();
+    showState();
+    followSteps();
+    for (const log of all(".log")) {
+      const was = ends.get(log);
+      if (!was) continue;
+      ends.delete(log);
+      if (was.earlier && was.height > log.clientHeight) log.scrollTop = was.top + log.scrollHeight - was.height;
+      else if (was.stick) log.scrollTop = log.scrollHeight;
+    }
+  });
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const follow = document.querySelector("[data-follow]");
+    if (follow && !follow.checked && event.target.matches(".log-follow")) event.preventDefault();
+  });
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-wrap]")) document.getElementById("log").classList.toggle("wrap", event.target.checked);
+    if (event.target.matches("[data-follow]") && event.target.checked) toEnd();
+  });
+  const toEnd = (again = 3) => { // lines that were never on screen have a guessed height: look again once they are
+    for (const log of all(".log")) log.scrollTop = log.scrollHeight;
+    if (again) requestAnimationFrame(() => toEnd(again - 1));
+  };
+
+  // --- New project ----------------------------------------------------------------------------------------------
+  const slug = (name) => name.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^[^a-z]+|-+$/g, "").slice(0, 31);
+  document.addEventListener("click", (event) => {
+    const chosen = event.target.closest("[data-repository]");
+    if (!chosen) return;
+    const name = chosen.dataset.repository.split("/").pop();
+    for (const each of all("[data-repository]")) each.toggleAttribute("data-chosen", each === chosen);
+    document.getElementById("id_repository").value = chosen.dataset.repository;
+    document.getElementById("id_name").value = name;
+    document.getElementById("id_slug").value = slug(name);
+  });
+  document.addEventListener("input", (event) => {
+    const list = event.target.matches("[data-filter]") && document.querySelector(event.target.dataset.filter);
+    if (!list) return;
+    const wanted = event.target.value.toLowerCase();
+    for (const row of list.children) row.hidden = !row.textContent.toLowerCase().includes(wanted);
+  });
+
+  // --- Keyboard -------------------------------------------------------------------------------------------------
+  let first = "";
+  const move = (by) => {
+    const rows = all("[data-row]").filter((row) => row.offsetParent !== null);
+    const at = rows.indexOf(document.activeElement);
+    rows[at < 0 ? 0 : Math.min(Math.max(at + by, 0), rows.length - 1)]?.focus();
+  };
+  const act = {
+    "/": () => document.querySelector("[data-search]")?.focus(),
+    "?": () => document.getElementById("keyboard")?.showModal(),
+    j: () => move(1),
+    k: () => move(-1),
+    "g p": () => document.querySelector("a.logo")?.click(),
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") {
+      for (const menu of all("details.menu[open]")) menu.open = false;
+      if (event.target.matches?.("[data-search]")) event.target.blur();
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches?.("input, textarea, select")) return;
+    const key = first ? `${first} ${event.key}` : event.key;
+    first = !first && event.key === "g" ? "g" : "";
+    const place = document.querySelector(`[data-key="${CSS.escape(key).replace(/\\ /g, " ")}"]`);
+    if (!act[key] && !place) return;
+    event.preventDefault();
+    if (place) place.click(); else act[key]();
+  });
+
+  tick();
+  showState();
+  followSteps();
+  toEnd();
+  if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();
+})();
