@@ -56,7 +56,7 @@ def prepare(given: Path, progress: Progress) -> Path:
 
 
 def unfit(home: Path) -> str:
-    """Why an installation can't lie here: PostgreSQL and HAProxy must get there, and the paths of sockets are limited."""
+    """Why an installation can't lie here: PostgreSQL and HAProxy must get there, and paths of sockets are limited."""
     above = [part for part in reversed(home.parents) if part.exists()]
     closed = [part for part in above if not part.stat().st_mode & 0o001]
     if closed:

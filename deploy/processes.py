@@ -58,6 +58,7 @@ def render(home: Path, listed: Iterable[Program]) -> str:
         f"[unix_http_server]\nfile={run_folder}/supervisor.sock\nchmod=0600",
         f"[supervisord]\npidfile={run_folder}/supervisord.pid\nlogfile={log}/supervisord.log\nlogfile_maxbytes=5MB\n"
         f"logfile_backups=2\nchildlogdir={log}\nnodaemon=false\nminfds=4096\nminprocs=200",
+        f"[supervisorctl]\nserverurl=unix://{run_folder}/supervisor.sock",
         "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
     ]
     return "\n\n".join([*parts, *(_section(home, program) for program in listed)]) + "\n"

@@ -2,6 +2,7 @@
 
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn, TextIO
@@ -33,19 +34,27 @@ class Progress:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """A failing command inside becomes a SetupError that names the step."""
+        """What fails inside becomes a SetupError that names the step."""
         began = self._clock()
         print(f"[{began - self._start:6.1f} s] {name} ...", file=self._out, flush=True)
         try:
             yield
+        except SetupError:
+            raise
         except CommandError as error:
-            raise SetupError(
-                f"{name}: `{' '.join(error.argv)}` {error.reason}.\n{error.output.strip()[-2000:]}",
-                left="What the steps before did stays, and running bin/up again goes on from here.",
-                todo="look at the output above, mend it, and run bin/up again.",
-            ) from error
+            raise _failed(name, f"`{' '.join(error.argv)}` {error.reason}.\n{error.output.strip()[-2000:]}") from error
+        except Exception as error:
+            raise _failed(name, "".join(traceback.format_exception(error)[-6:])) from error
         now = self._clock()
         print(f"[{now - self._start:6.1f} s] {name}: done in {now - began:.1f} s", file=self._out, flush=True)
+
+
+def _failed(step: str, what: str) -> SetupError:
+    return SetupError(
+        f"{step}: {what}",
+        left="What the steps before did stays.",
+        todo="mend what the output says, then run the same command again: it goes on from here.",
+    )
 
 
 class Stream:

@@ -13,7 +13,7 @@ def ensure(home: Path, progress: Progress) -> None:
     config = _config(home)
     before = _text(config)
     open_to_haproxy(config)
-    manage(home, "router", "--write")
+    manage("router", "--write")
     router = Router(config)
     try:
         if not router.start() and _text(config) != before:

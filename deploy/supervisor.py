@@ -98,13 +98,14 @@ def _end_orphans(home: Path) -> int:
 def _update(home: Path, listed: Sequence[Program], progress: Progress) -> None:
     """The web processes one after the other, so that one always answers; then the workers, each after its step."""
     progress.say("code or settings have changed: restarting the web processes one by one, then the workers")
-    control(home, "reread")
-    for program in listed:
-        control(home, "update", program.name)
-        control(home, "restart", program.name, check=False)
-        if program.name in WEB:
-            _wait_for(home, [program.name])
-    control(home, "update")  # takes away what is not wanted any more
+    changed = {line.partition(":")[0] for line in control(home, "reread").output.splitlines() if ": " in line}
+    for name in WEB:
+        control(home, "update" if name in changed else "restart", name)
+        _wait_for(home, [name])
+    control(home, "update")  # the rest of what is changed, new, or not wanted any more
+    same = [program.name for program in listed if program.name not in changed | set(WEB)]
+    if same:
+        control(home, "restart", *same)
 
 
 def _wait_for(home: Path, names: Sequence[str]) -> None:

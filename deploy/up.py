@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deploy import engine, environment, frontend, homes, images, networks, packages, postgresql, router, supervisor
 from deploy.environment import Environment
-from deploy.management import manage
+from deploy.management import manage, open_installation
 from deploy.processes import CHECKOUT
 from deploy.progress import Progress, main
 
@@ -26,18 +26,19 @@ def up() -> int:
         steps: list[tuple[str, Callable[[], object]]] = [
             ("tenants' networks and firewall", lambda: networks.ensure(values, url, progress)),
             ("PostgreSQL", lambda: postgresql.ensure(home, values, progress)),
+            ("settings and code", lambda: open_installation(home)),
             ("front-end files", lambda: frontend.ensure(CHECKOUT)),
-            ("database of the portal", lambda: manage(home, "migrate", "--no-input")),
-            ("this machine's rows", lambda: manage(home, "installation")),
+            ("database of the portal", lambda: manage("migrate", "--no-input")),
+            ("this machine's rows", lambda: manage("installation")),
             ("static files", lambda: collect_static(home)),
-            ("Odoo images", lambda: images.ensure(values, progress)),
+            ("Odoo images", lambda: images.ensure(home, values, progress)),
             ("router", lambda: router.ensure(home, progress)),
             ("Berth's processes", lambda: supervisor.ensure(home, values, progress)),
-            ("hosted databases", lambda: manage(home, "reconcile", output=progress.stream())),
+            ("hosted databases", lambda: manage("reconcile", output=progress.stream())),
         ]
         if environment.has_demo(values):
-            demo = ("demo", f"--wait={DEMO:.0f}")
-            steps.append(("demo", lambda: manage(home, *demo, timeout=DEMO + 60, output=progress.stream())))
+            wait = f"--wait={DEMO:.0f}"
+            steps.append(("demo", lambda: manage("demo", wait, output=progress.stream())))
         for name, action in steps:
             with progress.step(name):
                 action()
@@ -64,7 +65,7 @@ def collect_static(home: Path) -> None:
             digest.update(f"{path}\0".encode() + path.read_bytes())
     stamp = home / "static" / ".stamp"
     if not stamp.exists() or stamp.read_text() != digest.hexdigest():
-        manage(home, "collectstatic", "--no-input", "--clear")
+        manage("collectstatic", "--no-input", "--clear")
         stamp.write_text(digest.hexdigest())
 
 

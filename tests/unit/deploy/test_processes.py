@@ -24,6 +24,10 @@ def test_it_runs_two_web_processes_three_workers_and_the_rest(sections: configpa
     assert names == {"web-1", "web-2", "agent", "fakehub"} | workers
 
 
+def test_supervisorctl_finds_the_socket_that_supervisord_opens(sections: configparser.ConfigParser) -> None:
+    assert sections["supervisorctl"]["serverurl"] == "unix://" + sections["unix_http_server"]["file"]
+
+
 def test_without_a_demo_there_is_no_stand_in_for_github() -> None:
     names = [program.name for program in programs(HOME, fresh([]) | {"BERTH_DEMO": "off"})]
     assert "fakehub" not in names

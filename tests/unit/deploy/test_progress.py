@@ -22,7 +22,13 @@ def test_a_failing_command_says_step_command_and_output() -> None:
     message = str(caught.value)
     assert "front-end files: `npm ci` ended with exit code 1." in message
     assert "no such package" in message
-    assert "run bin/up again" in message
+    assert "run the same command again" in message
+
+
+def test_an_unforeseen_failure_names_the_step_and_the_place() -> None:
+    progress = Progress(StringIO())
+    with pytest.raises(SetupError, match=r"(?s)static files: .*KeyError: 'manifest'"), progress.step("static files"):
+        raise KeyError("manifest")
 
 
 def test_output_in_pieces_is_said_in_lines() -> None:
