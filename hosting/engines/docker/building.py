@@ -13,6 +13,7 @@ from hosting.engines.docker.errors import BuildFailed
 DOCKERFILE = "Dockerfile.berth"
 _CPU_PERIOD = 100_000
 _TAIL_LINES = 50
+_FROM = re.compile(r"^\s*FROM\s+(?P<image>\S+)(\s+AS\s+(?P<stage>\S+))?\s*$", re.IGNORECASE | re.MULTILINE)
 _FAILED_COMMAND = re.compile(r"The command '(?P<command>.*)' returned a non-zero code: (?P<code>\d+)", re.DOTALL)
 
 
@@ -36,6 +37,17 @@ def build_params(
         "networkmode": network,
         "labels": json.dumps(dict(labels), sort_keys=True),
     }
+
+
+def base_images(dockerfile: str) -> list[str]:
+    """The images that a Dockerfile starts from. Those that the engine lacks it would look for on the Internet."""
+    found, stages = [], {"scratch"}
+    for match in _FROM.finditer(dockerfile):
+        if match["image"] not in stages:
+            found.append(match["image"])
+        if match["stage"]:
+            stages.add(match["stage"])
+    return found
 
 
 def pack(folder: Path, dockerfile: str, target: BinaryIO) -> None:

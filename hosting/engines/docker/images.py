@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from hosting.engines.docker.building import BuildLog, build_params, event_text, pack
+from hosting.engines.docker.building import BuildLog, base_images, build_params, event_text, pack
 from hosting.engines.docker.connection import Connection
 from hosting.engines.docker.errors import EngineError, ImageMissing, TimedOut
 from hosting.engines.docker.specs import INSTALLATION_LABEL
@@ -78,6 +78,11 @@ class Images(Connection):
         """
         owned = {**labels, INSTALLATION_LABEL: self.installation}
         params = build_params(tag=tag, labels=owned, memory_bytes=memory_bytes, cpus=cpus, network=network)
+        for base in base_images(dockerfile):
+            if self.image(base) is None:
+                raise ImageMissing(
+                    f"The image to build on, {base}, is not there. Nothing was built; make or pull it first."
+                )
         log = BuildLog()
         with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as packed:
             body: BinaryIO = packed  # type: ignore[assignment]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hosting.engines.docker import BuildFailed
-from hosting.engines.docker.building import BuildLog, build_params, event_text, pack
+from hosting.engines.docker.building import BuildLog, base_images, build_params, event_text, pack
 from hosting.engines.docker.images import with_tag
 
 
@@ -33,6 +33,14 @@ def test_it_asks_for_a_bounded_build_that_leaves_no_container() -> None:
         "networkmode": "berth-a1b2c3-lab",
         "labels": '{"berth.build": "17", "berth.commit": "4f2c"}',
     }
+
+
+def test_it_finds_the_images_to_build_on() -> None:
+    dockerfile = (
+        "FROM sha256:01 AS base\nRUN echo FROM x\nfrom base\nFROM scratch\nFROM odoo:18.0\nCOPY --from=base /a /a\n"
+    )
+
+    assert base_images(dockerfile) == ["sha256:01", "odoo:18.0"]
 
 
 def packed(folder: Path, dockerfile: str = "FROM scratch") -> dict[str, tarfile.TarInfo]:

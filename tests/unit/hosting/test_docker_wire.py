@@ -1,11 +1,8 @@
-"""Against a scripted engine on a Unix socket: what it sends, when, and what it receives, is up to the test."""
-
 import io
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,11 +10,10 @@ import pytest
 from hosting.engines.docker import ContainerMissing, EngineError, EngineUnreachable, ImageMissing, TimedOut
 from hosting.engines.docker.streams import follow, forever
 from hosting.engines.docker.wire import Stream, Wire
+from tests.unit.hosting.scripted_engine import engine, read_head
 
 UPGRADED = b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-Script = Callable[[socket.socket], None]
 
 
 class Cancelled(Exception):
@@ -32,35 +28,8 @@ def chunk(content: bytes) -> bytes:
     return b"%X\r\n%s\r\n" % (len(content), content)
 
 
-def read_head(connection: socket.socket) -> bytes:
-    head = b""
-    while b"\r\n\r\n" not in head:
-        head += connection.recv(65536)
-    return head
-
-
 def read_to_end(connection: socket.socket) -> bytes:
     return b"".join(iter(lambda: connection.recv(65536), b""))
-
-
-@contextmanager
-def engine(folder: Path, script: Script) -> Iterator[str]:
-    """The URL of an engine that plays `script` on its first connection."""
-    path = folder / "docker.sock"
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
-        listener.listen()
-
-        def play() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                script(connection)
-
-        thread = threading.Thread(target=play)
-        thread.start()
-        yield f"unix://{path}"
-        thread.join(5)
-        assert not thread.is_alive()
 
 
 def talk(url: str, *, stdin: bytes | None = None, seconds: float = 5) -> str:
