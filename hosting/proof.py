@@ -18,7 +18,10 @@ from hosting.models import Pool
 BUILD_FILE = "/etc/berth/build.json"
 LIVENESS_S = 0.25  # how often a port that doesn't answer yet is asked
 FIRST_PROOF_S, LONGEST_PAUSE_S = 5.0, 15.0
-ASSET = re.compile(r"""(?:href|src)=["'](/web/(?:assets|static)/[^"'?]+)""")
+ASSETS = (  # a bundle that Odoo builds, or at least a file that it ships
+    re.compile(r"""(?:href|src)=["'](/web/assets/[^"'?]+)"""),
+    re.compile(r"""(?:href|src)=["'](/web/static/[^"'?]+)"""),
+)
 
 
 class NotProven(Exception):
@@ -147,10 +150,10 @@ def _health(pool: Pool, port: int, path: str) -> str:
 
 def _asset(pool: Pool, page: str) -> str:
     """One file that the login page asks for."""
-    found = ASSET.search(page)
+    found = next(filter(None, (pattern.search(page) for pattern in ASSETS)), None)
     if found is None:
         return "the login page names none"
-    answered = probe.status(str(pool.web_address), 8069, found.group(1), pool.instance.hostname)
+    answered = probe.get(str(pool.web_address), 8069, found.group(1), pool.instance.hostname).status
     return "" if answered == 200 else f"{found.group(1)} answered {answered}"
 
 
