@@ -91,6 +91,7 @@ def _write_requirements(tree: Path, files: tuple[str, ...], target: Path) -> Non
 def _copy_addon(tree: Path, source: Path, target: Path) -> None:
     """Links that lead out of the addon become what they lead to, since only addons are in the image."""
     shutil.copytree(source, target, symlinks=True, ignore=_CACHES)
+    (target / "__init__.py").touch()  # a module of data alone may lack it, but not a folder in the addons path
     for link in [path for path in target.rglob("*") if path.is_symlink()]:
         original = source / link.relative_to(target)
         end = Path(os.path.realpath(original))

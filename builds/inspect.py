@@ -121,9 +121,6 @@ def _read_addon(tree: Path, path: str, series: str, submodule_paths: Iterable[st
     if manifest_path.is_symlink():
         raise BrokenManifest("It is a symbolic link.")
     manifest = read_manifest(manifest_path)
-    installable = bool(manifest.get("installable", True))
-    if installable and not (tree / path / "__init__.py").is_file():
-        raise BrokenManifest("There is no __init__.py beside it, so Odoo would pass the module over.")
     external = manifest.get("external_dependencies") or {}
     if not isinstance(external, dict):
         raise BrokenManifest("Its 'external_dependencies' is not a dictionary.")
@@ -134,7 +131,7 @@ def _read_addon(tree: Path, path: str, series: str, submodule_paths: Iterable[st
         version=version,
         full_version=full_version(version, series),
         depends=strings(manifest, "depends"),
-        installable=installable,
+        installable=bool(manifest.get("installable", True)),
         application=bool(manifest.get("application", False)),
         python=strings(external, "python"),
         programs=strings(external, "bin"),

@@ -74,6 +74,11 @@ def check_addon(addon: Addon) -> Iterator[Problem]:
             )
 
 
+def may_create_extension(content: bytes) -> bool:
+    """Whether a closer look is worth its time."""
+    return re.search(rb"create\s+extension", content, re.IGNORECASE) is not None
+
+
 def check_extensions(text: str, path: str) -> Iterator[Problem]:
     """CREATE EXTENSION in an SQL or XML file."""
     bare = _SQL_COMMENT.sub(_blank, _XML_COMMENT.sub(_blank, text))

@@ -52,7 +52,8 @@ def _check_python(tree: Path, addon: Addon, path: str, content: bytes, series: s
     except (MemoryError, RecursionError):
         return  # nested too deeply to be read here; Odoo will say what it thinks of it
     else:
-        yield from platform_limits.check_extensions_in_python(module, path)
+        if platform_limits.may_create_extension(content):
+            yield from platform_limits.check_extensions_in_python(module, path)
 
 
 def _syntax_error(tree: Path, addon: Addon, path: str, error: SyntaxError | ValueError) -> Problem:

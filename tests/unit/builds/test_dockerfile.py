@@ -119,6 +119,12 @@ def test_modes_are_made_plain(tree: Tree) -> None:
     assert modes["addons/0/one"] == 0o755
 
 
+def test_a_module_of_data_alone_gets_an_empty_init(tree: Tree) -> None:
+    """Without one, Odoo refuses a folder of such modules in its addons path."""
+    tree.write("data/only/__manifest__.py", "{}")
+    assert (written(tree) / "addons/1/only/__init__.py").read_text() == ""
+
+
 def test_links_within_an_addon_stay_links(tree: Tree) -> None:
     tree.write("addons/one/real.txt", "text")
     (tree.root / "addons/one/link.txt").symlink_to("real.txt")

@@ -87,6 +87,11 @@ def test_a_manifest_without_version_has_odoos_default(tree: Tree) -> None:
     assert inspect(tree.root, "16.0").addons[0].full_version == "16.0.1.0"
 
 
+def test_a_module_of_data_alone_needs_no_python(tree: Tree) -> None:
+    tree.write("one/__manifest__.py", "{}")
+    assert inspect(tree.root, "18.0").problems == ()
+
+
 def test_queue_job_is_noticed(tree: Tree) -> None:
     tree.addon("one")
     assert not inspect(tree.root, "18.0").queue_job

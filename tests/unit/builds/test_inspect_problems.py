@@ -96,11 +96,6 @@ def test_a_manifest_that_is_a_link(tree: Tree) -> None:
     assert "symbolic link" in error(tree).detail
 
 
-def test_an_addon_that_odoo_would_pass_over(tree: Tree) -> None:
-    tree.write("one/__manifest__.py", "{}")
-    assert "no __init__.py" in error(tree).detail
-
-
 def test_two_series(tree: Tree) -> None:
     tree.addon("one", "16.0.1.0.0")
     tree.addon("two", "18.0.1.0.0")
