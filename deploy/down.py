@@ -49,7 +49,10 @@ def parser() -> argparse.ArgumentParser:
 def confirmed(home: Path, values: Environment) -> bool:
     installation = values["BERTH_INSTALLATION"]
     print(f"This deletes the installation {installation}: {home} with all databases, files and backups in it.")
-    return sys.stdin.isatty() and input(f"Type {installation} to go on: ").strip() == installation
+    if not sys.stdin.isatty():
+        print("Nobody is here to confirm it; a script says so by --yes.")
+        return False
+    return input(f"Type {installation} to go on: ").strip() == installation
 
 
 def stop_hosted(home: Path, values: Environment, progress: Progress) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from deploy.clusters import Cluster, access, configuration, plan, socket_folder
-from deploy.daemons import runs
+from deploy.daemons import runs, wait_until
 from deploy.environment import ADMIN, CLUSTER_URLS, PORTAL_ROLE, Environment, private_clusters
 from deploy.packages import SYSTEM_PATH, postgresql_bin
 from deploy.progress import Progress, SetupError
@@ -16,6 +16,7 @@ from portal.commands import CommandError, run
 
 OS_USER = "postgres"
 PORTAL_CONNECTIONS = 80
+BACKENDS_END = 30.0  # seconds
 
 
 def ensure(home: Path, values: Environment, progress: Progress) -> None:
@@ -113,7 +114,15 @@ def bring_up(programs: Path, cluster: Cluster, progress: Progress) -> None:
 
 
 def _start(programs: Path, cluster: Cluster) -> None:
+    """Raises SetupError."""
     log = cluster.data / "start.log"
+    # Backends of a server that was killed end by themselves; two servers on the same data would destroy it.
+    if not wait_until(lambda: not _processes_in(cluster.data), BACKENDS_END):
+        raise SetupError(
+            f"Processes of an earlier server still use {cluster.data}: {_processes_in(cluster.data)}.",
+            left="The cluster was not started; its data is untouched.",
+            todo="kill these processes, then run bin/up again.",
+        )
     # Left from before the machine stopped. PostgreSQL would take the number in it for a server of its own if, by
     # chance, another process of its user has that number now.
     for stale in (cluster.data / "postmaster.pid", cluster.sockets / f".s.PGSQL.{cluster.port}.lock"):
@@ -128,6 +137,18 @@ def _start(programs: Path, cluster: Cluster) -> None:
             todo=f"see {cluster.data}/log for more; where the port is in use, "
             f"set {CLUSTER_URLS[cluster.name].port} to a free one and run bin/up again.",
         ) from error
+
+
+def _processes_in(data: Path) -> list[int]:
+    """All processes of a server work in its data folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").readlink() == data:
+                found.append(int(process.name))
+        except OSError:
+            continue  # it has ended
+    return found
 
 
 def _listens(programs: Path, cluster: Cluster, address: str) -> bool:
