@@ -109,8 +109,10 @@ def _database(conf: Conf) -> Mapping[str, object]:
 
 
 def _processes(conf: Conf) -> Mapping[str, object]:
-    """Cron has one "worker" because above 0 Odoo runs each action in a process, with limits; http off makes it none."""
-    workers = {Purpose.SERVE: conf.workers, Purpose.CRON: 1, Purpose.RUN: 0}[conf.purpose]
+    """For cron, "workers" above 0 make Odoo run each action in a process, with limits; with http off there are none.
+    They are two because Odoo logs a warning about PDF for fewer.
+    """
+    workers = {Purpose.SERVE: conf.workers, Purpose.CRON: 2, Purpose.RUN: 0}[conf.purpose]
     return {
         "http_enable": conf.purpose is Purpose.SERVE,
         "http_interface": "0.0.0.0",

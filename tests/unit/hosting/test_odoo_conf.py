@@ -65,7 +65,7 @@ def test_a_pool_that_serves() -> None:
 
 def test_scheduled_actions_have_processes_of_their_own_and_no_port() -> None:
     made = options(replace(CONF, purpose=Purpose.CRON, cron_workers=2, cron_seconds=300))
-    assert (made["http_enable"], made["workers"], made["max_cron_threads"]) == ("False", "1", "2")
+    assert (made["http_enable"], made["workers"], made["max_cron_threads"]) == ("False", "2", "2")
     assert made["limit_time_real_cron"] == "370"
 
 
