@@ -5,6 +5,10 @@ from pathlib import Path
 import pytest
 from pytest_socket import disable_socket, enable_socket
 
+from tests.installed import installation
+
+__all__ = ["installation"]
+
 UNIT = Path(__file__).parent / "unit"
 
 

@@ -1,0 +1,270 @@
+"""A real installation for tests: made by bin/up in a home of its own, used like a customer's, removed at the end.
+
+What it knows of the state comes from the portal's database and from the machine, not from Berth's code: a mistake there
+must not hide itself here.
+"""
+
+import contextlib
+import json
+import os
+import random
+import secrets
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from deploy import environment, supervisor
+from deploy.processes import CHECKOUT, PYTHON
+from portal.commands import run
+from tests.clone import Clone, Content
+from tests.load import Load
+from tests.orphans import orphans
+
+HOMES, PREFIX = Path("/var/tmp"), "berth-test-up-"
+UP_S, DOWN_S = 2400, 600
+BUILD_S = 900.0  # generous: the machine may be shared
+POLL_S = 0.1
+STATIC_FILE = "berth_hello/static/src/version.txt"
+
+
+@dataclass(frozen=True)
+class StepRow:
+    name: str
+    state: str
+    result: str
+    attempts: int
+    output: str
+
+
+@dataclass(frozen=True)
+class BuildRow:
+    """A build as the portal's database has it, with the steps of its story."""
+
+    id: int
+    number: int
+    stage: str
+    commit: str
+    state: str
+    result: str
+    verdict: str
+    instance: int | None
+    pool: int | None
+    story: int
+    error_title: str
+    error_detail: str
+    error_remedy: str
+    tests: Mapping[str, Any]
+    steps: Mapping[str, StepRow]
+
+    def __str__(self) -> str:
+        told = [f"  {step.name}: {step.state} {step.result} ({step.attempts})" for step in self.steps.values()]
+        error = f"{self.error_title}\n{self.error_detail}\n{self.error_remedy}".strip()
+        return "\n".join([f"build {self.number} {self.state} {self.result}: {self.verdict}", *told, error])
+
+
+class Installation:
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    # --- made and removed -------------------------------------------------------------------------------------------
+    @classmethod
+    @contextlib.contextmanager
+    def bring_up(cls, **settings: str) -> Iterator["Installation"]:
+        """A fresh one with its demo. `settings` are variables for bin/up. Raises CommandError."""
+        remove_leftovers()
+        made = cls(HOMES / f"{PREFIX}{os.getpid()}-{secrets.token_hex(3)}")
+        try:
+            made.up(**dict(zip(environment.PORTS, free_ports(len(environment.PORTS)), strict=True)), **settings)
+            yield made
+        finally:
+            made.purge()
+
+    def up(self, **settings: str) -> None:
+        """bin/up without its first part: what runs tests has the virtual environment already. Raises CommandError."""
+        image = os.environ.get("BERTH_ODOO_IMAGE")
+        images = {"BERTH_ODOO_IMAGES": f"18.0={image}"} if image else {}
+        run([str(PYTHON), "-m", "deploy.up"], timeout=UP_S, cwd=CHECKOUT, env=self._surroundings(images | settings))
+
+    def purge(self) -> None:
+        for folder in self._temporary.values():
+            shutil.rmtree(folder, ignore_errors=True)
+        if environment.env_file(self.home).exists():
+            down = [str(PYTHON), "-m", "deploy.down", "--purge", "--yes"]
+            run(down, timeout=DOWN_S, cwd=CHECKOUT, env=self._surroundings({}))
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def _surroundings(self, settings: Mapping[str, str]) -> dict[str, str]:
+        """Without the variables of another installation, or of the tests' own."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("BERTH_", "DJANGO_"))}
+        return kept | {"BERTH_HOME": str(self.home)} | dict(settings)
+
+    # --- what it is -------------------------------------------------------------------------------------------------
+    @cached_property
+    def values(self) -> Mapping[str, str]:
+        """Its variables, from the file that bin/up wrote."""
+        return environment.load(self.home)
+
+    @cached_property
+    def _temporary(self) -> dict[str, Path]:
+        return {}
+
+    def demo(self) -> dict[str, str]:
+        found: dict[str, str] = json.loads((self.home / "demo.json").read_text())
+        return found
+
+    def query(self, statement: str, *parameters: Any) -> list[dict[str, Any]]:
+        """Rows of the portal's database."""
+        with psycopg.connect(self.values["BERTH_DATABASE_URL"], row_factory=dict_row) as connection:
+            cursor = connection.execute(statement, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    def orphans(self) -> list[str]:
+        """What has no row, or no end, a line each. Only meaningful while no story is told."""
+        return orphans(self)
+
+    def settled(self, timeout: float = 180.0) -> list[str]:
+        """Wait until nothing is left over, at most `timeout` seconds: the reconciler's rounds take their time.
+
+        Returns what is still left then; nothing when all is well.
+        """
+        deadline = time.monotonic() + timeout
+        while (left := self.orphans()) and time.monotonic() < deadline:
+            time.sleep(2)
+        return left
+
+    # --- as a customer uses it --------------------------------------------------------------------------------------
+    def clone(self) -> Clone:
+        """The demo's repository, cloned afresh."""
+        folder = Path(tempfile.mkdtemp(prefix="berth-clone-"))
+        self._temporary[folder.name] = folder
+        return Clone(self.demo()["push_url"], folder / "repository.git")
+
+    @cached_property
+    def _clone(self) -> Clone:
+        return self.clone()
+
+    def push(self, files: Mapping[str, Content], message: str = "Change something", branch: str = "main") -> str:
+        """Push a commit to the demo's repository and return its hash."""
+        return self._clone.push(files, message, branch)
+
+    def push_static(self, text: str) -> str:
+        """The smallest change of production: another content of the demo's static file."""
+        return self.push({STATIC_FILE: f"{text}\n"}, f"Say {text}")
+
+    def builds(self, sha: str) -> list[BuildRow]:
+        """Builds of a commit, the newest first."""
+        rows = self.query("SELECT id FROM builds_build WHERE commit = %s ORDER BY id DESC", sha)
+        return [self.build(row["id"]) for row in rows]
+
+    def build(self, pk: int) -> BuildRow:
+        (row,) = self.query(
+            "SELECT b.*, s.error_title, s.error_detail, s.error_remedy FROM builds_build b "
+            "JOIN portal_story s ON s.id = b.story_id WHERE b.id = %s",
+            pk,
+        )
+        steps = self.query(
+            "SELECT p.name, p.state, p.result, p.attempts, "
+            "coalesce(string_agg(c.text, '' ORDER BY c.id), '') AS output "
+            "FROM portal_step p LEFT JOIN portal_logchunk c ON c.step_id = p.id "
+            "WHERE p.story_id = %s GROUP BY p.id ORDER BY p.position",
+            row["story_id"],
+        )
+        return BuildRow(
+            **{name: row[name] for name in ("id", "number", "stage", "commit", "state", "result", "verdict", "tests")},
+            **{name: row[name] for name in ("error_title", "error_detail", "error_remedy")},
+            instance=row["instance_id"],
+            pool=row["pool_id"],
+            story=row["story_id"],
+            steps={step["name"]: StepRow(**step) for step in steps},
+        )
+
+    def wait_for(
+        self, sha: str, happened: Callable[[BuildRow], bool], timeout: float = BUILD_S, poll: float = POLL_S
+    ) -> BuildRow:
+        """The newest build of a commit, once `happened` is true of it. Raises TimeoutError."""
+        deadline, found = time.monotonic() + timeout, None
+        while time.monotonic() < deadline:
+            found = next(iter(self.builds(sha)), None)
+            if found is not None and happened(found):
+                return found
+            time.sleep(poll)
+        raise TimeoutError(f"{sha[:7]} within {timeout:.0f} s: {found or 'no build began'}")
+
+    def wait_for_build(self, sha: str, timeout: float = BUILD_S) -> BuildRow:
+        """The newest build of a commit, once it has ended. Raises TimeoutError."""
+        return self.wait_for(sha, lambda build: build.state == "done", timeout)
+
+    def hostname(self, build: BuildRow) -> str:
+        (row,) = self.query("SELECT hostname FROM hosting_instance WHERE id = %s", build.instance)
+        return str(row["hostname"])
+
+    def load(self, paths: Sequence[str] = ("/web/login",), *, clients: int = 4, pause: float = 0.1) -> Load:
+        """Steady load on the demo's production."""
+        return Load(self.demo()["production_url"], paths, clients=clients, pause=pause)
+
+    # --- its processes ----------------------------------------------------------------------------------------------
+    def pid(self, program: str) -> int:
+        """Of a program that supervisord runs (`worker-deploy`, `web-1`, `agent`); 0 while it doesn't run."""
+        return int(supervisor.control(self.home, "pid", program, check=False).output.split()[-1])
+
+    def processes(self, program: str) -> list[int]:
+        """A program's process and all that descend from it."""
+        root = self.pid(program)
+        return [root, *descendants(root)] if root else []
+
+    def kill(self, program: str, with_signal: signal.Signals = signal.SIGKILL, *, children: bool = True) -> list[int]:
+        """Send a signal to a program, and to its descendants unless told not to. Returns who got it."""
+        found = self.processes(program) if children else [self.pid(program)]
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, with_signal)
+        return found
+
+    def teller(self, story: int) -> int:
+        """The process that tells a story now, 0 where none does: its claim begins with it."""
+        (row,) = self.query("SELECT claim FROM portal_story WHERE id = %s", story)
+        return int(row["claim"].partition("-")[0] or 0)
+
+
+def descendants(root: int) -> list[int]:
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    found, rest = [], [root]
+    while rest:
+        parent = rest.pop()
+        children = [pid for pid, of in parents.items() if of == parent]
+        found += children
+        rest += children
+    return found
+
+
+def free_ports(number: int) -> list[str]:
+    """Ports that nobody listens on, below those that outgoing connections take while bin/up is on its way."""
+    found: list[str] = []
+    for port in random.sample(range(20_000, 32_000), 500):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(str(port))
+        if len(found) == number:
+            return found
+    raise RuntimeError("No free ports between 20000 and 32000.")
+
+
+def remove_leftovers() -> None:
+    """Installations of test runs that were killed."""
+    for home in HOMES.glob(f"{PREFIX}*"):
+        owner = home.name.removeprefix(PREFIX).partition("-")[0]
+        if not Path(f"/proc/{owner}").exists():
+            Installation(home).purge()

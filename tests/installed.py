@@ -1,0 +1,20 @@
+"""The fixture `installation`: one bring-up serves all tests of a run."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.installation import Installation
+
+
+@pytest.fixture(scope="session")
+def installation() -> Iterator[Installation]:
+    """A real installation with its demo. BERTH_TEST_HOME names one that runs already, which is left running."""
+    running = os.environ.get("BERTH_TEST_HOME")
+    if running:
+        yield Installation(Path(running))
+    else:
+        with Installation.bring_up() as made:
+            yield made
