@@ -7,6 +7,7 @@ claims, step rows, heartbeats, cancelling, failure and undo; no step repeats any
 """
 
 import logging
+import os
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -133,7 +134,7 @@ def _claim(story_id: int) -> Story | None:
     """Take the story by an UPDATE that must change exactly one row."""
     now = clock.now()
     earlier = Story.objects.open().filter(subject=OuterRef("subject"), pk__lt=OuterRef("pk"))
-    claim = secrets.token_hex(8)
+    claim = f"{os.getpid()}-{secrets.token_hex(8)}"  # whose process it is, for people who look
     try:
         with transaction.atomic():
             won = (
