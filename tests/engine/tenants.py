@@ -12,6 +12,8 @@ from typing import Any
 
 from hosting.engines import firewall
 from hosting.engines.docker import ContainerSpec, Docker, EngineError, SubnetTaken
+from portal.commands import run
+from tests.engine.outside import namespace
 
 URL = os.environ.get("BERTH_DOCKER_URL", "unix:///var/run/docker.sock")
 MIB = 1024 * 1024
@@ -114,6 +116,7 @@ def _add_file(tar: tarfile.TarFile, name: str, content: bytes) -> None:
 
 def _remove_all(engine: Docker) -> None:
     firewall.remove(engine.installation)
+    run(["ip", "netns", "del", namespace(engine.installation)], timeout=10, check=False)
     for container in engine.list():
         engine.remove(container.id)
     for name in ("prod", "lab"):
