@@ -37,8 +37,9 @@ def copy(*, source: Instance, pool: Pool, telling: Telling) -> None:
             telling,
         )
         telling.say("Restoring it.")
-        restore = ["pg_restore", "--no-owner", "--no-acl", "--exit-on-error", f"--dbname={target.database}"]
-        _run(target, pool, [*restore, _dump(file=True)], exchange, telling)
+        # Without comments: those on the extensions, which belong to the administrator, could not be restored.
+        options = ["--no-owner", "--no-acl", "--no-comments", "--exit-on-error", f"--dbname={target.database}"]
+        _run(target, pool, ["pg_restore", *options, _dump(file=True)], exchange, telling)
         telling.say(f"{filestores.copy(source, target)} files of the filestore copied.")
     finally:
         shutil.rmtree(exchange, ignore_errors=True)
