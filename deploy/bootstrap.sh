@@ -4,7 +4,7 @@
 
 root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
 # A relative BERTH_HOME means the caller's folder, not ours.
-BERTH_HOME=$(realpath -m "${BERTH_HOME:-$root/var}")
+BERTH_HOME=$(realpath -ms "${BERTH_HOME:-$root/var}")
 export BERTH_HOME
 cd "$root"
 

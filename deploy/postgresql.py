@@ -130,9 +130,10 @@ def _start(programs: Path, cluster: Cluster) -> None:
     try:
         pg_ctl(programs, cluster, "start", "-l", str(log))
     except CommandError as error:
-        told = log.read_text(errors="replace")[-1500:] if log.exists() else ""
+        logs = sorted([log, *(cluster.data / "log").glob("*.log")], key=lambda path: path.stat().st_mtime)
+        told = logs[-1].read_text(errors="replace")[-1500:]
         raise SetupError(
-            f"The cluster {cluster.name} (port {cluster.port}) did not start:\n{error.output.strip()}\n{told}",
+            f"The cluster {cluster.name} (port {cluster.port}) did not start:\n{told}",
             left=f"Its data in {cluster.data} is untouched.",
             todo=f"see {cluster.data}/log for more; where the port is in use, "
             f"set {CLUSTER_URLS[cluster.name].port} to a free one and run bin/up again.",
@@ -187,7 +188,7 @@ def _look_at(name: str, values: Environment, progress: Progress) -> None:
     except DatabaseError as error:
         raise SetupError(
             f"The server of {url.variable} can't be used: {error}",
-            left="Nothing was changed.",
+            left="No cluster was started.",
             todo=f"mend {url.variable}.",
         ) from error
     progress.say(f"{name}: using the existing PostgreSQL {version} of {url.variable}")
