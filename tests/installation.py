@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import psycopg
 from psycopg.rows import dict_row
@@ -73,8 +74,20 @@ class BuildRow:
 
 
 class Installation:
+    """One that runs in `home`. As a context manager, it removes what was cloned of its repositories."""
+
     def __init__(self, home: Path) -> None:
         self.home = home
+        self._folders: list[Path] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for folder in self._folders:
+            shutil.rmtree(folder, ignore_errors=True)
 
     # --- made and removed -------------------------------------------------------------------------------------------
     @classmethod
@@ -84,8 +97,9 @@ class Installation:
         remove_leftovers()
         made = cls(HOMES / f"{PREFIX}{os.getpid()}-{secrets.token_hex(3)}")
         try:
-            made.up(**dict(zip(environment.PORTS, free_ports(len(environment.PORTS)), strict=True)), **settings)
-            yield made
+            with made:
+                made.up(**dict(zip(environment.PORTS, free_ports(len(environment.PORTS)), strict=True)), **settings)
+                yield made
         finally:
             made.purge()
 
@@ -96,8 +110,6 @@ class Installation:
         run([str(PYTHON), "-m", "deploy.up"], timeout=UP_S, cwd=CHECKOUT, env=self._surroundings(images | settings))
 
     def purge(self) -> None:
-        for folder in self._temporary.values():
-            shutil.rmtree(folder, ignore_errors=True)
         if environment.env_file(self.home).exists():
             down = [str(PYTHON), "-m", "deploy.down", "--purge", "--yes"]
             run(down, timeout=DOWN_S, cwd=CHECKOUT, env=self._surroundings({}))
@@ -113,10 +125,6 @@ class Installation:
     def values(self) -> Mapping[str, str]:
         """Its variables, from the file that bin/up wrote."""
         return environment.load(self.home)
-
-    @cached_property
-    def _temporary(self) -> dict[str, Path]:
-        return {}
 
     def demo(self) -> dict[str, str]:
         found: dict[str, str] = json.loads((self.home / "demo.json").read_text())
@@ -146,7 +154,7 @@ class Installation:
     def clone(self) -> Clone:
         """The demo's repository, cloned afresh."""
         folder = Path(tempfile.mkdtemp(prefix="berth-clone-"))
-        self._temporary[folder.name] = folder
+        self._folders.append(folder)
         return Clone(self.demo()["push_url"], folder / "repository.git")
 
     @cached_property

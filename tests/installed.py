@@ -14,7 +14,8 @@ def installation() -> Iterator[Installation]:
     """A real installation with its demo. BERTH_TEST_HOME names one that runs already, which is left running."""
     running = os.environ.get("BERTH_TEST_HOME")
     if running:
-        yield Installation(Path(running))
+        with Installation(Path(running)) as found:
+            yield found
     else:
         with Installation.bring_up() as made:
             yield made
