@@ -98,7 +98,8 @@ def projects_errors(title: str) -> Iterator[None]:
 @step("Look inside")
 def look_inside(build: Build, telling: Telling) -> None:
     """Find the addons, and say what is wrong with them before anything is built."""
-    found = _inspection(build)
+    submodules = build.inspection["submodules"]
+    found = inspect(folder(build) / "tree", build.project.series, submodules, wanted=_wanted(build))
     for warning in found.warnings:
         telling.warn(str(warning))
     if found.errors:
@@ -106,13 +107,14 @@ def look_inside(build: Build, telling: Telling) -> None:
         where = f"{first.path}: " if first.path else ""
         detail = "\n".join([f"{where}{first.detail}", *map(str, others)])
         raise ProjectError(first.title, detail, first.what_to_do)
-    build.inspection = found.as_json() | {"submodules": build.inspection["submodules"]}
+    build.inspection = found.as_json() | {"submodules": submodules}
     build.save(update_fields=["inspection"])
     telling.say(f"{len(found.addons)} addons: " + ", ".join(f"{a.name} {a.version}" for a in found.addons))
 
 
-def _inspection(build: Build) -> Inspection:
-    return inspect(folder(build) / "tree", build.project.series, build.inspection["submodules"])
+def _wanted(build: Build) -> list[str]:
+    """Modules of submodules that are going to be installed: what is wrong with others of theirs is no matter."""
+    return list(build.branch.install_list) if build.branch.install == Branch.Install.LIST else []
 
 
 @step("Build the image")
@@ -131,7 +133,7 @@ def build_image(build: Build, telling: Telling) -> None:
 
 def _image(build: Build, base: images.Base, context: Path, tag: str, telling: Telling) -> str:
     """Write the context, let the engine build it, and return the image's ID."""
-    found = _inspection(build)
+    found = Inspection.from_json(build.inspection)
     ca_file = Path(settings.BERTH_EXTRA_CA_FILE) if settings.BERTH_EXTRA_CA_FILE else None
     write_context(folder(build) / "tree", found, context, commit=build.commit, build=build.name, extra_ca_file=ca_file)
     try:

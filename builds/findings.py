@@ -1,11 +1,14 @@
 """What an inspection finds in a repository, as plain values that can be kept as JSON."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
-ADDONS_ROOT = "/mnt/extra-addons"
-"""Where the addons are in the image; each folder that holds some has a number beneath."""
+ADDONS_ROOT = "/opt/berth/addons"
+"""Where the addons are in the image; each folder that holds some has a number beneath. Not /mnt/extra-addons: Odoo's
+images declare that a volume, of which the engine would make a copy for every container.
+"""
 
 
 class Severity(StrEnum):
@@ -100,6 +103,20 @@ class Inspection:
             "requirements_files": list(self.requirements_files),
             "problems": [{**asdict(problem), "severity": str(problem.severity)} for problem in self.problems],
         }
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Self:
+        """What `as_json` was made of."""
+        return cls(
+            series=found["series"],
+            addons=tuple(Addon(**{key: _fixed(value) for key, value in addon.items()}) for addon in found["addons"]),
+            requirements_files=tuple(found["requirements_files"]),
+            problems=tuple(Problem(**{**each, "severity": Severity(each["severity"])}) for each in found["problems"]),
+        )
+
+
+def _fixed(value: object) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _listed(value: object) -> object:

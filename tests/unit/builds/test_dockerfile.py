@@ -37,7 +37,7 @@ def test_an_image_without_requirements() -> None:
         f"FROM {BASE}\n"
         "USER root\n"
         "RUN find / -xdev -type f -perm /6000 -exec chmod a-s {} +\n"
-        "COPY addons/ /mnt/extra-addons/\n"
+        "COPY addons/ /opt/berth/addons/\n"
         "COPY build.json /etc/berth/build.json\n"
         "USER odoo\n"
     )
@@ -65,7 +65,7 @@ def test_addons_are_where_the_addons_path_says(tree: Tree) -> None:
     assert files(context / "addons") == {
         f"{place}/{name}" for place in ("0/one", "1/two") for name in ("__init__.py", "__manifest__.py")
     }
-    assert inspect(tree.root, "18.0").addons_path == ("/mnt/extra-addons/0", "/mnt/extra-addons/1")
+    assert inspect(tree.root, "18.0").addons_path == ("/opt/berth/addons/0", "/opt/berth/addons/1")
 
 
 def test_the_build_file_says_which_commit_it_is(tree: Tree) -> None:

@@ -37,7 +37,7 @@ def test_a_folder_without_installable_addons_is_not_in_the_addons_path(tree: Tre
     tree.addon("vendor/three", installable=False)
     found = inspect(tree.root, "18.0")
     assert found.folders == ("", "addons")
-    assert found.addons_path == ("/mnt/extra-addons/0", "/mnt/extra-addons/1")
+    assert found.addons_path == ("/opt/berth/addons/0", "/opt/berth/addons/1")
 
 
 @pytest.mark.parametrize("path", [".hidden/one", "node_modules/one", "two/tests/one", "a/b/c/d/e/f/g/h/one"])
@@ -130,7 +130,7 @@ def test_findings_survive_the_database(tree: Tree) -> None:
     found = inspect(tree.root, "18.0").as_json()
     assert json.loads(json.dumps(found)) == found
     assert found["addons"][0]["requirements"] == ["xlrd==1.2"]
-    assert (found["addons_path"], found["queue_job"]) == (["/mnt/extra-addons/0"], False)
+    assert (found["addons_path"], found["queue_job"]) == (["/opt/berth/addons/0"], False)
 
 
 class TestDueModules:
