@@ -8,7 +8,8 @@ import pytest
 from images.build import ensure_stand_in
 from portal.commands import run
 
-from .stage import Server, Stage
+from .serving import Server
+from .stage import Stage
 
 collect_ignore = ["addons", "addons_next"]
 SERVING = ("--workers", "2", "--max-cron-threads", "0", "--proxy-mode", "--limit-time-real", "20")

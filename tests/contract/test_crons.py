@@ -4,7 +4,7 @@ import time
 
 from .stage import Stage
 
-LISTENING = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'postgres' AND query ILIKE 'listen cron_trigger'"
+LISTENING = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'postgres' AND usename = 'odoo' AND state = 'idle'"
 
 
 def _until(stage: Stage, database: str, query: str, seconds: float) -> bool:

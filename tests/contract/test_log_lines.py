@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from .stage import Ended, Server, Stage
+from .serving import Ended, Server
+from .stage import Stage
 
 LINE = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} \d+ INFO %s %s: %s"
 

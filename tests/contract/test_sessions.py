@@ -1,25 +1,13 @@
 """CONTRACT, "HTTP": sessions are files, and outlive the container that made them."""
 
 import re
-import urllib.parse
 from collections.abc import Iterator
 
 import pytest
 
 from .conftest import SERVING
-from .stage import Server, Stage
-
-
-def sign_in(server: Server) -> str:
-    """Sign in as the administrator by the form. Returns the session's id."""
-    page = server.get("/web/login")
-    token = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
-    assert token
-    form = urllib.parse.urlencode({"csrf_token": token[1], "login": "admin", "password": "admin"}).encode()
-    headers = {"Cookie": f"session_id={page.session}", "Content-Type": "application/x-www-form-urlencoded"}
-    answer = server.get("/web/login", headers=headers, body=form)
-    assert answer.status == 303, answer.text[:500]
-    return answer.session or page.session
+from .serving import Server
+from .stage import Stage
 
 
 def is_signed_in(server: Server, session: str) -> bool:
@@ -29,7 +17,7 @@ def is_signed_in(server: Server, session: str) -> bool:
 
 @pytest.fixture(scope="module")
 def signed_in(server: Server) -> str:
-    return sign_in(server)
+    return server.sign_in()
 
 
 def test_a_visitor_gets_a_cookie(server: Server) -> None:
@@ -43,8 +31,10 @@ def test_a_session_is_a_file_under_its_first_two_letters(stage: Stage, signed_in
 
 
 def test_a_wrong_password_does_not_sign_in(server: Server) -> None:
-    page = server.get("/web/login")
-    assert not is_signed_in(server, page.session)
+    answer = server.send_login("wrong")
+    assert answer.status == 200
+    assert "Wrong login/password" in answer.text
+    assert not is_signed_in(server, answer.session)
 
 
 def test_a_session_is_good_in_another_container(stage: Stage, server: Server, signed_in: str) -> None:
@@ -67,7 +57,7 @@ def test_health_passes_while_postgresql_is_down(server: Server, stopped_postgres
 
 
 def test_a_session_is_lost_by_a_request_while_postgresql_is_down(stage: Stage, server: Server) -> None:
-    session = sign_in(server)
+    session = server.sign_in()
     assert is_signed_in(server, session)
     stage.postgres("stop")
     try:

@@ -8,12 +8,13 @@ from .modules import Module, adapt_version
 from .postgres import Cursor
 
 _logger = logging.getLogger("odoo.modules.migration")
+FORMS = {"pre": "[>%s]", "post": "[%s>]", "end": "[$%s]"}
 
 
 def run(cr: Cursor, module: Module, stage: str, installed: str | None) -> None:
     """Run the scripts of `stage` that lie above the `installed` version and not above the manifest's."""
     for path in _scripts(module, stage, installed):
-        _logger.info("module %s: Running migration %s %s", module.name, path.parent.name, path.stem)
+        _logger.info("module %s: Running migration %s %s", module.name, FORMS[stage] % path.parent.name, path.stem)
         spec = importlib.util.spec_from_file_location(path.stem.replace("-", "_"), path)
         if spec is None or spec.loader is None:
             raise ImportError(f"{path} cannot be loaded")

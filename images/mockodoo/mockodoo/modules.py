@@ -95,14 +95,9 @@ def graph(names: Iterable[str]) -> list[Module]:
         return depth[name]
 
     loadable = [name for name in sorted(wanted) if place(name) > 0]
-    missing = sorted(wanted.difference(loadable))
-    for name in missing:
+    for name in sorted(wanted):
         if name not in known or not known[name].installable:
-            _logger.warning("module %s: not installable, skipped", name)
-    if missing:
-        logging.getLogger("odoo.modules.loading").error(
-            "Some modules are not loaded, some dependencies or manifest may be missing: %s", missing
-        )
+            logging.getLogger("odoo.modules.graph").warning("module %s: not installable, skipped", name)
     return [known[name] for name in sorted(loadable, key=lambda name: (depth[name], name))]
 
 

@@ -10,7 +10,7 @@ _logger = logging.getLogger("odoo.modules.neutralize")
 
 def queries(cr: Cursor) -> list[tuple[str, str]]:
     """Module and SQL, in the order of loading, `base` first."""
-    order = modules.graph(states.installed(cr))
+    order = modules.graph(states.with_state(cr, "installed", "to upgrade", "to remove"))
     files = ((module.name, module.path / "data" / "neutralize.sql") for module in order)
     return [(name, path.read_text().strip()) for name, path in files if path.exists()]
 

@@ -170,7 +170,10 @@ def parse(arguments: list[str], program: str = "odoo") -> None:
     """Fill `config`. Ends the process with exit code 2 for an unknown flag or an unusable addons path."""
     parser = _parser(program)
     given = vars(parser.parse_args(arguments))
-    config.load_file(given.pop("config") or os.environ.get("ODOO_RC", "/etc/odoo/odoo.conf"))
+    chosen = given.pop("config")
+    if chosen and not os.access(chosen, os.R_OK):
+        fail(parser, f"The config file '{chosen}' selected with -c/--config doesn't exist or is not readable")
+    config.load_file(chosen or os.environ.get("ODOO_RC", "/etc/odoo/odoo.conf"))
     if given.pop("save"):
         fail(parser, "the stand-in does not write configuration files")
     config.values.update(given)

@@ -10,7 +10,7 @@ import psycopg2.errors
 from . import databases, loading, logs, modules, options, release, testing
 from .options import config
 from .server.prefork import PreforkServer
-from .server.threaded import ThreadedServer
+from .server.threaded import ThreadedServer, say_goodbye
 from .web.application import Application
 
 _logger = logging.getLogger("odoo")
@@ -25,7 +25,9 @@ def main(arguments: list[str]) -> int:
         _create_unless_there(name)
     modules.load_server_wide()
     if config["stop_after_init"]:
-        return _preload()
+        code = _preload()
+        say_goodbye()
+        return code
     server = PreforkServer(Application()) if config["workers"] else ThreadedServer(Application())
     return server.run(_preload)
 

@@ -1,5 +1,6 @@
 """ir_module_module: which modules are known, and what is to happen to them."""
 
+import functools
 import logging
 
 from . import modules
@@ -40,6 +41,7 @@ def bootstrap(cr: Cursor) -> None:
 def update_list(cr: Cursor) -> None:
     """Add rows for modules that have come onto the addons path."""
     for module in modules.available().values():
+        _look_for_license(module.name)
         cr.execute(
             "INSERT INTO ir_module_module (name, state, shortdesc, author, summary, auto_install, application, license)"
             " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (name) DO NOTHING RETURNING id",
@@ -60,14 +62,48 @@ def update_list(cr: Cursor) -> None:
                 cr.execute(insert, (parent, row[0]))
 
 
+@functools.cache
+def _look_for_license(name: str) -> None:
+    if "license" not in modules.available()[name].manifest:
+        logging.getLogger("odoo.modules.module").warning(
+            "Missing `license` key in manifest for %r, defaulting to LGPL-3", name
+        )
+
+
 def states(cr: Cursor) -> dict[str, str]:
     cr.execute("SELECT name, state FROM ir_module_module")
     return dict(cr.fetchall())
 
 
-def installed(cr: Cursor) -> list[str]:
-    """Modules that a server loads."""
-    return [name for name, state in states(cr).items() if state in ("installed", "to upgrade", "to remove")]
+def with_state(cr: Cursor, *wanted: str) -> list[str]:
+    return [name for name, state in states(cr).items() if state in wanted]
+
+
+def installed_version(cr: Cursor, name: str) -> str | None:
+    cr.execute("SELECT latest_version FROM ir_module_module WHERE name = %s", (name,))
+    row = cr.fetchone()
+    return row[0] if row else None
+
+
+def has_demo(cr: Cursor, name: str) -> bool:
+    cr.execute("SELECT demo FROM ir_module_module WHERE name = %s", (name,))
+    row = cr.fetchone()
+    return bool(row and row[0])
+
+
+def settle(cr: Cursor, module: Module, *, demo: bool) -> None:
+    """A module is installed or updated: say so in its row, and to other processes."""
+    cr.execute(
+        "UPDATE ir_module_module SET state = 'installed', latest_version = %s, demo = %s WHERE name = %s",
+        (module.version, demo, module.name),
+    )
+    cr.execute("SELECT nextval('base_registry_signaling')")
+
+
+def mark_base(cr: Cursor) -> None:
+    """`base` is loaded before all others are looked at."""
+    change = "CASE state WHEN 'uninstalled' THEN 'to install' ELSE 'to upgrade' END"
+    cr.execute(f"UPDATE ir_module_module SET state = {change} WHERE name = 'base'")
 
 
 def mark(cr: Cursor, init: list[str], update: list[str]) -> None:
@@ -85,7 +121,8 @@ def mark(cr: Cursor, init: list[str], update: list[str]) -> None:
     )
     roots += [name for name in init if current.get(name) == "installed"]
     for name in _with_dependents(roots, current):
-        current[name] = "to upgrade"
+        if name != "base":
+            current[name] = "to upgrade"
     for name, state in current.items():
         cr.execute("UPDATE ir_module_module SET state = %s WHERE name = %s AND state != %s", (state, name, state))
 
@@ -134,4 +171,4 @@ def reset(cr: Cursor) -> None:
     changed = cr.rowcount
     cr.execute("UPDATE ir_module_module SET state = 'uninstalled' WHERE state = 'to install'")
     if changed + cr.rowcount:
-        logging.getLogger("odoo.modules.registry").warning("Transient module states were reset")
+        _logger.warning("Transient module states were reset")

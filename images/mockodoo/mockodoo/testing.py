@@ -6,7 +6,6 @@ import logging
 import pkgutil
 import sys
 import time
-import traceback
 import types
 import unittest
 from dataclasses import dataclass
@@ -27,11 +26,15 @@ class Totals:
     tests: int = 0
     failures: int = 0
     errors: int = 0
+    seconds: float = 0.0
+    queries: int = 0
 
     def add(self, other: "Totals") -> None:
         self.tests += other.tests
         self.failures += other.failures
         self.errors += other.errors
+        self.seconds += other.seconds
+        self.queries += other.queries
 
     @property
     def successful(self) -> bool:
@@ -39,6 +42,7 @@ class Totals:
 
 
 totals = Totals()
+statistics: dict[str, Totals] = {}
 current_registry: Registry | None = None
 """The registry that the running tests work on."""
 
@@ -95,12 +99,12 @@ class _Result(unittest.TestResult):
     def addError(self, test: unittest.TestCase, err: Any) -> None:
         super().addError(test, err)
         self.counted.errors += 1
-        self._log("ERROR", test, err)
+        self._log("ERROR", test, self.errors[-1][1])
 
     def addFailure(self, test: unittest.TestCase, err: Any) -> None:
         super().addFailure(test, err)
         self.counted.failures += 1
-        self._log("FAIL", test, err)
+        self._log("FAIL", test, self.failures[-1][1])
 
     def addSkip(self, test: unittest.TestCase, reason: str) -> None:
         super().addSkip(test, reason)
@@ -111,9 +115,9 @@ class _Result(unittest.TestResult):
             failed = issubclass(err[0], test.failureException)
             (self.addFailure if failed else self.addError)(test, err)
 
-    def _log(self, kind: str, test: unittest.TestCase, error: Any) -> None:
-        lines = traceback.format_exception(*error)
-        _logger_of(test).error("%s: %s\n%s", kind, _title(test), "".join(lines).rstrip())
+    def _log(self, kind: str, test: unittest.TestCase, trace: str) -> None:
+        _logger_of(test).info("=" * 70)
+        _logger_of(test).error("%s: %s\n%s", kind, _title(test), trace)
 
 
 def _logger_of(test: Any) -> logging.Logger:
@@ -127,31 +131,36 @@ def _title(test: Any) -> str:
     return f"{type(test).__name__}.{method}"
 
 
-def run(registry: Registry, names: list[str], position: str) -> None:
+def run(registry: Registry, names: list[str], position: str) -> Totals:
     """Run the tests of modules that are tagged for `position`: `at_install` or `post_install`."""
     global current_registry
     current_registry = registry
     tags = Tags(config["test_tags"] or "")
+    total = Totals()
     for name in names:
-        suite = unittest.TestSuite(
-            test for module in _test_modules(name) for test in _cases(module) if tags.wants(test, position)
-        )
-        if suite.countTestCases():
-            _run_suite(name, suite)
+        cases = [test for module in _test_modules(name) for test in _cases(module) if tags.wants(test, position)]
+        if cases:
+            counted = _run_suite(unittest.TestSuite(cases))
+            statistics.setdefault(name, Totals()).add(counted)
+            total.add(counted)
+    totals.add(total)
+    return total
 
 
-def _run_suite(name: str, suite: unittest.TestSuite) -> None:
+def run_afterwards(registry: Registry, names: list[str]) -> None:
+    """The tests that wait until all modules are there."""
+    server = logging.getLogger("odoo.service.server")
+    server.info("Starting post tests")
+    total = run(registry, names, "post_install")
+    server.info("%d post-tests in %.2fs, %s queries", total.tests, total.seconds, total.queries)
+
+
+def _run_suite(suite: unittest.TestSuite) -> Totals:
     started, queries = time.monotonic(), logs.queries()
     result = _Result()
     suite.run(result)
-    counted = result.counted
-    totals.add(counted)
-    seconds, spent = time.monotonic() - started, logs.queries() - queries
-    _stats.info("%s: %d tests %.2fs %d queries", name, counted.tests, seconds, spent)
-    if not counted.successful:
-        logging.getLogger("odoo.modules.loading").error(
-            "Module %s: %d failures, %d errors of %d tests", name, counted.failures, counted.errors, counted.tests
-        )
+    result.counted.seconds, result.counted.queries = time.monotonic() - started, logs.queries() - queries
+    return result.counted
 
 
 def _test_modules(name: str) -> list[types.ModuleType]:
@@ -174,6 +183,8 @@ def _cases(module: types.ModuleType) -> list[Any]:
 
 def report(dbname: str) -> bool:
     """Log the last word on all tests, and say whether none failed."""
+    for name, counted in sorted(statistics.items()):
+        _stats.info("%s: %d tests %.2fs %d queries", name, counted.tests, counted.seconds, counted.queries)
     level = logging.INFO if totals.successful else logging.ERROR
     if totals.successful and not totals.tests:
         level = logging.WARNING

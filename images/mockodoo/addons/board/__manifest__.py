@@ -1,1 +1,1 @@
-{"name": "Dashboards", "version": "1.0", "category": "Productivity", "depends": ["web"]}
+{"name": "Dashboards", "version": "1.0", "license": "LGPL-3", "category": "Productivity", "depends": ["web"]}

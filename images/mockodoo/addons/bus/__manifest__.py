@@ -1,1 +1,8 @@
-{"name": "IM Bus", "version": "1.0", "category": "Hidden", "depends": ["base", "web"], "auto_install": True}
+{
+    "name": "IM Bus",
+    "version": "1.0",
+    "license": "LGPL-3",
+    "category": "Hidden",
+    "depends": ["base", "web"],
+    "auto_install": True,
+}

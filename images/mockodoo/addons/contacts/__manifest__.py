@@ -1,1 +1,8 @@
-{"name": "Contacts", "version": "1.0", "category": "Sales/CRM", "depends": ["base", "mail"], "application": True}
+{
+    "name": "Contacts",
+    "version": "1.0",
+    "license": "LGPL-3",
+    "category": "Sales/CRM",
+    "depends": ["base", "mail"],
+    "application": True,
+}

@@ -1,1 +1,7 @@
-{"name": "Products & Pricelists", "version": "1.2", "category": "Sales/Sales", "depends": ["base", "mail", "uom"]}
+{
+    "name": "Products & Pricelists",
+    "version": "1.2",
+    "license": "LGPL-3",
+    "category": "Sales/Sales",
+    "depends": ["base", "mail", "uom"],
+}

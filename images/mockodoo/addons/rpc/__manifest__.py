@@ -1,1 +1,1 @@
-{"name": "RPC", "version": "1.0", "category": "Hidden", "depends": ["base"], "auto_install": True}
+{"name": "RPC", "version": "1.0", "license": "LGPL-3", "category": "Hidden", "depends": ["base"], "auto_install": True}

@@ -1,1 +1,1 @@
-{"name": "Sales", "version": "1.2", "category": "Sales/Sales", "depends": ["product"]}
+{"name": "Sales", "version": "1.2", "license": "LGPL-3", "category": "Sales/Sales", "depends": ["product"]}

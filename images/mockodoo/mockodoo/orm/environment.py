@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from mockodoo.postgres import Cursor
 
 if TYPE_CHECKING:
-    from .models import Model
     from .registry import Registry
 
 SUPERUSER_ID = 1

@@ -54,10 +54,9 @@ def require(cr: Cursor, table: str, column: str) -> None:
     try:
         with cr.savepoint():
             cr.execute(f"ALTER TABLE {identifier(table)} ALTER COLUMN {identifier(column)} SET NOT NULL")
-    except psycopg2.Error as error:
-        _schema.warning(
-            "Table %r: unable to set NOT NULL on column %r: %s", table, column, str(error).strip().partition("\n")[0]
-        )
+    except psycopg2.Error:
+        for level in (logging.INFO, logging.WARNING, logging.ERROR):  # once a try: at once, at the end, in a last check
+            _schema.log(level, "Table %r: unable to set NOT NULL on column %r", table, column)
 
 
 def _fill(env: Environment, model: type[Model], field: fields.Field) -> None:
@@ -96,7 +95,7 @@ def reference(cr: Cursor, model: type[Model], field: Many2one, comodel: type[Mod
         )
 
 
-def make_views_and_tables(env: Environment, models: list[type[Model]]) -> list[tuple[str, str]]:
+def make_tables(env: Environment, models: list[type[Model]]) -> list[tuple[str, str]]:
     """All of `models`: tables, then what ties them together. Returns what is to become NOT NULL."""
     tables = [model for model in models if model._auto]
     required = [pair for model in tables for pair in make_table(env, model)]

@@ -34,6 +34,10 @@ class ThreadedServer:
             alive = lambda: not self.stopping.is_set()  # noqa: E731
             threading.Thread(target=crons.work, args=(number, alive), daemon=True).start()
         self.stopping.wait()
-        _logger.info("Initiating shutdown")
-        _logger.info("Hit CTRL-C again or send a second signal to force the shutdown.")
+        say_goodbye()
         return 0
+
+
+def say_goodbye() -> None:
+    _logger.info("Initiating shutdown")
+    _logger.info("Hit CTRL-C again or send a second signal to force the shutdown.")

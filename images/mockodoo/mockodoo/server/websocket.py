@@ -24,12 +24,12 @@ class ConnectionClosed(ConnectionError):
 
 
 def upgrade(httprequest: werkzeug.Request) -> Response:
-    """The answer to a handshake. Raises BadRequest on a port that is not evented, or without the headers it takes."""
-    if not httprequest.environ.get("mockodoo.evented"):
-        raise BadRequest("Couldn't bind the websocket. Is the connection opened on the evented port (8072)?")
+    """The answer to a handshake. Raises BadRequest without the headers it takes, RuntimeError on the other port."""
     missing = [name for name in REQUIRED if name not in httprequest.headers]
     if missing:
         raise BadRequest(f"Empty or missing header(s): {', '.join(missing)}")
+    if not httprequest.environ.get("mockodoo.evented"):
+        raise RuntimeError("Couldn't bind the websocket. Is the connection opened on the evented port (8072)?")
     return _Upgraded(httprequest.headers["sec-websocket-key"])
 
 
