@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 from builds import begin, steplog
 from builds.access import build_or_404
 from builds.models import Build
-from portal.live import respond
+from portal.live import is_poll, respond
 from portal.models import Result, State, Step, User
 from portal.stories import StoryError
 from portal.templatetags.berth import look
@@ -28,6 +28,7 @@ class Told:
 
     step: Step
     excerpt: steplog.Excerpt | None
+    reached: bool  # False where the build ended before it
 
 
 @visitors_welcome
@@ -43,13 +44,15 @@ def build(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "nav": "builds",
         "build": build,
         "title": f"{look(build).mark} #{build.number} {look(build).word} · {access.project}",
-        "told": [_told(step, readable=may_read) for step in steps],
+        "told": [_told(step, build, readable=may_read) for step in steps],
         "current": current,
         "done_steps": sum(step.state == State.DONE for step in steps),
         "may_read": may_read,
         "ahead": _ahead(build),
+        "tests_told": _tests_told(build),
+        "stand_in": build.odoo_image.startswith("stand-in"),
         "github_url": settings.BERTH_GITHUB_URL,
-        "steps_changed": request.GET.get("steps") != str(len(steps)),
+        "steps_changed": is_poll(request) and request.GET.get("steps") != str(len(steps)),
     }
     every = None if build.state == State.DONE else POLL
     return respond(request, "builds/build.html", context, every=every, also="steps_now")
@@ -112,10 +115,14 @@ def _actions(access: Access, build: Build) -> dict[str, Any]:
     }
 
 
-def _told(step: Step, *, readable: bool) -> Told:
+def _told(step: Step, build: Build, *, readable: bool) -> Told:
     """The running step is open, and the one that failed."""
     is_open = step.state == State.RUNNING or step.result == Result.FAILURE
-    return Told(step, steplog.tail(step) if is_open and readable else None)
+    return Told(
+        step=step,
+        excerpt=steplog.tail(step) if is_open and readable else None,
+        reached=step.state != State.QUEUED or build.state != State.DONE,
+    )
 
 
 def _ahead(build: Build) -> Build | None:
@@ -123,3 +130,9 @@ def _ahead(build: Build) -> Build | None:
     if build.state != State.QUEUED:
         return None
     return Build.objects.filter(branch=build.branch, state=State.RUNNING, pk__lt=build.pk).order_by("-pk").first()
+
+
+def _tests_told(build: Build) -> bool:
+    """Whether the story's error names the failing tests already."""
+    names = build.tests.get("names") or [""]
+    return build.story is not None and bool(names[0]) and names[0] in build.story.error_detail

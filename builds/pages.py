@@ -71,7 +71,7 @@ def builds(request: HttpRequest, slug: str) -> HttpResponse:
     """The grid: a row a branch, a cell a build."""
     access = project_or_404(request, slug, Tool.BUILDS)
     search = request.GET.get("q", "").strip()
-    found = reading.by_activity(_matching(access.project.branches.alive(), search))
+    found = reading.by_stage(_matching(access.project.branches.alive(), search))
     pages = Paginator(found, SHOWN)
     page = pages.get_page(request.GET.get("page"))
     rows = reading.rows(list(page.object_list), cells=CELLS)

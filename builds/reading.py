@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db.models import F, OuterRef, QuerySet, Subquery, Window
+from django.db.models import Case, F, IntegerField, OuterRef, QuerySet, Subquery, When, Window
 from django.db.models.functions import RowNumber
 
 from builds.models import Build
@@ -43,6 +43,13 @@ def by_activity(branches: QuerySet[Branch]) -> QuerySet[Branch]:
     """The branch with the newest build first; those without any last, newest first."""
     newest = Build.objects.filter(branch=OuterRef("pk")).order_by("-pk").values("pk")[:1]
     return branches.annotate(newest=Subquery(newest)).order_by(F("newest").desc(nulls_last=True), "-pk")
+
+
+def by_stage(branches: QuerySet[Branch]) -> QuerySet[Branch]:
+    """Production, then staging, then development; in each the most active first."""
+    places = [When(stage=stage, then=place) for place, stage in enumerate(STAGES)]
+    rank = Case(*places, output_field=IntegerField())
+    return by_activity(branches).order_by(rank, F("newest").desc(nulls_last=True), "-pk")
 
 
 def cards(projects: list[Project]) -> list[ProjectCard]:

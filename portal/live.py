@@ -27,7 +27,8 @@ def respond(
     """
     parts = [render_to_string(f"{template}#{name}", context, request) for name in (LIVE, also) if name]
     query = request.GET.copy()
-    query.pop("seen", None)
+    for name in ("seen", "steps"):  # what a poll adds
+        query.pop(name, None)
     context = (
         context
         | {

@@ -112,8 +112,9 @@ def project_or_404(request: HttpRequest, slug: str, tool: Tool) -> Access:
 
 
 def branch_or_404(request: HttpRequest, slug: str, pk: int, tool: Tool) -> tuple[Access, Branch]:
-    """A branch that isn't deleted, for somebody who may use `tool` on its stage."""
+    """A branch that isn't deleted, for a member who may use `tool` on its stage."""
     access = _find(request, slug)
+    access.require(Tool.HISTORY, *_STAGES)
     branch = access.project.branches.alive().select_related("instance").filter(pk=pk).first()
     if branch is None:
         raise Http404

@@ -3,7 +3,7 @@
 from django import forms
 from django.conf import settings
 
-from projects.models import Project, Role
+from projects.models import SLUG, Project, Role
 
 
 class NewProjectForm(forms.Form):
@@ -15,7 +15,7 @@ class NewProjectForm(forms.Form):
         error_messages={"invalid": "Write it as owner/name.", "required": "Choose one."},
     )
     name = forms.CharField(max_length=100)
-    slug = Project._meta.get_field("slug").formfield(label="Address")
+    slug = forms.CharField(label="Address", max_length=31, validators=[SLUG])
     series = forms.ChoiceField(label="Odoo")
 
     def __init__(self, *args: object, **kwargs: object) -> None:

@@ -100,7 +100,14 @@ def _save(form: ProjectForm, *, before: Project, by: User) -> None:
 
 def _settings_page(request: HttpRequest, access: Access, *, form: ProjectForm, member_form: MemberForm) -> HttpResponse:
     rows = access.project.members.select_related("user").order_by("user__username")
-    context = {"access": access, "form": form, "member_form": member_form, "members": rows, "roles": Role}
+    context = {
+        "access": access,
+        "nav": "settings",
+        "form": form,
+        "member_form": member_form,
+        "members": rows,
+        "roles": Role,
+    }
     return render(request, "projects/settings.html", context)
 
 

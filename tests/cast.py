@@ -57,7 +57,9 @@ def branch(project: Project, name: str, stage: Stage = Stage.DEVELOPMENT, **fiel
     return Branch.objects.create(project=project, name=name, stage=stage, **fields)
 
 
-def build(branch: Branch, *, result: Result | None = Result.SUCCESS, **fields: object) -> Build:
+def build(
+    branch: Branch, *, result: Result | None = Result.SUCCESS, with_steps: bool = True, **fields: object
+) -> Build:
     """A build that ended with `result`, or goes on where that is None, with a story and its steps."""
     project, now = branch.project, clock.now()
     project.builds_counted += 1
@@ -92,7 +94,8 @@ def build(branch: Branch, *, result: Result | None = Result.SUCCESS, **fields: o
         }
     )
     Story.objects.filter(pk=story.pk).update(object_id=made.pk)
-    _steps(story, result)
+    if with_steps:
+        _steps(story, result)
     return made
 
 

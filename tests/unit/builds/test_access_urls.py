@@ -1,0 +1,177 @@
+"""Every address, walked by every role, on its own project and on a foreign one."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import pytest
+from django.test import Client
+from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, reverse
+
+from projects.models import Stage
+from tests import cast
+
+PEOPLE = ("alice", "tom", "dev", "oscar", None)
+SIGN_IN = 302
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Status codes for PEOPLE, in their order, by the stage of the branch or build in question."""
+
+    production: tuple[int, ...]
+    staging: tuple[int, ...]
+    development: tuple[int, ...]
+    method: str = "get"
+
+
+def everywhere(*codes: int, method: str = "get") -> Expected:
+    assert len(codes) == len(PEOPLE)
+    return Expected(codes, codes, codes, method)
+
+
+def by_stage(code: int, *, method: str = "get") -> Expected:
+    """For admins on production, testers on staging, developers on development."""
+    return Expected(
+        (code, 403, 403, 404, SIGN_IN),
+        (code, code, 403, 404, SIGN_IN),
+        (code, code, code, 404, SIGN_IN),
+        method,
+    )
+
+
+MEMBERS = everywhere(200, 200, 200, 404, SIGN_IN)
+ADMINS = everywhere(200, 403, 403, 404, SIGN_IN)
+ADMINS_POST = everywhere(302, 403, 403, 404, SIGN_IN, method="post")
+EXPECTED = {
+    "project": everywhere(302, 302, 302, 404, SIGN_IN),
+    "branches": everywhere(302, 302, 302, 404, SIGN_IN),
+    "branch": MEMBERS,
+    "branch-log": by_stage(200),
+    "builds": MEMBERS,
+    "build": MEMBERS,
+    "step-log": by_stage(200),
+    "build-log": by_stage(200),
+    "rebuild": by_stage(302, method="post"),
+    "cancel": by_stage(302, method="post"),
+    "settings": ADMINS,
+    "add-member": everywhere(200, 403, 403, 404, SIGN_IN, method="post"),  # the form again: no name was given
+    "change-member": ADMINS_POST,
+    "remove-member": ADMINS_POST,
+}
+OF_THE_PROJECT = {
+    name for name in EXPECTED if name in {"project", "branches", "builds", "settings"} or "member" in name
+}
+NOT_OF_A_PROJECT = {"projects", "new-project", "repositories"}
+PUBLIC = {"sign-in", "sign-out", "healthz", "hook", "social:begin", "social:complete"}
+
+
+def names(patterns: list[URLPattern | URLResolver], namespace: str = "") -> Iterator[str]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from names(pattern.url_patterns, f"{pattern.namespace}:" if pattern.namespace else namespace)
+        else:
+            yield f"{namespace}{pattern.name}"
+
+
+def test_every_address_is_walked() -> None:
+    assert set(names(get_resolver().url_patterns)) == set(EXPECTED) | NOT_OF_A_PROJECT | PUBLIC
+
+
+@pytest.fixture
+def world(people: SimpleNamespace) -> SimpleNamespace:
+    """A project with a branch and a build on each stage, and what the addresses need of each."""
+    project = cast.project("demo", people)
+    branches = {
+        stage: cast.branch(project, f"on-{stage}", stage, instance=cast.instance(stage, f"{stage}.localhost"))
+        for stage in Stage
+    }
+    builds = {stage: cast.build(branch) for stage, branch in branches.items()}
+    member = project.members.get(user=people.dev)
+    return SimpleNamespace(project=project, branches=branches, builds=builds, member=member, people=people)
+
+
+def address(name: str, world: SimpleNamespace, stage: str, slug: str = "demo") -> str:
+    """The address of `name` for the world's objects of `stage`, below the project `slug`."""
+    wanted = {
+        "slug": slug,
+        "pk": world.member.pk if "member" in name else world.branches[stage].pk,
+        "number": world.builds[stage].number,
+        "name": "fetch",
+    }
+    for arguments in (("slug",), ("slug", "pk"), ("slug", "number"), ("slug", "number", "name")):
+        with suppress(NoReverseMatch):
+            return reverse(name, kwargs={each: wanted[each] for each in arguments})
+    raise AssertionError(f"{name} needs something else")
+
+
+def visit(who: str | None, world: SimpleNamespace, method: str, url: str) -> int:
+    client = Client()
+    if who:
+        client.force_login(getattr(world.people, who))
+    return int(getattr(client, method)(url).status_code)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_an_address_answers_by_role_and_stage(name: str, world: SimpleNamespace) -> None:
+    expected = EXPECTED[name]
+    for stage in [Stage.PRODUCTION] if name in OF_THE_PROJECT else Stage:
+        codes = [visit(who, world, expected.method, address(name, world, stage)) for who in reversed(PEOPLE)]
+
+        assert tuple(reversed(codes)) == getattr(expected, stage), stage
+
+
+@pytest.mark.parametrize("name", sorted(set(EXPECTED) - OF_THE_PROJECT | {"change-member", "remove-member"}))
+def test_an_object_of_another_project_is_not_found(name: str, world: SimpleNamespace) -> None:
+    """Alice owns the other project as well: what counts is the project in the address."""
+    other = cast.project("other", world.people)
+    number = world.builds[Stage.PRODUCTION].number
+    assert not other.builds.filter(number=number).exists()
+
+    url = address(name, world, Stage.DEVELOPMENT, slug="other")
+
+    assert visit("alice", world, EXPECTED[name].method, url) == 404
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_project_that_does_not_exist_looks_like_a_foreign_one(name: str, world: SimpleNamespace) -> None:
+    url = address(name, world, Stage.PRODUCTION, slug="nothing")
+
+    assert visit("oscar", world, EXPECTED[name].method, url) == 404
+    assert visit(None, world, EXPECTED[name].method, url) == SIGN_IN
+
+
+@pytest.mark.parametrize("name", sorted(NOT_OF_A_PROJECT))
+def test_who_is_not_signed_in_is_sent_to_do_so(name: str, db: None) -> None:
+    response = Client().get(reverse(name))
+
+    assert response.status_code == 302
+    assert response["Location"].startswith("/sign-in/")
+
+
+@pytest.mark.parametrize("who", ["oscar", None])
+def test_visitors_of_a_public_project_see_builds_and_logs_of_development_alone(
+    who: str | None, world: SimpleNamespace
+) -> None:
+    world.project.public = True
+    world.project.save()
+    hidden = 404 if who else SIGN_IN
+    seen = {
+        (name, stage): visit(who, world, EXPECTED[name].method, address(name, world, stage))
+        for name in EXPECTED
+        for stage in Stage
+    }
+    shown = {("builds", stage) for stage in Stage} | {("build", stage) for stage in Stage}
+    shown |= {("step-log", Stage.DEVELOPMENT), ("build-log", Stage.DEVELOPMENT)}
+
+    assert {key for key, code in seen.items() if code == 200} == shown
+    assert {code for key, code in seen.items() if key not in shown and key[0] != "project"} == {hidden}
+
+
+def test_the_operator_may_all(world: SimpleNamespace) -> None:
+    world.people.operator = cast.person("Operator", is_superuser=True)
+
+    for name, expected in EXPECTED.items():
+        if expected.method == "get":
+            assert visit("operator", world, "get", address(name, world, Stage.PRODUCTION)) in {200, 302}

@@ -1,0 +1,200 @@
+"""The page of one build."""
+
+from types import SimpleNamespace
+
+import pytest
+from django.test import Client
+
+from builds.models import Build
+from portal.models import AuditEntry, Result, State, Story
+from projects.models import Branch, Stage
+from tests import cast
+
+
+@pytest.fixture
+def branch(people: SimpleNamespace) -> Branch:
+    return cast.branch(cast.project("demo", people), "fix")
+
+
+@pytest.fixture
+def dev(client: Client, people: SimpleNamespace) -> Client:
+    client.force_login(people.dev)
+    return client
+
+
+def page(client: Client, build: Build, **headers: str) -> str:
+    return client.get(f"/demo/builds/{build.number}/", headers=headers).content.decode()
+
+
+def story(build: Build) -> Story:
+    return Story.objects.get(kind="deploy", object_id=build.pk)
+
+
+def fail(build: Build) -> None:
+    Story.objects.filter(object_id=build.pk).update(
+        error_title="The image could not be built", error_detail="pip: no <reportlab>", error_remedy="Correct it."
+    )
+
+
+def test_it_begins_with_the_verdict(dev: Client, branch: Branch) -> None:
+    build = cast.build(branch, verdict="Deployed 4f2c9a1 to development in 41 s")
+
+    found = page(dev, build)
+
+    assert "Deployed 4f2c9a1 to development in 41 s" in found
+    assert "<title>✔ #1 Success · Demo · Berth</title>" in found
+
+
+def test_a_failed_one_says_what_was_wrong_and_what_to_do(dev: Client, branch: Branch) -> None:
+    build = cast.build(branch, result=Result.FAILURE)
+    fail(build)
+
+    found = page(dev, build)
+
+    assert "The image could not be built" in found
+    assert "pip: no &lt;reportlab&gt;" in found
+    assert "Correct it." in found
+    assert "✖ #1 Failed" in found
+
+
+def test_the_failed_step_is_open_with_its_last_lines(dev: Client, branch: Branch) -> None:
+    build = cast.build(branch, result=Result.FAILURE)
+    step = story(build).steps.get(name="build_image")
+    for number in range(300):
+        cast.output(step, f"line {number} <b>\n")
+
+    found = page(dev, build)
+
+    assert found.count("<details data-step open>") == 1
+    assert "line 299 &lt;b&gt;" in found
+    assert "line 250 " in found
+    assert "line 200 " not in found
+    assert "Show earlier lines" in found
+
+
+def test_steps_that_were_not_reached_do_not_look_as_if_they_waited(dev: Client, branch: Branch) -> None:
+    found = page(dev, cast.build(branch, result=Result.FAILURE))
+
+    assert found.count("Not reached:") == 5
+    assert "Waiting:" not in found
+
+
+def test_a_running_one_says_how_far_it_is_and_is_polled(dev: Client, branch: Branch) -> None:
+    found = page(dev, cast.build(branch, result=None))
+
+    assert "step 3 of 8" in found
+    assert 'hx-trigger="every 2s"' in found
+    assert "● #1 Running" in found
+
+
+def test_a_finished_one_is_left_in_peace(dev: Client, branch: Branch) -> None:
+    assert 'hx-trigger="every' not in page(dev, cast.build(branch))
+
+
+def test_a_poll_gets_nothing_while_nothing_has_changed(dev: Client, branch: Branch) -> None:
+    build = cast.build(branch, result=None)
+    seen = page(dev, build).split("seen=")[1][:16]
+    poll = {"HX-Request": "true", "HX-Target": "live"}
+
+    same = dev.get(f"/demo/builds/1/?seen={seen}&steps=8", headers=poll)
+    story(build).steps.filter(name="build_image").update(state=State.DONE, result=Result.SUCCESS)
+    changed = dev.get(f"/demo/builds/1/?seen={seen}&steps=8", headers=poll)
+
+    assert same.status_code == 204
+    assert changed.status_code == 200
+    assert 'hx-swap-oob="innerHTML:#head-build_image"' in changed.content.decode()
+    assert "<html" not in changed.content.decode()
+
+
+def test_a_poll_brings_the_steps_once_they_are_known(dev: Client, branch: Branch) -> None:
+    cast.build(branch, result=None)
+
+    found = dev.get("/demo/builds/1/?steps=0", headers={"HX-Request": "true", "HX-Target": "live"}).content.decode()
+
+    assert '<ol class="steps" id="steps" hx-swap-oob="true">' in found
+
+
+def test_a_waiting_one_says_what_it_waits_for(dev: Client, branch: Branch) -> None:
+    cast.build(branch, result=None)
+    waiting = cast.build(branch, result=None)
+    Build.objects.filter(pk=waiting.pk).update(state=State.QUEUED, started_at=None)
+
+    assert "Waiting for build #1 of the same branch" in page(dev, waiting)
+
+
+def test_failing_tests_are_named(dev: Client, branch: Branch) -> None:
+    told = {"total": 5, "failed": 1, "errors": 1, "names": ["FAIL: TestA.test_x", "ERROR: TestB.test_y"]}
+
+    found = page(dev, cast.build(branch, result=Result.FAILURE, tests=told))
+
+    assert "2 of 5 tests did not pass" in found
+    assert "FAIL: TestA.test_x" in found
+
+
+def test_a_database_of_the_stand_in_says_so(dev: Client, branch: Branch) -> None:
+    assert "it is not Odoo" in page(dev, cast.build(branch, odoo_image="stand-in for Odoo 18.0"))
+    assert "it is not Odoo" not in page(dev, cast.build(branch, odoo_image="odoo:18.0"))
+
+
+def test_only_the_build_that_serves_offers_to_connect(dev: Client, branch: Branch) -> None:
+    branch.instance = cast.instance(Stage.DEVELOPMENT, "fix.localhost")
+    former = cast.build(branch)
+    serving = cast.build(branch, pool=branch.instance.live_pool)
+
+    assert branch.instance.url in page(dev, serving)
+    assert branch.instance.url not in page(dev, former)
+
+
+def test_who_may_not_read_the_logs_sees_how_it_stands(client: Client, people: SimpleNamespace) -> None:
+    project = cast.project("demo", people)
+    build = cast.build(cast.branch(project, "main", Stage.PRODUCTION), result=Result.FAILURE, verdict="secret verdict")
+    fail(build)
+    client.force_login(people.dev)
+
+    found = page(client, build)
+
+    assert "Failed" in found
+    assert "Build image" in found
+    for hidden in ("secret verdict", "could not be built", "data-step", "Try again"):
+        assert hidden not in found
+
+
+def test_a_visitor_sees_the_status_of_production_and_nothing_else(client: Client, people: SimpleNamespace) -> None:
+    project = cast.project("demo", people, public=True)
+    build = cast.build(cast.branch(project, "main", Stage.PRODUCTION), message="Secret plan", verdict="Deployed")
+
+    found = page(client, build)
+
+    assert "Success" in found
+    for hidden in ("Secret plan", "Build image", "Deployed", "Rebuild"):
+        assert hidden not in found
+
+
+def test_rebuilding_begins_another_build_of_the_same_commit(dev: Client, branch: Branch) -> None:
+    build = cast.build(branch)
+
+    response = dev.post("/demo/builds/1/rebuild/")
+
+    again = branch.builds.get(number=2)
+    assert response["Location"] == "/demo/builds/2/"
+    assert (again.commit, again.state, str(again.asked_by)) == (build.commit, State.QUEUED, "dev")
+
+
+def test_a_deleted_branch_is_not_rebuilt(dev: Client, branch: Branch) -> None:
+    build = cast.build(branch)
+    Branch.objects.update(deleted_at=build.created_at)
+
+    found = dev.post("/demo/builds/1/rebuild/", follow=True).content.decode()
+
+    assert "was deleted on GitHub" in found
+    assert branch.builds.count() == 1
+
+
+def test_cancelling_asks_the_story_to_end(dev: Client, branch: Branch) -> None:
+    build = cast.build(branch, result=None)
+
+    found = dev.post("/demo/builds/1/cancel/", follow=True).content.decode()
+
+    assert story(build).cancel_requested
+    assert "being undone" in found
+    assert AuditEntry.objects.filter(verb="cancel build", by="dev").exists()
