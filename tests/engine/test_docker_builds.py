@@ -1,6 +1,4 @@
-import io
 import socket
-import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +7,6 @@ from typing import Any
 import pytest
 
 from hosting.engines.docker import BuildFailed, EngineError, ImageMissing, TimedOut
-from hosting.engines.docker.building import DOCKERFILE
 from tests.engine.tenants import MIB, Tenants
 
 pytestmark = pytest.mark.engine
@@ -58,20 +55,6 @@ def test_an_image_is_built_from_a_folder(hosted: Tenants, tmp_path: Path) -> Non
     assert image.labels["berth.commit"] == "4f2c"
     assert image in hosted.docker.images({"berth.build": "17"})
     assert hosted.docker.run_once(hosted.spec("cat", "/mnt/extra-addons/hello", image_id=image_id), timeout=20) == 0
-
-
-def test_an_image_is_built_from_a_tar(hosted: Tenants) -> None:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as tar:
-        content = f"FROM {hosted.image_id}\nRUN echo tarred > /file\n".encode()
-        member = tarfile.TarInfo(DOCKERFILE)
-        member.size = len(content)
-        tar.addfile(member, io.BytesIO(content))
-    packed.seek(0)
-    tag = f"berth-{hosted.docker.installation}/i43:b1"
-    image_id = hosted.docker.build(packed, "", tag=tag, labels={}, memory_bytes=64 * MIB, cpus=1, network="none")
-
-    assert hosted.docker.run_once(hosted.spec("cat", "/file", image_id=image_id), timeout=20) == 0
 
 
 def test_unchanged_steps_come_from_the_cache(hosted: Tenants, tmp_path: Path) -> None:
@@ -177,6 +160,22 @@ def test_an_image_in_use_is_kept(hosted: Tenants, tmp_path: Path) -> None:
 
     hosted.docker.remove(spec.name)
     hosted.docker.remove_image(image_id)
+
+
+def test_what_failed_builds_left_is_removed_when_it_is_old(hosted: Tenants, tmp_path: Path) -> None:
+    with pytest.raises(BuildFailed):
+        build(hosted, tmp_path, "RUN echo prune > /file", "RUN exit 1")
+    orphan = hosted.docker.api.create_container(hosted.image_id, ["sleep", "1"])["Id"]  # as an engine leaves that dies
+    keep = hosted.docker.ensure_running(hosted.spec())
+
+    assert hosted.docker.prune_builds(older_than_s=3600) == []
+    time.sleep(1.1)
+    removed = hosted.docker.prune_builds(older_than_s=1)
+
+    assert [line.split()[0] for line in removed[:2]] == ["container", "layer"]
+    assert hosted.docker.inspect(orphan) is None
+    assert hosted.docker.require(keep.name) == keep
+    hosted.docker.remove(keep.name)
 
 
 def test_a_registry_that_does_not_answer_is_given_up(hosted: Tenants, silent_registry: str) -> None:

@@ -13,7 +13,7 @@ from hosting.engines.docker.errors import BuildFailed
 DOCKERFILE = "Dockerfile.berth"
 _CPU_PERIOD = 100_000
 _TAIL_LINES = 50
-_FROM = re.compile(r"^\s*FROM\s+(?P<image>\S+)(\s+AS\s+(?P<stage>\S+))?\s*$", re.IGNORECASE | re.MULTILINE)
+_FROM = re.compile(r"^[ \t]*FROM\s+(?P<image>\S+)([ \t]+AS\s+(?P<stage>\S+))?[ \t]*$", re.IGNORECASE | re.MULTILINE)
 _FAILED_COMMAND = re.compile(r"The command '(?P<command>.*)' returned a non-zero code: (?P<code>\d+)", re.DOTALL)
 
 
@@ -48,6 +48,11 @@ def base_images(dockerfile: str) -> list[str]:
         if match["stage"]:
             stages.add(match["stage"])
     return found
+
+
+def with_label(dockerfile: str, name: str, value: str) -> str:
+    """`dockerfile` with a label on every step, so that also what a failed build leaves tells whose it is."""
+    return _FROM.sub(lambda match: f'{match[0]}\nLABEL {name}="{value}"', dockerfile)
 
 
 def pack(folder: Path, dockerfile: str, target: BinaryIO) -> None:

@@ -4,18 +4,15 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
 
-from hosting.engines.docker.building import BuildLog, base_images, build_params, event_text, pack
+from hosting.engines.docker.building import BuildLog, base_images, build_params, event_text, pack, with_label
 from hosting.engines.docker.connection import Connection
 from hosting.engines.docker.errors import EngineError, ImageMissing, TimedOut
-from hosting.engines.docker.specs import INSTALLATION_LABEL
+from hosting.engines.docker.specs import FINGERPRINT_LABEL, INSTALLATION_LABEL
 from hosting.engines.docker.states import ImageInfo, image_info
 from hosting.engines.docker.streams import KeepGoing, follow, forever
 from hosting.engines.docker.wire import Stream
 from portal.commands import Output, discard
-
-_IN_MEMORY = 8 * 1024 * 1024
 
 
 class Images(Connection):
@@ -58,7 +55,7 @@ class Images(Connection):
 
     def build(
         self,
-        context: Path | BinaryIO,
+        context: Path,
         dockerfile: str,
         *,
         tag: str,
@@ -71,31 +68,43 @@ class Images(Connection):
     ) -> str:
         """Build an image and return its ID; `memory_bytes`, `cpus` and `network` (a name, or "none") bind its commands.
 
-        `context` is a folder, or a tar in which `building.DOCKERFILE` is the Dockerfile (`dockerfile` is then not
-        read). A `.dockerignore` at its top counts: keep a customer's files in a folder of their own. `output` gets
-        the builder's words; what `keep_going` raises, four times a second, stops the build. Raises BuildFailed,
-        ImageMissing, EngineError.
+        `context` is a folder, `dockerfile` the text of the Dockerfile. A `.dockerignore` at the top of the folder
+        counts: keep a customer's files in a folder of their own. `output` gets the builder's words; what `keep_going`
+        raises, four times a second, stops the build. Raises BuildFailed, ImageMissing, EngineError.
         """
-        owned = {**labels, INSTALLATION_LABEL: self.installation}
-        params = build_params(tag=tag, labels=owned, memory_bytes=memory_bytes, cpus=cpus, network=network)
         for base in base_images(dockerfile):
             if self.image(base) is None:
                 raise ImageMissing(
-                    f"The image to build on, {base}, is not there. Nothing was built; make or pull it first."
+                    f"The image to build on, {base}, is missing. Nothing was built; make or pull it first."
                 )
+        owned = with_label(dockerfile, INSTALLATION_LABEL, self.installation)
+        params = build_params(tag=tag, labels=labels, memory_bytes=memory_bytes, cpus=cpus, network=network)
         log = BuildLog()
-        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as packed:
-            body: BinaryIO = packed  # type: ignore[assignment]
-            if isinstance(context, Path):
-                pack(context, dockerfile, body)
-                body.seek(0)
-            else:
-                body = context
-            stream = Stream(self.url, f"/v{self.api_version}/build", params, body)
+        with tempfile.TemporaryFile() as packed:
+            pack(context, owned, packed)
+            packed.seek(0)
+            stream = Stream(self.url, f"/v{self.api_version}/build", params, packed)
             for event in follow(lambda: stream, keep_going=keep_going, cancel=stream.cancel):
                 if text := log.hear(event):
                     output(text)
         return log.finished()
+
+    def prune_builds(self, *, older_than_s: float) -> list[str]:
+        """Remove what builds left that failed, or died with the engine: containers, and layers that no image uses.
+
+        Younger layers stay: they make the next build of the same repository quick. Returns what was removed.
+        """
+        filters = {"label": f"{INSTALLATION_LABEL}={self.installation}"}
+        before = time.time() - older_than_s
+        removed = []
+        with self.asking("remove what builds left"):
+            for entry in self.api.containers(all=True, filters=filters):
+                if FINGERPRINT_LABEL not in entry["Labels"] and entry["Created"] < before:
+                    self.api.remove_container(entry["Id"], v=True, force=True)
+                    removed.append(f"container {entry['Names'][0].lstrip('/')}")
+            dangling = filters | {"dangling": "true", "until": f"{older_than_s:.0f}s"}
+            pruned = self.api.prune_images(filters=dangling)["ImagesDeleted"] or ()  # type: ignore[no-untyped-call]
+        return [*removed, *(f"layer {entry['Deleted']}" for entry in pruned if "Deleted" in entry)]
 
     def remove_image(self, image_id: str) -> None:
         """Remove an image with all its tags; one that is gone is no error. Raises EngineError while it is in use."""

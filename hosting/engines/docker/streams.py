@@ -111,6 +111,7 @@ class Frames:
 
     def __init__(self) -> None:
         self._rest = b""
+        self.heard = 0  # bytes of content
         decoder = codecs.getincrementaldecoder("utf-8")
         self._decoders = {channel: decoder(errors="replace") for channel in (0, 1, 2)}
 
@@ -122,6 +123,7 @@ class Frames:
             end = _HEADER + int.from_bytes(self._rest[4:_HEADER], "big")
             if len(self._rest) < end:
                 break
+            self.heard += end - _HEADER
             text += self._decoders[self._rest[0]].decode(self._rest[_HEADER:end])
             self._rest = self._rest[end:]
         return text

@@ -45,6 +45,7 @@ class Wire:
         """POST the JSON `body` to `target`. Raises EngineUnreachable, ContainerMissing, EngineError."""
         self._socket = connect(url)
         self._received = b""
+        self._frames = Frames()
         try:
             self._socket.sendall(_upgrade_request(target, body))
             self._expect_upgrade()
@@ -61,6 +62,11 @@ class Wire:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def heard(self) -> int:
+        """How many bytes of output have come."""
+        return self._frames.heard
+
     def close(self) -> None:
         self._socket.close()
 
@@ -69,13 +75,13 @@ class Wire:
 
         `deadline` is a `time.monotonic()`. Raises TimedOut after it, and whatever `keep_going` raises.
         """
-        frames, pulse, unsent = Frames(), pulsed(keep_going), memoryview(stdin or b"")
+        pulse, unsent = pulsed(keep_going), memoryview(stdin or b"")
         self._socket.setblocking(False)
         with selectors.DefaultSelector() as selector:
             selector.register(self._socket, selectors.EVENT_READ | (selectors.EVENT_WRITE if stdin is not None else 0))
             piece = self._received
             while True:
-                if text := frames.feed(piece):
+                if text := self._frames.feed(piece):
                     yield text
                 pulse()
                 if time.monotonic() > deadline:

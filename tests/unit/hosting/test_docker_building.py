@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hosting.engines.docker import BuildFailed
-from hosting.engines.docker.building import BuildLog, base_images, build_params, event_text, pack
+from hosting.engines.docker.building import BuildLog, base_images, build_params, event_text, pack, with_label
 from hosting.engines.docker.images import with_tag
 
 
@@ -41,6 +41,15 @@ def test_it_finds_the_images_to_build_on() -> None:
     )
 
     assert base_images(dockerfile) == ["sha256:01", "odoo:18.0"]
+
+
+def test_every_stage_says_whose_it_is() -> None:
+    dockerfile = "FROM sha256:01 AS base\nRUN echo FROM x\n  from scratch  \nCOPY a /a"
+
+    assert with_label(dockerfile, "berth.installation", "a1b2c3") == (
+        'FROM sha256:01 AS base\nLABEL berth.installation="a1b2c3"\nRUN echo FROM x\n'
+        '  from scratch  \nLABEL berth.installation="a1b2c3"\nCOPY a /a'
+    )
 
 
 def packed(folder: Path, dockerfile: str = "FROM scratch") -> dict[str, tarfile.TarInfo]:
