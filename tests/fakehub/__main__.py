@@ -1,7 +1,8 @@
 """`python -m tests.fakehub --port 8010 --root DIR [--seed demo]`: the stand-in in the foreground.
 
 What a script needs to use it (addresses, OAuth client, tokens) is written to `DIR/access.json`, readable by its owner.
-The OAuth client is that of BERTH_GITHUB_CLIENT_ID and BERTH_GITHUB_CLIENT_SECRET, else a random one that is kept.
+The OAuth client is the installation's: BERTH_GITHUB_CLIENT_ID (as the portal, `berth` where it isn't set) and
+BERTH_GITHUB_CLIENT_SECRET, from the environment or from $BERTH_HOME/.env; without a secret it is a random one, kept.
 """
 
 import argparse
@@ -9,9 +10,12 @@ import json
 import os
 from pathlib import Path
 
+from portal import environment
 from tests.fakehub import seed
 from tests.fakehub.hub import Hub
 from tests.fakehub.server import listen, make_server
+
+CLIENT = {"ID": "berth", "SECRET": ""}  # the portal's own defaults
 
 
 def main() -> None:
@@ -25,7 +29,8 @@ def main() -> None:
     options.root.mkdir(parents=True, exist_ok=True, mode=0o700)
     with listen(options.host, options.port) as listening:
         port = listening.getsockname()[1]
-        client = [os.environ.get(f"BERTH_GITHUB_CLIENT_{part}", "") for part in ("ID", "SECRET")]
+        environment.load(Path(os.environ.get("BERTH_HOME", options.root)) / ".env")
+        client = [environment.text(f"BERTH_GITHUB_CLIENT_{part}", default) for part, default in CLIENT.items()]
         hub = Hub(options.root, options.url or f"http://{options.host}:{port}", *client)
         access = seed.demo(hub) if options.seed else seed.access(hub)
         _write_private(options.root / "access.json", json.dumps(access, indent=2) + "\n")
