@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import requests
 from docker.errors import DockerException
 
 from deploy.daemons import runs, start_daemon, wait_until
@@ -24,7 +25,7 @@ def info(url: str) -> dict[str, Any] | None:
     """What the engine says of itself, None where none answers."""
     try:
         return dict(_client(url).info())
-    except DockerException:
+    except (DockerException, requests.RequestException):
         return None
 
 
