@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import struct
+import sys
 import tempfile
 import threading
 import time
@@ -66,29 +67,33 @@ def running(state: RouterState, **settings: Any) -> Iterator[Router]:
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
-    """Answers with what it got. `/slow/0.5` takes half a second, in which the pool counts as busy."""
+    """Answers with what it got. `/slow/0.5` takes half a second; `/as/text/css` says a lot, and that it is that."""
 
     server: "_Server"
 
     def do_GET(self) -> None:
         if self.headers.get("Upgrade") == "websocket":
             self._websocket()
-            return
+        else:
+            self._answer()
+
+    def do_POST(self) -> None:
+        self._answer(sha1=hashlib.sha1(self.rfile.read(int(self.headers.get("Content-Length", "0")))).hexdigest())
+
+    def _answer(self, **more: str) -> None:
         self.server.asked.append(self.path)
         if self.path.startswith("/slow/"):
             time.sleep(float(self.path.removeprefix("/slow/")))
-        body = {"pool": self.server.pool, "port": self.server.kind, "path": self.path}
+        kind = self.path.removeprefix("/as/") if self.path.startswith("/as/") else "application/json"
+        body = {"pool": self.server.pool, "port": self.server.kind, "path": self.path, **more}
+        body["long"] = "x" * 5000 if self.path.startswith("/as/") else ""
         text = json.dumps({**body, "headers": {name.lower(): value for name, value in self.headers.items()}}).encode()
         self.send_response(200)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(text)))
         self.send_header("X-Berth-Commit", "ffffffff")  # a tenant who would like to be another commit
         self.end_headers()
         self.wfile.write(text)
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        self.do_GET()
 
     def _websocket(self) -> None:
         """Accept, then hold the line until the other side ends it."""
@@ -109,10 +114,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 class _Server(http.server.ThreadingHTTPServer):
+    """Quiet about clients that leave, which is what some tests are about."""
+
     request_queue_size = 128
     pool: str
     kind: str
     asked: list[str]
+
+    def handle_error(self, *_args: object) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            raise
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """The portal's front door: two web processes, replaced one after the other without a failed request."""
 
 import http.server
+import re
 import socketserver
 import threading
 import time
@@ -54,11 +55,22 @@ def web(router: Router, number: int) -> Iterator[None]:
         Path(path).chmod(0o666)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
-        yield
-        server.shutdown()
-        server.socket.close()
-        path.unlink()
-        thread.join()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            server.socket.close()
+            path.unlink()
+            thread.join()
+
+
+def until_used(router: Router, number: int) -> None:
+    """Until a health check has found a web process; at its start HAProxy takes all for healthy."""
+    deadline = time.monotonic() + 10
+    found = re.compile(rf"portal_web,web-{number},.*,UP,.*,L7OK,")
+    while not found.search(router.in_current(lambda pid: router.ask(pid, "show stat portal_web 4 -1"))):
+        assert time.monotonic() < deadline, f"web-{number} is not used"
+        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -83,20 +95,40 @@ def test_web_processes_are_replaced_one_after_the_other_without_a_failed_request
 
     clients = [threading.Thread(target=client, args=(method,)) for method in ("GET", "POST", "GET")]
     with web(router, 2):
-        time.sleep(1.2)  # until the health checks have seen both
+        until_used(router, 2)
         for thread in clients:
             thread.start()
         for _ in range(2):
             with web(router, 1):
-                time.sleep(1.2)
-            time.sleep(0.3)
-        with web(router, 1):
-            time.sleep(1.2)
-            done.set()
-            for thread in clients:
-                thread.join()
+                router.restore_web(1)
+                until_used(router, 1)
+                time.sleep(0.3)
+                assert router.withdraw_web(1)
+        done.set()
+        for thread in clients:
+            thread.join()
     assert set(statuses) == {200}
     assert len(statuses) > 100
+
+
+def test_a_visit_is_asked_again_of_the_other_process_when_one_dies(router: Router) -> None:
+    with web(router, 2):
+        until_used(router, 2)
+        for _ in range(3):
+            with web(router, 1):
+                until_used(router, 1)
+            assert {visit(router) for _ in range(4)} == {200}
+
+
+def test_a_web_process_with_a_long_request_is_not_said_to_be_free(router: Router) -> None:
+    with web(router, 1):
+        until_used(router, 1)
+        visitor = threading.Thread(target=visit, args=(router, "/slow/0.6"))
+        visitor.start()
+        time.sleep(0.2)
+        assert not router.withdraw_web(1, timeout=0.1)
+        assert router.withdraw_web(1, timeout=5)
+        visitor.join()
 
 
 def test_a_portal_without_web_processes_says_that_databases_go_on(router: Router) -> None:

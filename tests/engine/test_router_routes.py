@@ -1,5 +1,9 @@
 """Where a request ends up, and what Odoo gets to see of it."""
 
+import gzip
+import hashlib
+import json
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -130,3 +134,30 @@ def test_a_pool_that_does_not_listen_gets_a_page_that_tries_again(router: Router
     answer = fetch(router, host="dead.localhost")
     assert answer.status == 503
     assert b'http-equiv="refresh"' in answer.body
+
+
+TEXTS = ["text/html;charset=utf-8", "text/css", "application/javascript", "application/json", "image/svg+xml"]
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+def test_text_is_compressed_for_clients_that_take_it(router: Router, kind: str) -> None:
+    """Although Odoo speaks HTTP/1.0, whose answers HAProxy does not compress by itself."""
+    answer = fetch(router, f"/as/{kind}", headers={"Accept-Encoding": "br, gzip"})
+    assert answer.headers["content-encoding"] == "gzip"
+    assert "x" * 5000 in gzip.decompress(answer.body).decode()
+    assert answer.headers["x-berth-commit"] == COMMIT
+
+
+def test_images_and_clients_that_want_nothing_compressed_get_plain_bytes(router: Router) -> None:
+    for kind, wish in (("image/png", "gzip"), ("text/html", "identity")):
+        answer = fetch(router, f"/as/{kind}", headers={"Accept-Encoding": wish})
+        assert "content-encoding" not in answer.headers
+        assert b"x" * 5000 in answer.body
+
+
+@pytest.mark.parametrize("wish", ["gzip", "identity"])
+def test_uploads_arrive_whole(router: Router, wish: str) -> None:
+    body = os.urandom(3_000_000)
+    answer = fetch(router, "/upload", method="POST", body=body, headers={"Accept-Encoding": wish})
+    seen = json.loads(gzip.decompress(answer.body) if wish == "gzip" else answer.body)
+    assert seen["sha1"] == hashlib.sha1(body).hexdigest()

@@ -1,7 +1,7 @@
 """HAProxy as processes: a master, a worker that takes connections, and older workers that finish theirs after a reload.
 
-Commands go through the master's socket to each worker by its process id. An old worker may take one more request on
-an idle connection, so it hears of changes too, and its sessions count in a drain; but HAProxy changes no server of it.
+Commands go through the master's socket to a worker by its process id. Changes concern the current worker alone: an old
+one takes no new request into its routing. But what it still serves counts in a drain.
 """
 
 import fcntl
@@ -71,7 +71,7 @@ class Process:
     def is_up(self) -> bool:
         """Whether a worker answers that takes new connections."""
         try:
-            return all("\nStopping: 0\n" in self.ask(pid, "show info") for pid in self.workers().current)
+            return not self.in_current(self._is_stopping)
         except RouterError:
             return False
 
@@ -94,11 +94,15 @@ class Process:
         self._wait(lambda: self._is_new(before), timeout, late)
 
     def _is_new(self, before: runtime.Workers) -> bool:
-        """Whether the workers of `before` are leaving and another one is up. The master is away for a moment."""
+        """Whether the workers of `before` take nothing more and another one is up. The master is away for a moment."""
         try:
-            return not set(self.workers().current) & set(before.all) and self.is_up()
+            leaving = self.in_old(self._is_stopping)
+            return all(leaving) and not set(self.workers().current) & set(before.all) and self.is_up()
         except RouterError:
             return False
+
+    def _is_stopping(self, pid: int) -> bool:
+        return "\nStopping: 1\n" in self.ask(pid, "show info")
 
     def _master(self) -> int | None:
         """The master's process id, if it lives: a number in a file may have become another program's."""

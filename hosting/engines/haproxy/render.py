@@ -11,9 +11,6 @@ _PAGES_DIR = _HERE.parent / "pages"
 
 HOSTS, ROUTES, HOLDS = "hosts.map", "routes.map", "hold.map"
 
-MOVED = "moved,,closed"
-"""The route that an old worker gets in place of any new one: it can't be told of new servers, so it knows no slot."""
-
 EMPTY = Server("127.0.0.1", 1, 1)
 """Stands in a place of a slot that nobody has: in maintenance, and nothing listens there."""
 
@@ -27,6 +24,8 @@ def render_config(config: RouterConfig) -> str:
         pid_file=config.pid_file,
         socket=config.socket,
         log_socket=config.log_socket,
+        hosted_socket=config.hosted_socket,
+        patience=config.held_seconds + config.queue_timeout + config.request_timeout + 60,
         hard_stop=config.request_timeout + 180,
         pages="".join(_page_rule(page) for page in PAGES),
         commit_header=shown if config.commit_header else "",

@@ -1,4 +1,4 @@
-"""What Berth tells the router: hosts, routes, holds and slots. Files first, then every process that still serves."""
+"""What Berth tells the router: hosts, routes, holds and slots. Files first, then the process that runs."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -7,7 +7,7 @@ from functools import partial
 from hosting.engines.haproxy import render
 from hosting.engines.haproxy.files import write_atomically
 from hosting.engines.haproxy.process import Process
-from hosting.engines.haproxy.render import EMPTY, HOLDS, HOSTS, MOVED, ROUTES
+from hosting.engines.haproxy.render import EMPTY, HOLDS, HOSTS, ROUTES
 from hosting.engines.haproxy.runtime import Line
 from hosting.engines.haproxy.values import (
     SERVERS_PER_SLOT,
@@ -60,7 +60,7 @@ class Router(Process):
         Raises RouterBusy while anything is held: maps are per process, so held requests would not hear of the release.
         """
         with self.alone():
-            if self._read_map(HOLDS) or any(self.in_each(lambda pid: self.show_map(pid, HOLDS))):
+            if self._read_map(HOLDS) or self.in_current(lambda pid: self.show_map(pid, HOLDS)):
                 raise RouterBusy("Requests are being held. The router was not reloaded; release them first.")
             self.take_over(timeout)
 
@@ -74,7 +74,7 @@ class Router(Process):
 
     def set_route(self, route: Route) -> None:
         """The switch. When this returns, no request that comes from now on goes where the old route led."""
-        self._put(ROUTES, route.instance, route.value, in_old=MOVED)
+        self._put(ROUTES, route.instance, route.value)
 
     def remove_route(self, instance: str) -> None:
         self._drop(ROUTES, check_instance(instance))
@@ -86,23 +86,22 @@ class Router(Process):
     def release(self, instance: str) -> None:
         self._drop(HOLDS, check_instance(instance))
 
-    def _put(self, name: str, key: str, value: str, *, in_old: str = "") -> None:
+    def _put(self, name: str, key: str, value: str) -> None:
+        def put(pid: int) -> None:
+            if self.tell(pid, f"set map {name} {key} {value}", r"entry not found\."):
+                self.tell(pid, f"add map {name} {key} {value}")
+
         with self.alone():
             write_atomically(self.config.home / name, render.render_map({**self._read_map(name), key: value}))
-            self.in_current(partial(self._tell_entry, name, key, value))
-            self.in_old(partial(self._tell_entry, name, key, in_old or value))
+            self.in_current(put)
             time.sleep(_SETTLE)
-
-    def _tell_entry(self, name: str, key: str, value: str, pid: int) -> None:
-        if self.tell(pid, f"set map {name} {key} {value}", r"entry not found\."):
-            self.tell(pid, f"add map {name} {key} {value}")
 
     def _drop(self, name: str, key: str) -> None:
         with self.alone():
             entries = self._read_map(name)
             entries.pop(key, None)
             write_atomically(self.config.home / name, render.render_map(entries))
-            self.in_each(lambda pid: self.tell(pid, f"del map {name} {key}", r"Key not found\."))
+            self.in_current(lambda pid: self.tell(pid, f"del map {name} {key}", r"Key not found\."))
 
     def _read_map(self, name: str) -> dict[str, str]:
         lines = (self.config.home / name).read_text().splitlines()
@@ -145,6 +144,24 @@ class Router(Process):
         self.tell(pid, f"set server {name} state maint")
         self.tell(pid, f"set server {name} addr {EMPTY.address} port {EMPTY.http_port}", _ADDRESS_SET)
 
+    # The portal's web processes
+
+    def withdraw_web(self, number: int, timeout: float = 30.0) -> bool:
+        """Send no more requests to a web process (1 or 2), and wait for those that it has; whether they all ended.
+
+        It may be restarted then without anybody's request failing. Not remembered: after a restart both are used.
+        """
+        self.in_current(partial(self.tell, command=f"set server portal_web/web-{number} state maint"))
+        deadline = time.monotonic() + timeout
+        while self._sessions("portal_web", f"web-{number}"):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
+    def restore_web(self, number: int) -> None:
+        self.in_current(partial(self.tell, command=f"set server portal_web/web-{number} state ready"))
+
     # What runs
 
     def in_flight(self, number: int) -> tuple[int, int]:
@@ -154,9 +171,9 @@ class Router(Process):
         """
         return self._sessions(f"web_s{number}"), self._sessions(f"ws_s{number}")
 
-    def _sessions(self, backend: str) -> int:
+    def _sessions(self, backend: str, name: str = "BACKEND") -> int:
         shown = self.in_each(lambda pid: self.show_stat(pid, backend))
-        return sum(line.sessions for lines in shown for line in lines if line.name == "BACKEND")
+        return sum(line.sessions for lines in shown for line in lines if line.name == name)
 
     def close_websockets(self, number: int) -> None:
         """End the slot's websockets at once, so that their clients connect again, where the route now leads."""

@@ -37,12 +37,11 @@ class Workers:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of `show stat` about a backend or server: sessions now and waiting, limit, address, whether it is on."""
+    """One line of `show stat` about a backend or server: sessions now, limit, address, whether it is switched on."""
 
     proxy: str
     name: str
     sessions: int
-    waiting: int
     limit: int
     address: str
     ready: bool
@@ -110,7 +109,6 @@ def parse_stat(command: str, answer: str) -> Iterator[Line]:
             proxy=row["pxname"],
             name=row["svname"],
             sessions=int(row["scur"] or 0),
-            waiting=int(row["qcur"] or 0),
             limit=int(row["slim"] or 0),
             address=row["addr"],
             ready=not row["status"].startswith("MAINT"),

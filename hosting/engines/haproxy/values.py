@@ -162,6 +162,11 @@ class RouterConfig:
         return self.run / "router-master.sock"
 
     @property
+    def hosted_socket(self) -> Path:
+        """Over which requests pass from the public address to the routing; HAProxy's own."""
+        return self.run / "router-hosted.sock"
+
+    @property
     def lock_file(self) -> Path:
         return self.run / "router.lock"
 
