@@ -1,6 +1,7 @@
 """One stage for all contract tests, and databases to copy from. `BERTH_ODOO_IMAGE` names the image under test."""
 
 import os
+import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -60,9 +61,11 @@ def book_database(stage: Stage) -> str:
 
 
 @pytest.fixture
-def copy(stage: Stage, book_database: str, request: pytest.FixtureRequest) -> str:
+def copy(stage: Stage, book_database: str) -> Iterator[str]:
     """A copy of the book database for one test."""
-    return stage.create_database(f"copy_{abs(hash(request.node.nodeid)) % 10**8}", book_database)
+    name = stage.create_database(f"copy_{secrets.token_hex(4)}", book_database)
+    yield name
+    stage.drop_database(name)
 
 
 @pytest.fixture(scope="module")

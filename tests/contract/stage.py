@@ -13,13 +13,14 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from portal.commands import CommandError, Result, run
+from portal.commands import CommandError, run
 
 from .serving import Ended, Server
 
 POSTGRES = Path("/usr/lib/postgresql/15/bin")
 LABEL = "berth.contract"
 ADDONS = Path(__file__).parent
+PLACES = (Path("/var/tmp"), Path("/dev/shm"))
 ODOO_UID = 101
 
 
@@ -29,10 +30,11 @@ class Stage:
     def __init__(self, image: str) -> None:
         self.image = image
         self.name = f"berth-contract-{secrets.token_hex(3)}"
-        self.folder = Path("/var/tmp") / self.name
+        self.folder = _roomiest() / self.name
         self.password = secrets.token_hex(8)
         self.gateway = ""
         self.port = 0
+        self._idling: set[str] = set()
 
     # -- setting up ---------------------------------------------------------------------------------------------------
 
@@ -73,16 +75,16 @@ class Stage:
         self.execute("CREATE ROLE odoo LOGIN PASSWORD 'odoo' NOCREATEDB")
         self.execute("CREATE ROLE maker LOGIN PASSWORD 'odoo' CREATEDB IN ROLE odoo")
 
-    def postgres(self, command: str) -> None:
-        """`start`, `stop` or `restart` the server."""
+    def postgres(self, command: str, mode: str = "fast") -> None:
+        """`start` or `stop` the server; `immediate` stops it without writing anything more."""
         log, data = self.folder / "pg" / "log", self.folder / "pg" / "data"
         argv = ["runuser", "-u", "postgres", "--", f"{POSTGRES}/pg_ctl", "-w", "-D", str(data), "-l", str(log)]
-        run([*argv, *(("-m", "fast") if command != "start" else ()), command], timeout=60, cwd=self.folder)
+        run([*argv, *(("-m", mode) if command == "stop" else ()), command], timeout=60, cwd=self.folder)
 
     def tear_down(self) -> None:
         _remove(f"{LABEL}={os.getpid()}")
         with suppress(CommandError):
-            self.postgres("stop")
+            self.postgres("stop", mode="immediate")
         shutil.rmtree(self.folder)
 
     # -- databases ----------------------------------------------------------------------------------------------------
@@ -110,24 +112,27 @@ class Stage:
             run(["cp", "-a", str(store / template), str(store / name)], timeout=60)
         return name
 
+    def drop_database(self, name: str) -> None:
+        self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        shutil.rmtree(self.folder / "data" / "filestore" / name, ignore_errors=True)
+
     # -- the image ----------------------------------------------------------------------------------------------------
 
-    def _argv(
-        self, *, addons: str = "addons", user: str = "odoo", password: str = "odoo"
-    ) -> tuple[list[str], list[str]]:
+    def _container(self, addons: str) -> list[str]:
+        """`docker run`, as far as it is the same for all containers of the stage."""
         mounts = ["-v", f"{self.folder}/{addons}:/mnt/extra-addons:ro", "-v", f"{self.folder}/data:/var/lib/odoo"]
-        docker = ["docker", "run", "--init", "--label", f"{LABEL}={os.getpid()}", "--network", self.name, *mounts]
-        connection = [
-            "--db_host",
-            self.gateway,
-            "--db_port",
-            str(self.port),
-            "--db_user",
-            user,
-            "--db_password",
-            password,
-        ]
-        return docker, connection
+        return ["docker", "run", "-d", "--init", "--label", f"{LABEL}={os.getpid()}", "--network", self.name, *mounts]
+
+    def _connection(self, user: str = "odoo", password: str = "odoo") -> list[str]:
+        return ["--db_host", self.gateway, "--db_port", str(self.port), "--db_user", user, "--db_password", password]
+
+    def _idle(self, addons: str) -> str:
+        """A container in which commands are run: that is quicker than one for each."""
+        name = f"{self.name}-{addons}"
+        if addons not in self._idling:
+            self._idling.add(addons)
+            run([*self._container(addons), "--name", name, "--entrypoint", "sleep", self.image, "infinity"], timeout=60)
+        return name
 
     def odoo(
         self,
@@ -136,30 +141,26 @@ class Stage:
         addons: str = "addons",
         user: str = "odoo",
         password: str = "odoo",
-        stdin: str | None = None,
-        timeout: float = 300,
+        stdin: str = "",
     ) -> Ended:
-        """Run `odoo COMMAND <connection> ARGUMENTS` in a container of its own, to its end."""
-        docker, connection = self._argv(addons=addons, user=user, password=password)
-        argv = [*docker, "--rm", "-i", "--entrypoint", "odoo", self.image, *command, *connection, *arguments]
-        return _ended(run(argv, timeout=timeout, stdin=(stdin or "").encode(), check=False))
+        """Run `odoo COMMAND <connection> ARGUMENTS` to its end."""
+        connection = self._connection(user, password)
+        argv = ["docker", "exec", "-i", self._idle(addons), "odoo", *command, *connection, *arguments]
+        result = run(argv, timeout=300, stdin=stdin.encode(), check=False)
+        return Ended(result.exit_code, result.output)
 
     def program(self, *argv: str) -> Ended:
         """Run another program in the image."""
-        docker, _ = self._argv()
-        return _ended(run([*docker, "--rm", "--entrypoint", argv[0], self.image, *argv[1:]], timeout=60, check=False))
+        result = run(["docker", "exec", self._idle("addons"), *argv], timeout=60, check=False)
+        return Ended(result.exit_code, result.output)
 
     @contextmanager
-    def serve(
-        self, *arguments: str, addons: str = "addons", environment: dict[str, str] | None = None
-    ) -> Iterator[Server]:
-        """A server for the time of a `with`. It is killed at the end if it still runs."""
-        docker, connection = self._argv(addons=addons)
+    def serve(self, *arguments: str, addons: str = "addons") -> Iterator[Server]:
+        """A server for the time of a `with`, in a container of its own. It is killed at the end if it still runs."""
         name = f"{self.name}-{secrets.token_hex(3)}"
-        variables = [word for key, value in (environment or {}).items() for word in ("-e", f"{key}={value}")]
-        argv = [*docker, "-d", "--name", name, *variables, "--entrypoint", "odoo", self.image, *connection, *arguments]
+        argv = [*self._container(addons), "--name", name, "-e", "MOCKODOO_FAST=1", "--entrypoint", "odoo", self.image]
         started = time.monotonic()
-        run(argv, timeout=60)
+        run([*argv, *self._connection(), *arguments], timeout=60)
         form = f'{{{{(index .NetworkSettings.Networks "{self.name}").IPAddress}}}}'
         try:
             address = run(["docker", "inspect", "--format", form, name], timeout=30).output.strip()
@@ -172,8 +173,10 @@ def _database(arguments: tuple[str, ...]) -> str:
     return arguments[arguments.index("-d") + 1] if "-d" in arguments else ""
 
 
-def _ended(result: Result) -> Ended:
-    return Ended(result.exit_code, result.output)
+def _roomiest() -> Path:
+    """Where the stage lies: in memory if there is plenty, since databases are made and dropped all the time."""
+    disk, memory = PLACES
+    return memory if memory.is_dir() and shutil.disk_usage(memory).free > 4 << 30 else disk
 
 
 def _free_port() -> int:
@@ -199,7 +202,7 @@ def remove_leftovers() -> None:
         name, owner = line.split()
         if not Path("/proc", owner).exists():
             _remove(f"{LABEL}={owner}")
-            folder = Path("/var/tmp") / name
+            folder = next((place / name for place in PLACES if (place / name).exists()), PLACES[0] / name)
             pid_file = folder / "pg" / "data" / "postmaster.pid"
             if pid_file.exists():
                 data = str(pid_file.parent)
