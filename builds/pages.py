@@ -19,8 +19,8 @@ from projects.access import Access, Tool, branch_or_404, project_or_404, visitor
 from projects.models import Branch, Project, Stage
 
 CARDS = 24  # projects of a page
-SHOWN = 40  # branches of a column or grid; a search finds the others
-CELLS = 12  # builds of a row
+SHOWN = 40  # branches of the sidebar; a search finds the others
+ROWS, CELLS = 20, 8  # branches and builds of the grid
 HISTORY = 25  # builds of a branch's page
 SOON, LATER = 2, 10  # seconds between polls while something goes on, and while nothing does
 
@@ -72,7 +72,7 @@ def builds(request: HttpRequest, slug: str) -> HttpResponse:
     access = project_or_404(request, slug, Tool.BUILDS)
     search = request.GET.get("q", "").strip()
     found = reading.by_stage(_matching(access.project.branches.alive(), search))
-    pages = Paginator(found, SHOWN)
+    pages = Paginator(found, ROWS)
     page = pages.get_page(request.GET.get("page"))
     rows = reading.rows(list(page.object_list), cells=CELLS)
     context = {"access": access, "nav": "builds", "rows": rows, "page": page, "search": search}

@@ -32,6 +32,7 @@ class Row:
 
     branch: Branch
     builds: list[Build]
+    more: bool  # whether there are older ones
 
 
 def for_lists() -> QuerySet[Build]:
@@ -81,7 +82,6 @@ def rows(branches: Iterable[Branch], *, cells: int) -> list[Row]:
     numbered = for_lists().annotate(
         place=Window(RowNumber(), partition_by=F("branch_id"), order_by=F("pk").desc()),
     )
-    found = numbered.filter(branch__in=list(of_branch), place__lte=cells).select_related("instance").order_by("-pk")
-    for build in found:
+    for build in numbered.filter(branch__in=list(of_branch), place__lte=cells + 1).order_by("-pk"):
         of_branch[build.branch_id].append(build)
-    return [Row(branch, of_branch[branch.pk]) for branch in branches]
+    return [Row(branch, of_branch[branch.pk][:cells], more=len(of_branch[branch.pk]) > cells) for branch in branches]

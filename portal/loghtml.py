@@ -30,9 +30,11 @@ def render_line(line: str) -> SafeString:
 
 def render_lines(text: str) -> SafeString:
     """Lines as elements. What follows an error without a prefix of its own (a traceback) gets its level."""
-    made, level = [], ""
+    made, level, inside = [], "", False
     for line in text.removesuffix("\n").split("\n"):
-        level = level_of(line) or (level if line.startswith((" ", "Traceback", "\t")) else "")
+        indented = line.startswith((" ", "\t", "Traceback"))
+        level = level_of(line) or (level if indented or inside else "")
+        inside = indented  # the line that ends a traceback is not indented, and belongs to it
         name = f"line {level}" if level else "line"
         made.append(f'<span class="{name}">{render_line(line)}\n</span>')
     return mark_safe("".join(made))  # noqa: S308

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from django import template
 from django.templatetags.static import static
@@ -48,6 +49,7 @@ def look(told: object) -> Look:
 
 
 @register.simple_tag
+@cache
 def icon(name: str, extra: str = "") -> SafeString:
     """An icon of static/berth/icons.svg. It says nothing by itself: a word stands beside it, or a label above."""
     return format_html(

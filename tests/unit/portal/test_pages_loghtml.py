@@ -37,9 +37,11 @@ def test_it_knows_the_level_of_a_line_of_odoo() -> None:
 
 
 def test_a_traceback_has_the_level_of_its_error() -> None:
-    text = "2026-11-21 20:56:29,859 11 ERROR db odoo: broken\nTraceback (most recent call last):\n  File x\ndone\n"
+    text = "2026-11-21 20:56:29,859 11 ERROR db odoo: broken\nTraceback (most recent call last):\n  File x\nKeyError\n"
+    text += "Step 4/7\n"
 
     assert [part.split('"')[1] for part in render_lines(text).split("<span ")[1:]] == [
+        "line error",
         "line error",
         "line error",
         "line error",
