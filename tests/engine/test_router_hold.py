@@ -1,5 +1,6 @@
 """Holding: requests wait at the router while a database is updated, and are answered afterwards."""
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -84,7 +85,7 @@ def test_a_request_is_not_held_for_ever(router: Router) -> None:
     assert b"Back in a moment" in answer.body
 
 
-def test_the_number_of_held_requests_is_bounded_and_clients_that_leave_make_room(router: Router) -> None:
+def test_the_number_of_held_requests_is_bounded(router: Router) -> None:
     router.hold("i42")
     with ThreadPoolExecutor(5) as clients:
         waiting = [clients.submit(fetch, router) for _ in range(5)]
@@ -94,9 +95,23 @@ def test_the_number_of_held_requests_is_bounded_and_clients_that_leave_make_room
         assert time.monotonic() - started < 1
         router.release("i42")
         assert {request.result().status for request in waiting} == {200}
+
+
+@pytest.mark.parametrize("headers", ["", "Accept-Encoding: gzip\r\n"])
+def test_held_clients_that_leave_make_room_for_others_and_reach_no_pool(
+    router: Router, pools: tuple[Pool, Pool], headers: str
+) -> None:
     router.hold("i42")
+    clients = [socket.create_connection(("127.0.0.1", router.config.router_port)) for _ in range(5)]
+    for client in clients:
+        client.sendall(f"GET /gone HTTP/1.1\r\nHost: demo.localhost\r\n{headers}\r\n".encode())
+    time.sleep(0.3)
+    for client in clients:
+        client.close()
+    time.sleep(0.3)
     threading.Timer(0.4, router.release, ["i42"]).start()
     assert fetch(router).status == 200
+    assert "/gone" not in pools[0].asked
 
 
 def test_nothing_is_reloaded_while_requests_are_held(router: Router) -> None:

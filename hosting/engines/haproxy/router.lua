@@ -3,20 +3,18 @@
 local held = Map.new("hold.map", Map._str)
 local pause = 50 -- milliseconds between two looks at the map
 
--- Keeps a request until its instance is no longer held, at most `seconds`. Says how long it took (txn.held, in
--- milliseconds), and whether the patience ended first (txn.hold_ended).
+-- Keeps a request until its instance is no longer held, at most `seconds`. Counts the milliseconds in txn.held, and sets
+-- txn.hold to "released" if it came to that: HAProxy breaks this off when the client leaves, and goes on with its rules.
 core.register_action("hold", { "http-req" }, function(txn, seconds)
     local instance = txn:get_var("txn.instance")
     local waited = 0
     while held:lookup(instance) do
-        if waited >= tonumber(seconds) * 1000 then
-            txn:set_var("txn.hold_ended", true)
-            break
-        end
+        if waited >= tonumber(seconds) * 1000 then return end
         core.msleep(pause)
         waited = waited + pause
+        txn:set_var("txn.held", waited)
     end
-    txn:set_var("txn.held", waited)
+    txn:set_var("txn.hold", "released")
 end, 1)
 
 -- Replaces \u0064 by d, as a parser would, so that no spelling of a word hides it.

@@ -63,7 +63,7 @@ def ask(path: Path, command: str, timeout: float = 5.0) -> str:
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise RouterDown(f"No router listens at {path}. Its files are as they should be: start it.") from error
     except OSError as error:
-        raise RouterError(f"The router did not answer {command!r} within {timeout:.0f} s: {error}.") from error
+        raise RouterError(f"The router did not answer {command!r} within {timeout:g} s: {error}.") from error
     return b"".join(pieces).decode()
 
 

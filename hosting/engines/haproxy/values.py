@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 Robots = Literal["open", "closed"]
 
@@ -85,7 +85,7 @@ class Route:
     @classmethod
     def parse(cls, instance: str, value: str) -> "Route":
         slot, commit, robots = value.split(",")
-        return cls(instance, slot, commit, "open" if robots == "open" else "closed")
+        return cls(instance, slot, commit, cast(Robots, robots))  # checked like any other
 
 
 @dataclass(frozen=True)
