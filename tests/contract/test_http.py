@@ -1,6 +1,7 @@
 """CONTRACT, "HTTP": ports, health, static files, and where the oddities are."""
 
 import json
+import re
 import secrets
 
 import pytest
@@ -32,6 +33,13 @@ def test_the_root_leads_to_the_login_page(server: Server) -> None:
     assert path.startswith("/web/login")
     assert 'name="login"' in answer.text
     assert 'name="password"' in answer.text
+
+
+def test_the_login_page_links_a_style_sheet_that_is_served(server: Server) -> None:
+    link = re.search(r'href="(/web/assets/[^"]+\.css)"', server.get("/web/login").text)
+    assert link
+    answer = server.get(link[1])
+    assert (answer.status, answer.header("Content-Type").partition(";")[0]) == (200, "text/css")
 
 
 def test_static_files_of_an_installed_module_are_served(server: Server) -> None:

@@ -65,3 +65,12 @@ def test_a_session_is_lost_by_a_request_while_postgresql_is_down(stage: Stage, s
     finally:
         stage.postgres("start")
     assert not is_signed_in(server, session)
+
+
+def test_health_makes_no_session(server: Server) -> None:
+    assert not server.get("/web/health").session
+
+
+def test_a_form_without_its_token_is_refused(server: Server) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert server.get("/web/login", headers=headers, body=b"login=admin&password=admin").status == 400

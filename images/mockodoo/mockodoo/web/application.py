@@ -77,7 +77,8 @@ class Application:
             response = self._serve(request)
         finally:
             current.reset(token)
-        self._save_session(request, response)
+        if request.saves_session:
+            self._save_session(request, response)
         return response
 
     def _database(self, request: Request) -> str | None:
@@ -140,6 +141,7 @@ class Application:
             return redirect.get_response(environ)
         except werkzeug.exceptions.HTTPException as error:
             return error.get_response(environ)
+        request.saves_session = target.saves_session
         if target.is_json:
             return self._call_json(request, target, arguments)
         return self._call_http(request, target, arguments)
@@ -149,6 +151,8 @@ class Application:
         try:
             self._authenticate(request, target)
             request.params = {**request.get_http_params(), **arguments}
+            if request.httprequest.method == "POST" and target.csrf:
+                request.check_csrf()
             answer = target.call(**self._records(request, request.params))
         except SessionExpired:
             return request.redirect(f"/web/login?redirect={request.httprequest.path}")

@@ -1,8 +1,18 @@
 """The look of the stand-in's few pages. Each says what it is."""
 
+import hashlib
 from html import escape
 
 from mockodoo import NOTICE, release
+from mockodoo.options import CORE_ADDONS
+
+STYLE = CORE_ADDONS / "web" / "static" / "src" / "page.css"
+
+
+def _style_address() -> str:
+    """The address of the style sheet changes with its content, as that of Odoo's bundles does."""
+    digest = hashlib.sha256(STYLE.read_bytes()).hexdigest()
+    return f"/web/assets/{digest[:7]}/web.assets_frontend.min.css"
 
 
 def page(title: str, body: str, *, neutralized: bool = False) -> str:
@@ -10,7 +20,7 @@ def page(title: str, body: str, *, neutralized: bool = False) -> str:
     banner = '<div class="neutralized">This is a neutralized database.</div>' if neutralized else ""
     return (
         f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<link rel="stylesheet" href="/web/static/src/page.css"></head><body>{banner}'
+        f'<link rel="stylesheet" href="{_style_address()}"></head><body>{banner}'
         f"<header>{NOTICE} {release.SERIES}</header><main>{body}</main></body></html>"
     )
 

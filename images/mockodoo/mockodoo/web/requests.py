@@ -35,6 +35,7 @@ class Request:
         self.registry: Registry | None = None
         self.env: Any = None
         self.params: dict[str, Any] = {}
+        self.saves_session = True
 
     def open(self, registry: Registry, cr: Cursor, uid: int | None) -> None:
         """Tie the request to a database, as the user of the session or nobody."""
@@ -69,6 +70,11 @@ class Request:
 
     def not_found(self, description: str | None = None) -> Exception:
         return werkzeug.exceptions.NotFound(description)
+
+    def check_csrf(self) -> None:
+        """Raises BadRequest unless the form came from one of this session's pages."""
+        if self.params.pop("csrf_token", "") != self.csrf_token():
+            raise werkzeug.exceptions.BadRequest("Session expired (invalid CSRF token)")
 
     def csrf_token(self, time_limit: int | None = None) -> str:
         return self.session.sid[:40]

@@ -21,6 +21,8 @@ class Target:
     call: Endpoint
     auth: str
     is_json: bool
+    csrf: bool
+    saves_session: bool
 
 
 class Controller:
@@ -34,7 +36,7 @@ class Controller:
 
 
 def route(route: str | list[str] | None = None, **options: Any) -> Callable[[Endpoint], Endpoint]:
-    """Mark a method as an endpoint. `type`: http or json; `auth`: user, public or none; `csrf` is not played."""
+    """Mark a method as an endpoint. `type` is http or json, `auth` user, public or none."""
 
     def mark(endpoint: Endpoint) -> Endpoint:
         @functools.wraps(endpoint)
@@ -77,10 +79,20 @@ def routing_map(modules: Iterable[str], *, nodb: bool) -> Map:
         for name in dir(cls):
             routing = _routing(cls, name)
             if routing and not (nodb and routing["auth"] != "none"):
-                target = Target(getattr(controller, name), routing["auth"], routing["type"] in ("json", "jsonrpc"))
+                target = _target(getattr(controller, name), routing)
                 for path in routing["routes"]:
                     rules.add(Rule(path, endpoint=target, methods=routing.get("methods")))
     return rules
+
+
+def _target(endpoint: Endpoint, routing: dict[str, Any]) -> Target:
+    return Target(
+        call=endpoint,
+        auth=routing["auth"],
+        is_json=routing["type"] in ("json", "jsonrpc"),
+        csrf=routing.get("csrf", True),
+        saves_session=routing.get("save_session", True),
+    )
 
 
 def _routing(cls: type, name: str) -> dict[str, Any] | None:

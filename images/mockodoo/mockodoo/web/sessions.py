@@ -19,6 +19,7 @@ class Session(dict[str, Any]):
     def __init__(self, sid: str, values: dict[str, Any]) -> None:
         super().__init__({"db": None, "login": None, "uid": None, "context": {}, "session_token": None, **values})
         self.sid = sid
+        self.rotates = False
         self._before = json.dumps(self, sort_keys=True)
 
     @property
@@ -39,6 +40,8 @@ class Session(dict[str, Any]):
         return self["uid"] or None
 
     def authenticate(self, login: str, uid: int) -> None:
+        """Who signs in gets another id than the visitor had: a planted one is worth nothing."""
+        self.rotates = True
         self.update(login=login, uid=uid, session_token=secrets.token_hex(32))
 
     def logout(self, keep_db: bool = False) -> None:
@@ -66,12 +69,12 @@ class SessionStore:
 
     def save(self, session: Session) -> None:
         """Write the whole file beside the old one and put it in its place: readers never see half of it."""
+        if session.rotates:
+            self._path(session.sid).unlink(missing_ok=True)
+            session.sid, session.rotates = self.new().sid, False
         path = self._path(session.sid)
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent)
         with os.fdopen(handle, "w") as file:
             json.dump(session, file)
         os.replace(name, path)
-
-    def delete(self, session: Session) -> None:
-        self._path(session.sid).unlink(missing_ok=True)

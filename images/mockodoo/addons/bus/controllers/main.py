@@ -11,7 +11,7 @@ class Websocket(http.Controller):
     def websocket(self, **_parameters: Any) -> Any:
         return websocket.upgrade(request.httprequest)
 
-    @http.route("/websocket/health", type="http", auth="none")
+    @http.route("/websocket/health", type="http", auth="none", save_session=False)
     def health(self, **_parameters: Any) -> Any:
         headers = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
         return request.make_response(json.dumps({"status": "pass"}), headers)

@@ -59,7 +59,7 @@ class Home(http.Controller):
         request.session.authenticate(login, uid)
         return {"uid": uid, "username": login, "db": db, "server_version": release.VERSION}
 
-    @http.route("/web/health", type="http", auth="none")
+    @http.route("/web/health", type="http", auth="none", save_session=False)
     def health(self, db_server_status: str = "", **_parameters: Any) -> Any:
         body, status = {"status": "pass"}, 200
         if db_server_status and release.HEALTH_ASKS_DATABASE:
@@ -71,6 +71,11 @@ class Home(http.Controller):
                 status = 500
         headers = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
         return request.make_response(json.dumps(body), headers, status=status)
+
+    @http.route("/web/assets/<unique>/web.assets_frontend.min.css", type="http", auth="none")
+    def style(self, unique: str) -> Any:
+        headers = [("Content-Type", "text/css"), ("Cache-Control", f"public, max-age={365 * 24 * 3600}, immutable")]
+        return request.make_response(pages.STYLE.read_bytes(), headers)
 
     @http.route("/robots.txt", type="http", auth="none")
     def robots(self, **_parameters: Any) -> Any:
