@@ -36,7 +36,7 @@ def programs(home: Path, values: Environment) -> list[Program]:
     uvicorn = (*serve, "--forwarded-allow-ips", "*", "--timeout-graceful-shutdown", "10")
     listed = [Program(name, (*uvicorn, "--uds", str(web_socket(home, name))), stop_seconds=20) for name in WEB]
     listed += [
-        Program(f"worker-{queue}", (*manage, "qcluster"), {"Q_CLUSTER_NAME": queue}, HAND_OVER, stop_children=False)
+        Program(f"worker-{queue}", (*manage, "worker", queue), stop_seconds=HAND_OVER, stop_children=False)
         for queue in QUEUES
     ]
     listed.append(Program("agent", (*manage, "agent")))

@@ -57,6 +57,7 @@ def shutdown(home: Path) -> bool:
             left="Some processes of Berth may still run; the hosted databases were not touched.",
             todo=f"see {home / 'log' / 'supervisord.log'}; then kill {pid} and run bin/down again.",
         )
+    _end_orphans(home)
     return True
 
 
@@ -80,7 +81,7 @@ def _start(home: Path, progress: Progress) -> None:
 
 
 def _end_orphans(home: Path) -> int:
-    """A supervisord that was killed leaves its children behind, and nobody would ever stop them."""
+    """A supervisord or a worker that was killed leaves its children behind, and nobody would ever stop them."""
     mark = f"SUPERVISOR_SERVER_URL=unix://{home}/run/supervisor.sock".encode()
     found = []
     for process in Path("/proc").glob("[0-9]*"):

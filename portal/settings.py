@@ -193,29 +193,12 @@ USE_I18N = False
 TIME_ZONE = "UTC"
 USE_TZ = True
 
-# A task of django-q2 says only "look at story 42" (portal/stories.py); the rows are the truth. So nothing is retried
-# here, nothing is prefetched, and a lost ring is rung again by the reconciler.
-Q_CLUSTER = {
-    "name": "background",
-    "orm": "default",
-    "poll": 0.2,
-    "workers": 1,
-    "queue_limit": 1,
-    "bulk": 1,
-    "timeout": 6 * 3600,
-    "retry": 12 * 3600,
-    "max_attempts": 1,
-    "ack_failures": True,
-    "save_limit": -1,
-    "catch_up": False,
-    "recycle": 50,
-    "scheduler": False,
-    "log_level": "WARNING",
-    "ALT_CLUSTERS": {
-        "urgent": {"workers": 1},
-        "deploy": {"workers": env.number("BERTH_DEPLOY_WORKERS", 2)},
-    },
-}
+# A task of django-q2 says only "look at story 42" (portal/stories.py); the rows are the truth. It keeps the queues, and
+# no more than that: portal/management/commands/worker.py answers them.
+Q_CLUSTER = {"name": "background", "orm": "default", "timeout": 60, "retry": 120}
+
+# How many rings of a queue are answered at once. `background` has rounds that must not overlap.
+BERTH_WORKERS = {"urgent": 1, "deploy": env.number("BERTH_DEPLOY_WORKERS", 2), "background": 1}
 
 LOGGING = {
     "version": 1,

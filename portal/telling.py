@@ -30,6 +30,14 @@ class ClaimLost(BaseException):
     """The lease ran out and another worker tells the story now. Not an Exception, so that no step swallows it."""
 
 
+_handing_over = threading.Event()
+
+
+def hand_over() -> None:
+    """This process shall end: what it tells is handed over after the present step. Made to be called by a signal."""
+    _handing_over.set()
+
+
 class Telling:
     """One worker telling one story, from claim to end. Use as a context manager."""
 
@@ -119,7 +127,7 @@ class Telling:
 
     # --- for the runner ---------------------------------------------------------------------------------------------
     def handover_requested(self) -> bool:
-        return self._handover.is_set()
+        return self._handover.is_set() or _handing_over.is_set()
 
     def enter(self, row: Step) -> None:
         self._step = row

@@ -41,7 +41,7 @@ def test_a_percent_sign_in_a_path_is_no_expansion(sections: configparser.ConfigP
 
 def test_each_worker_serves_its_own_queue_and_may_finish_its_step(sections: configparser.ConfigParser) -> None:
     worker = sections["program:worker-deploy"]
-    assert 'Q_CLUSTER_NAME="deploy"' in worker["environment"]
+    assert worker["command"].endswith('manage.py" "worker" "deploy"')
     assert worker["stopasgroup"] == "false"
     assert int(worker["stopwaitsecs"]) >= 60
 

@@ -1,11 +1,12 @@
 """The runner of stories: told in order, once, resumed after a death, undone after a failure."""
 
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
-from portal import clock, stories
+from portal import clock, stories, telling
 from portal.models import LogChunk, Result, State, Step, Story
 from portal.stories import Kind, ProjectError, StepSpec, step
 from portal.telling import Telling
@@ -172,6 +173,18 @@ def test_a_story_is_handed_over_between_two_steps(tale: Tale) -> None:
     story = told(story)
     assert (story.state, story.claim) == (State.QUEUED, "")
     assert tale.rung[-1] == story.pk
+    assert told(story).result == Result.SUCCESS
+    assert tale.happened == ["started", "fetch", "build", "finished success"]
+
+
+def test_a_process_that_shall_end_hands_over_what_it_tells(tale: Tale, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telling, "_handing_over", threading.Event())
+    tale.add("fetch")
+    tale.add("build")
+    telling.hand_over()
+    story = told(tale.begin())
+    assert (story.state, tale.happened) == (State.QUEUED, ["started"])
+    monkeypatch.setattr(telling, "_handing_over", threading.Event())
     assert told(story).result == Result.SUCCESS
     assert tale.happened == ["started", "fetch", "build", "finished success"]
 

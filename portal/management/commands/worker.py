@@ -1,0 +1,89 @@
+"""A worker: hears the rings of one queue, and answers each in a process of its own.
+
+django-q2 keeps the rings (rows), but its cluster doesn't answer them. Workers of a cluster share a pipe: the one that
+is killed while it waits there takes the pipe's lock with it, and the queue stands still for ever. Processes that are
+forked for a ring share nothing but memory; hence a queue takes little of it, too.
+"""
+
+import logging
+import os
+import signal
+import time
+from typing import Any, NoReturn
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import DatabaseError, connections
+from django.utils.module_loading import import_string
+from django_q.models import OrmQ
+
+from portal import telling
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.2
+
+
+class Command(BaseCommand):
+    help = "Answer the rings of a queue until told to stop. Stories are then handed over after their present step."
+
+    _stopping = False
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("queue", choices=settings.BERTH_WORKERS)
+
+    def handle(self, *_args: Any, queue: str, **_options: Any) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        answering: set[int] = set()
+        while not self._stopping:
+            answering -= _ended(answering)
+            ring = take(queue) if len(answering) < settings.BERTH_WORKERS[queue] else None
+            if ring is None:
+                time.sleep(POLL_S)
+            else:
+                answering.add(_fork(ring))
+        for pid in answering - _ended(answering):
+            os.kill(pid, signal.SIGTERM)
+            os.waitpid(pid, 0)
+
+    def _stop(self, *_signal: object) -> None:
+        self._stopping = True
+
+
+def take(queue: str) -> OrmQ | None:
+    """Take the oldest ring off the queue; None where there is none.
+
+    It is gone before it is answered: when whoever answers dies, the agent rings again.
+    """
+    try:
+        ring = OrmQ.objects.filter(key=queue).order_by("pk").first()
+        taken = ring is not None and OrmQ.objects.filter(pk=ring.pk).delete()[0] == 1
+    except DatabaseError as error:
+        log.warning("queue %s: %s", queue, error)
+        connections.close_all()
+        return None
+    return ring if taken else None
+
+
+def _fork(ring: OrmQ) -> int:
+    connections.close_all()  # two processes on one connection would read each other's answers
+    return os.fork() or _answer(ring)
+
+
+def _answer(ring: OrmQ) -> NoReturn:
+    """What the forked process does. Nothing that happens here may lead it back into the worker's loop."""
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: telling.hand_over())
+        import_string(ring.task["func"])(*ring.task["args"], **ring.task["kwargs"])
+    except BaseException:
+        log.exception("ring %s", ring.pk)
+    finally:
+        logging.shutdown()
+        os._exit(0)
+
+
+def _ended(answering: set[int]) -> set[int]:
+    """Those of the processes that have ended, without leaving zombies."""
+    return {pid for pid in answering if os.waitpid(pid, os.WNOHANG)[0]}
