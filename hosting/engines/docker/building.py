@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from hosting.engines.docker.errors import BuildFailed
+from hosting.engines.docker.states import KILLED
 
 DOCKERFILE = "Dockerfile.berth"
 _CPU_PERIOD = 100_000
@@ -108,7 +109,7 @@ class BuildLog:
         found = _FAILED_COMMAND.search(message)
         command, exit_code = (found["command"], int(found["code"])) if found else ("", code)
         what = f"{command} ended with exit code {exit_code}" if found else message
-        advice = " It was killed, probably for want of memory." if exit_code == 137 else ""
+        advice = " It was killed, probably for want of memory." if exit_code == KILLED else ""
         return BuildFailed(
             f"The image was not built: {what.rstrip('.')}.{advice} The images made before are as they were; "
             "correct the cause and build again.",

@@ -1,10 +1,11 @@
 """Containers that stay: look, start, stop, remove, resize."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from hosting.engines.docker import cgroups
-from hosting.engines.docker.connection import Connection
+from hosting.engines.docker.connection import REQUEST_TIMEOUT, Connection
 from hosting.engines.docker.errors import (
     AddressTaken,
     ContainerMissing,
@@ -15,7 +16,7 @@ from hosting.engines.docker.errors import (
 )
 from hosting.engines.docker.specs import FINGERPRINT_LABEL, INSTALLATION_LABEL, ContainerSpec, Limits, create_config
 from hosting.engines.docker.states import ContainerState, container_state
-from hosting.engines.docker.streams import KeepGoing, forever, in_background
+from hosting.engines.docker.streams import PULSE, KeepGoing, forever, in_background
 
 _MARGIN = 64 * 1024 * 1024
 
@@ -99,6 +100,16 @@ class Containers(Connection):
                 self.api.remove_container(name, v=True, force=True)
         except ContainerMissing:
             return
+        except EngineError as error:
+            if "already in progress" not in str(error) or not self._goes(name):
+                raise
+
+    def _goes(self, name: str) -> bool:
+        """Wait for somebody else's removal; whether the container is gone."""
+        until = time.monotonic() + REQUEST_TIMEOUT
+        while (there := self.inspect(name) is not None) and time.monotonic() < until:
+            time.sleep(PULSE)
+        return not there
 
     def resize(self, name: str, memory_bytes: int, cpus: float) -> Limits:
         """Change the limits of a container without a restart; return the old ones.

@@ -12,12 +12,12 @@ import requests
 from hosting.engines.docker.connection import REQUEST_TIMEOUT, raise_for_status
 from hosting.engines.docker.containers import Containers
 from hosting.engines.docker.errors import ContainerMissing, FileRefused, TimedOut
+from hosting.engines.docker.states import KILLED
 from hosting.engines.docker.streams import forever
 from hosting.engines.docker.wire import Wire
 
 FILE_LIMIT = 1024 * 1024
 OUTPUT_LIMIT = 1_000_000
-KILLED = 128 + 9
 # os.ModeType of Go, in which the engine words a file's kind: folder, link, pipe, socket, device, irregular.
 _NOT_REGULAR = 0x8F280000
 
@@ -67,7 +67,7 @@ class Inside(Containers):
                 output = (output + text)[-OUTPUT_LIMIT:]
         with self.asking(f"read the exit code of {argv[0]} in container {name}", missing=ContainerMissing):
             exit_code: int = self.api.exec_inspect(ticket)["ExitCode"]
-        if exit_code == 137 and time.monotonic() - started >= seconds:
+        if exit_code == KILLED and time.monotonic() - started >= seconds:
             raise TimedOut(f"{argv[0]} in container {name} was killed after {seconds} s. Output: {output[-800:]}")
         return exit_code, output
 

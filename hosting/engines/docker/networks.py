@@ -73,7 +73,7 @@ class Networks(Connection):
             installation=self.installation,
         )
         found = self._network(name)
-        if found is not None and _same(found, wanted):
+        if found is not None and is_as(found, _lasting(wanted)):
             return
         if found is not None:
             self.remove_network(name)
@@ -120,6 +120,15 @@ class Networks(Connection):
                 )
 
 
-def _same(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    keys = ("Driver", "Internal", "EnableIPv6", "Options")
-    return all(found[key] == wanted[key] for key in keys) and found["IPAM"]["Config"] == wanted["IPAM"]["Config"]
+def _lasting(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a request that the engine remembers."""
+    return {key: value for key, value in config.items() if key != "CheckDuplicate"}
+
+
+def is_as(found: Any, wanted: Any) -> bool:
+    """Whether all that is wanted is found; newer engines tell of settings that we never made."""
+    if isinstance(wanted, Mapping):
+        return isinstance(found, Mapping) and all(is_as(found.get(key), value) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        return isinstance(found, list) and len(found) == len(wanted) and all(map(is_as, found, wanted))
+    return bool(found == wanted)

@@ -9,14 +9,13 @@ from typing import TypeVar
 from hosting.engines.docker.containers import Containers
 from hosting.engines.docker.errors import ContainerMissing, EngineError, EngineUnreachable, OutOfMemory, TimedOut
 from hosting.engines.docker.specs import ContainerSpec, create_config
-from hosting.engines.docker.states import ContainerState
+from hosting.engines.docker.states import KILLED, ContainerState
 from hosting.engines.docker.streams import PULSE, KeepGoing, forever
 from hosting.engines.docker.wire import Wire
 from portal.commands import Output, discard
 
 Answer = TypeVar("Answer")
 
-KILLED = 128 + 9
 # With live-restore a container outlives a restart of its engine, which takes seconds.
 ENGINE_RESTART = 60.0
 # The engine learns of a container's end, and of an out-of-memory kill, a moment later.

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+KILLED = 128 + 9  # the exit code of what ended by SIGKILL
+
 
 @dataclass(frozen=True)
 class ContainerState:

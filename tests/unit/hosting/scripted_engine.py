@@ -17,17 +17,18 @@ def read_head(connection: socket.socket) -> bytes:
 
 
 @contextmanager
-def engine(folder: Path, script: Script) -> Iterator[str]:
-    """The URL of an engine that plays `script` on its first connection."""
+def engine(folder: Path, *scripts: Script) -> Iterator[str]:
+    """The URL of an engine that plays the first script on its first connection, and so on."""
     path = folder / "docker.sock"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
 
         def play() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                script(connection)
+            for script in scripts:
+                connection, _ = listener.accept()
+                with connection:
+                    script(connection)
 
         thread = threading.Thread(target=play)
         thread.start()

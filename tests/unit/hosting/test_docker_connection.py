@@ -12,7 +12,7 @@ def answering(status: str, message: str) -> Script:
 
     def script(connection: socket.socket) -> None:
         read_head(connection)
-        head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
         connection.sendall((head + body).encode())
 
     return script
@@ -37,19 +37,11 @@ def test_a_refusal_is_told_in_the_words_of_the_engine(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_none_or_an_error_as_the_caller_likes(tmp_path: Path) -> None:
-    for folder in ("first", "second"):
-        (tmp_path / folder).mkdir()
-    with (
-        engine(tmp_path / "first", answering("404 Not Found", "No such container: x")) as url,
-        Docker(url, "a") as docker,
-    ):
+    missing = answering("404 Not Found", "No such container: x")
+    with engine(tmp_path, missing, missing) as url, Docker(url, "a") as docker:
         assert docker.inspect("x") is None
-    with (
-        engine(tmp_path / "second", answering("404 Not Found", "No such container: x")) as url,
-        Docker(url, "a") as docker,
-        pytest.raises(ContainerMissing, match="no container x in the engine. Start the database again"),
-    ):
-        docker.require("x")
+        with pytest.raises(ContainerMissing, match="no container x in the engine. Start the database again"):
+            docker.require("x")
 
 
 def test_no_proxy_of_the_environment_comes_between(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -57,3 +49,12 @@ def test_no_proxy_of_the_environment_comes_between(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
     with engine(tmp_path, answering("404 Not Found", "")) as url, Docker(url, "a") as docker:
         assert docker.inspect("x") is None
+
+
+def test_a_removal_that_somebody_else_began_is_waited_for(tmp_path: Path) -> None:
+    scripts = (
+        answering("409 Conflict", "removal of container x is already in progress"),
+        answering("404 Not Found", "No such container: x"),
+    )
+    with engine(tmp_path, *scripts) as url, Docker(url, "a") as docker:
+        docker.remove("x")

@@ -2,7 +2,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from hosting.engines.docker.networks import dynamic_range, network_config, routes
+from hosting.engines.docker.networks import dynamic_range, is_as, network_config, routes
 
 ROUTES = """\
 Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
@@ -51,3 +51,12 @@ def test_the_engine_picks_its_own_addresses_from_the_very_end(subnet: str, expec
 
 def test_it_reads_the_routes_of_the_host_but_the_default_one() -> None:
     assert routes(ROUTES) == {IPv4Network("172.17.0.0/16"): "docker0", IPv4Network("192.0.2.0/24"): "eth0"}
+
+
+def test_settings_that_we_never_made_make_no_difference() -> None:
+    wanted = {"Internal": False, "IPAM": {"Config": [{"Subnet": "10.5.7.0/24"}]}}
+
+    assert is_as({"Internal": False, "New": 1, "IPAM": {"Config": [{"Subnet": "10.5.7.0/24", "New": 1}]}}, wanted)
+    assert not is_as({"Internal": True, "IPAM": {"Config": [{"Subnet": "10.5.7.0/24"}]}}, wanted)
+    assert not is_as({"Internal": False, "IPAM": {"Config": []}}, wanted)
+    assert not is_as({"Internal": False, "IPAM": None}, wanted)
