@@ -46,16 +46,17 @@ class Containers(Connection):
         states = (self.inspect(entry["Id"]) for entry in found)
         return tuple(sorted((state for state in states if state is not None), key=lambda state: state.name))
 
-    def ensure_running(self, spec: ContainerSpec) -> ContainerState:
+    def ensure_running(self, spec: ContainerSpec, *, keep_going: KeepGoing = forever) -> ContainerState:
         """Bring about a running container as in `spec`; calling it again changes nothing.
 
-        One that differs in memory or CPU alone is resized in place; one that differs otherwise is stopped and replaced.
+        One that differs in memory or CPU alone is resized in place; one that differs otherwise is stopped (meanwhile
+        `keep_going` is called four times a second) and replaced.
         Raises ImageMissing, NetworkMissing, AddressTaken, LimitRefused.
         """
         config = create_config(spec, installation=self.installation)
         state = self.inspect(spec.name)
         if state is not None and state.labels.get(FINGERPRINT_LABEL) != config["Labels"][FINGERPRINT_LABEL]:
-            self.stop(spec.name, spec.stop_timeout_s)
+            self.stop(spec.name, spec.stop_timeout_s, keep_going=keep_going)
             self.remove(spec.name)
             state = None
         if state is None:
