@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 from builds import begin, steplog
 from builds.access import build_or_404
 from builds.models import Build
-from portal.live import is_poll, respond
+from portal.live import in_words, is_poll, respond
 from portal.models import Result, State, Step, User
 from portal.stories import StoryError
 from portal.templatetags.berth import look
@@ -88,7 +88,7 @@ def rebuild(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     try:
         again = begin.rebuild(build=build, by=cast(User, request.user))
     except StoryError as error:
-        messages.error(request, " ".join(filter(None, (error.title, error.detail, error.remedy))))
+        messages.error(request, in_words(error))
         return redirect("build", slug=slug, number=number)
     return redirect("build", slug=slug, number=again.number)
 

@@ -1,18 +1,20 @@
 """Pages that list: projects, branches, builds."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
+from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_POST
 
-from builds import reading
+from builds import reading, stages
 from builds.models import Build
-from portal.live import respond
-from portal.models import State
+from portal.live import in_words, respond
+from portal.models import State, User
+from portal.stories import StoryError
 from portal.templatetags.berth import look
 from projects import gitcommands
 from projects.access import Access, Tool, branch_or_404, project_or_404, visitors_welcome
@@ -65,6 +67,21 @@ def branch(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     return respond(request, "builds/branch.html", context, every=_pace(builds), also="columns")
 
 
+@require_POST
+def move_branch(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Put the branch on another stage: for who may change its settings here and there."""
+    access, branch = branch_or_404(request, slug, pk, Tool.BRANCH_SETTINGS)
+    wanted = request.POST.get("stage", "")
+    if wanted in Stage.values:
+        access.require(Tool.BRANCH_SETTINGS, wanted)
+        try:
+            stages.move(branch=branch, stage=Stage(wanted), by=cast(User, request.user))
+            messages.success(request, f"{branch} is on {wanted} now.")
+        except StoryError as error:
+            messages.error(request, in_words(error))
+    return redirect("branch", slug=slug, pk=pk)
+
+
 @visitors_welcome
 @require_GET
 def builds(request: HttpRequest, slug: str) -> HttpResponse:
@@ -85,6 +102,7 @@ def branch_context(access: Access, branch: Branch, tab: str) -> dict[str, Any]:
     """What the head of a branch's pages shows."""
     production = access.project.branches.alive().filter(stage=Stage.PRODUCTION).first()
     return {
+        "moves": _moves(access, branch, has_production=production is not None),
         "access": access,
         "nav": "branches",
         "tab": tab,
@@ -98,16 +116,39 @@ def branch_context(access: Access, branch: Branch, tab: str) -> dict[str, Any]:
     }
 
 
+def _moves(access: Access, branch: Branch, *, has_production: bool) -> list[tuple[Stage, str]]:
+    """The stages that the branch can be moved to by this person, each with what that does."""
+    if branch.stage == Stage.PRODUCTION or not access.may(Tool.BRANCH_SETTINGS, branch.stage):
+        return []
+    does = {
+        Stage.PRODUCTION: "its own database, at the project's address",
+        Stage.STAGING: "a new neutralised copy of production",
+        Stage.DEVELOPMENT: "a fresh database with demo data, and tests",
+    }
+    return [
+        (stage, says)
+        for stage, says in does.items()
+        if stage != branch.stage
+        and access.may(Tool.BRANCH_SETTINGS, stage)
+        and not (stage == Stage.PRODUCTION and has_production)
+    ]
+
+
 def sidebar(access: Access, search: str, chosen: Branch) -> dict[str, Any]:
     """The columns with their branches, each with its latest build; the chosen one is always there."""
-    found = list(reading.by_activity(_matching(access.project.branches.alive(), search))[: SHOWN + 1])
+    found = list(reading.by_stage(_matching(access.project.branches.alive(), search))[: SHOWN + 1])
     shown = found[:SHOWN]
     if not search and chosen not in shown:
         shown.append(chosen)
     columns: dict[Stage, list[reading.Row]] = {stage: [] for stage in reading.STAGES}
     for row in reading.rows(shown, cells=1):
         columns[Stage(row.branch.stage)].append(row)
-    return {"columns": list(columns.items()), "branch_search": search, "hidden_branches": len(found) > SHOWN}
+    return {
+        "columns": list(columns.items()),
+        "branch_search": search,
+        "hidden_branches": len(found) > SHOWN,
+        "may_drag": access.may(Tool.BRANCH_SETTINGS, Stage.STAGING),
+    }
 
 
 def _matching(branches: QuerySet[Branch], search: str) -> QuerySet[Branch]:

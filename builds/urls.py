@@ -13,6 +13,7 @@ urlpatterns = [
             [
                 path("", pages.branches, name="branches"),
                 path("<int:pk>/", pages.branch, name="branch"),
+                path("<int:pk>/move/", pages.move_branch, name="move-branch"),
                 path("<int:pk>/logs/", logpages.branch_log, name="branch-log"),
             ]
         ),

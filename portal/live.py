@@ -9,6 +9,8 @@ from django.template.loader import render_to_string
 from django.utils.safestring import mark_safe
 from django_htmx.middleware import HtmxDetails
 
+from portal.stories import StoryError
+
 LIVE = "live"  # the id of the part, and the name of its partial
 
 
@@ -44,6 +46,11 @@ def respond(
     if request.GET.get("seen") == context["live_digest"]:
         return HttpResponse(status=204)
     return render(request, "_components/live.html", context | {"polled": True})
+
+
+def in_words(error: StoryError) -> str:
+    """A refusal as one message: what was wrong, what was left as it was, what to do."""
+    return " ".join(f"{part.rstrip('.')}." for part in (error.title, error.detail, error.remedy) if part)
 
 
 def is_poll(request: HttpRequest) -> bool:

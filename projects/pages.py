@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from portal import audit
+from portal.live import in_words
 from portal.models import User
 from portal.stories import StoryError
 from projects import members
@@ -47,7 +48,7 @@ def add_member(request: HttpRequest, slug: str) -> HttpResponse:
                 by=_person(request),
             )
         except StoryError as error:
-            form.add_error("login", " ".join(filter(None, (error.title, error.remedy))))
+            form.add_error("login", in_words(error))
         else:
             messages.success(request, f"{member.user} is a member now.")
             return redirect("settings", slug=slug)
@@ -65,7 +66,7 @@ def change_member(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
             members.change(member=member, role=role, by=_person(request))
             messages.success(request, f"{member.user} is {role.label.lower()} now.")
         except StoryError as error:
-            _say(request, error)
+            messages.error(request, in_words(error))
     return redirect("settings", slug=slug)
 
 
@@ -76,7 +77,7 @@ def remove_member(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     try:
         members.remove(member=member, by=_person(request))
     except StoryError as error:
-        _say(request, error)
+        messages.error(request, in_words(error))
         return redirect("settings", slug=slug)
     messages.success(request, f"{member.user} is no member any more.")
     return redirect("projects") if member.user == request.user else redirect("settings", slug=slug)
@@ -114,7 +115,3 @@ def _settings_page(request: HttpRequest, access: Access, *, form: ProjectForm, m
 def _person(request: HttpRequest) -> User:
     """The signed-in person; LoginRequiredMiddleware has seen to it that there is one."""
     return cast(User, request.user)
-
-
-def _say(request: HttpRequest, error: StoryError) -> None:
-    messages.error(request, " ".join(filter(None, (f"{error.title}", error.detail, error.remedy))))

@@ -103,6 +103,33 @@
     if (again) requestAnimationFrame(() => toEnd(again - 1));
   };
 
+  // --- Dragging a branch to another stage (the menu beside its name does the same) ---------------------------------
+  let dragged = null;
+  document.addEventListener("dragstart", (event) => { dragged = event.target.closest?.("[data-move]") || null; });
+  document.addEventListener("dragend", () => { dragged = null; for (const each of all(".drop")) each.classList.remove("drop"); });
+  document.addEventListener("dragover", (event) => {
+    const target = dragged && event.target.closest?.("[data-stage]");
+    for (const each of all(".drop")) each.classList.toggle("drop", each === target);
+    if (!target || target.contains(dragged)) return;
+    target.classList.add("drop");
+    event.preventDefault();
+  });
+  document.addEventListener("drop", (event) => {
+    const target = dragged && event.target.closest?.("[data-stage]");
+    const form = document.getElementById("act");
+    if (!target || !form || target.contains(dragged)) return;
+    event.preventDefault();
+    const name = dragged.querySelector(".branch-name").textContent;
+    if (!confirm(`Move ${name} to ${target.dataset.stageLabel}? It is built there with a database of its own.`)) return;
+    const stage = document.createElement("input");
+    stage.type = "hidden";
+    stage.name = "stage";
+    stage.value = target.dataset.stage;
+    form.append(stage);
+    form.action = dragged.dataset.move;
+    form.submit();
+  });
+
   // --- New project ----------------------------------------------------------------------------------------------
   const slug = (name) => name.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^[^a-z]+|-+$/g, "").slice(0, 31);
   document.addEventListener("click", (event) => {
