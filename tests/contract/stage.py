@@ -155,12 +155,15 @@ class Stage:
         return Ended(result.exit_code, result.output)
 
     @contextmanager
-    def serve(self, *arguments: str, addons: str = "addons") -> Iterator[Server]:
-        """A server for the time of a `with`, in a container of its own. It is killed at the end if it still runs."""
+    def serve(self, *arguments: str, addons: str = "addons", connection: bool = True) -> Iterator[Server]:
+        """A server for the time of a `with`, in a container of its own. It is killed at the end if it still runs.
+
+        Without `connection` the arguments say where PostgreSQL is.
+        """
         name = f"{self.name}-{secrets.token_hex(3)}"
         argv = [*self._container(addons), "--name", name, "-e", "MOCKODOO_FAST=1", "--entrypoint", "odoo", self.image]
         started = time.monotonic()
-        run([*argv, *self._connection(), *arguments], timeout=60)
+        run([*argv, *(self._connection() if connection else ()), *arguments], timeout=60)
         form = f'{{{{(index .NetworkSettings.Networks "{self.name}").IPAddress}}}}'
         try:
             address = run(["docker", "inspect", "--format", form, name], timeout=30).output.strip()

@@ -3,6 +3,7 @@
 import json
 import re
 import secrets
+import xmlrpc.client
 
 import pytest
 
@@ -118,6 +119,16 @@ def test_json_rpc_refuses_a_wrong_password_with_status_200(server: Server) -> No
     args = [server.database, 2, "wrong", "res.partner", "search_count", [[]]]
     error = server.call("/jsonrpc", service="object", method="execute_kw", args=args)["error"]
     assert error["data"]["name"] == "odoo.exceptions.AccessDenied"
+
+
+def test_xml_rpc_does_the_same(server: Server) -> None:
+    address = f"http://{server.address}:8069/xmlrpc/2"
+    with xmlrpc.client.ServerProxy(f"{address}/common") as common:
+        assert common.authenticate(server.database, "admin", "admin", {}) == 2
+        assert common.authenticate(server.database, "admin", "wrong", {}) is False
+    with xmlrpc.client.ServerProxy(f"{address}/object") as records:
+        asked = (server.database, 2, "admin", "res.users", "read", [[2]], {"fields": ["login"]})
+        assert records.execute_kw(*asked) == [{"id": 2, "login": "admin"}]
 
 
 def test_the_version_can_be_asked_for(server: Server, series: str) -> None:

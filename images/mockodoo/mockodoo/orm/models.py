@@ -13,6 +13,7 @@ from mockodoo.postgres import identifier
 from . import fields
 from .domains import to_sql
 from .exceptions import MissingError
+from .fields import Binary
 from .recordsets import Recordset
 from .relations import X2many
 
@@ -107,15 +108,10 @@ class Model(Recordset):
         name = self._fields.get(self._rec_name or "name")
         return str(getattr(self, name.name) or "") if name and self else (f"{self._name},{self.id}" if self else "")
 
-    def read(self, names: list[str] | None = None, load: str = "_classic_read") -> list[dict[str, Any]]:
-        names = names or [name for name, field in self._fields.items() if not isinstance(field, fields.Binary)]
-        return [
-            {
-                "id": record.id,
-                **{name: self._fields[name].to_read(getattr(record, name)) for name in names if name != "id"},
-            }
-            for record in self.exists()
-        ]
+    def read(self, fields: list[str] | None = None, load: str = "_classic_read") -> list[dict[str, Any]]:
+        names = fields or [name for name, field in self._fields.items() if not isinstance(field, Binary)]
+        read = [(name, self._fields[name].to_read) for name in names if name != "id"]
+        return [{"id": record.id, **{name: of(getattr(record, name)) for name, of in read}} for record in self.exists()]
 
     def exists(self) -> Any:
         if not self._ids:
