@@ -126,14 +126,24 @@ def test_more_slots_come_with_a_reload(router: Router, state: RouterState, pools
     with pytest.raises(RouterError, match="reload"):
         grown.fill_slot(6, [pools[1].server])
     tunnel, _ = websocket(router)
+    assert not router.needs_reload()
     grown.write(state)
+    assert grown.needs_reload()
     grown.reload()
+    assert not grown.needs_reload()
     assert len(grown.workers().old) == 1
     grown.fill_slot(6, [pools[1].server])
     grown.set_route(Route("i42", "s6"))
     assert fetch(router).seen["pool"] == "green"
     reset(tunnel)
     assert grown.live_state().routes["i42"].slot == "s6"
+
+
+def test_what_the_router_is_told_of_needs_no_reload(router: Router, pools: tuple[Pool, Pool]) -> None:
+    router.fill_slot(2, [pools[1].server])
+    router.set_route(GREEN)
+    router.set_host("www.example.com", "i42")
+    assert not router.needs_reload()
 
 
 def test_a_killed_router_comes_back_with_its_last_files(router: Router, pools: tuple[Pool, Pool]) -> None:

@@ -2,7 +2,9 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
 
 import pytest
 
@@ -27,12 +29,15 @@ def router(pools: tuple[Pool, Pool]) -> Iterator[Router]:
         yield made
 
 
-def wait_for(condition: object, seconds: float = 10.0) -> None:
-    assert callable(condition)
+def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come true"
         time.sleep(0.02)
+
+
+def is_idle(router: Router, slot: int) -> bool:
+    return router.in_flight(slot) == (0, 0)
 
 
 def test_no_request_fails_while_traffic_is_switched_and_switched_back(router: Router, pools: tuple[Pool, Pool]) -> None:
@@ -46,6 +51,25 @@ def test_no_request_fails_while_traffic_is_switched_and_switched_back(router: Ro
             load.wait_for(40)
             assert set(load.pools[before:]) == {name}
     assert load.failures == []
+
+
+def test_deploys_in_a_row_whose_old_pools_really_end_fail_no_request(router: Router, pools: tuple[Pool, Pool]) -> None:
+    """As a deploy does it: fill, switch, drain, empty, stop. Reloads come in between."""
+    with ExitStack() as living, Load(router) as load:
+        old, old_slot = living.enter_context(ExitStack()), 1
+        for number in range(2, 8):
+            new, slot = living.enter_context(ExitStack()), number % 4 + 1
+            router.fill_slot(slot, [new.enter_context(pool(f"pool-{number}")).server])
+            router.set_route(Route("i42", f"s{slot}", f"{number:04x}"))
+            load.wait_for(20)
+            wait_for(partial(is_idle, router, old_slot))
+            router.empty_slot(old_slot)
+            old.close()
+            if number % 2:
+                router.reload()
+            old, old_slot = new, slot
+    assert load.failures == []
+    assert {f"pool-{number}" for number in range(2, 8)} <= set(load.pools)
 
 
 def test_a_switch_moves_all_hosts_of_the_instance_and_the_commit_with_them(

@@ -11,11 +11,12 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from hosting.engines.haproxy import runtime
-from hosting.engines.haproxy.files import closed_to
+from hosting.engines.haproxy.files import closed_to, fingerprint, write_atomically
 from hosting.engines.haproxy.values import RouterConfig, RouterDown, RouterError
 from portal.commands import CommandError, run
 
@@ -58,7 +59,8 @@ class Process:
             if not runs:
                 self.check()
                 self._run(start_argv(self.config), timeout)
-            self._wait(self.is_up, timeout, "The router did not come up within {:.0f} s. Its files are as they were.")
+                write_atomically(self.config.loaded_file, self._fingerprint())
+            self._wait(self.is_up, timeout, f"The router did not come up within {timeout:g} s.")
             return not runs
 
     def stop(self, timeout: float = 10.0) -> None:
@@ -66,7 +68,16 @@ class Process:
         master = self._master()
         if master is not None:
             os.kill(master, signal.SIGTERM)
-            self._wait(lambda: self._master() is None, timeout, "The router did not end within {:.0f} s.")
+            self._wait(lambda: self._master() is None, timeout, f"The router did not end within {timeout:g} s.")
+
+    def needs_reload(self) -> bool:
+        """Whether it runs with another configuration than the files now have. Maps and slots, which it is told of as
+        they change, don't count; a new number of slots does."""
+        return self.config.loaded_file.read_text() != self._fingerprint()
+
+    def _fingerprint(self) -> str:
+        home = self.config.home
+        return fingerprint([self.config.config_file, *sorted(home.glob("*.lua")), *sorted(home.glob("pages/*"))])
 
     def is_up(self) -> bool:
         """Whether a worker answers that takes new connections."""
@@ -89,9 +100,11 @@ class Process:
         master = self._master()
         if master is None:
             raise RouterDown("The router ended. Its files are as they should be: start it.")
+        loads = self._fingerprint()
         os.kill(master, signal.SIGUSR2)
-        late = "No new router worker took over within {:.0f} s; the old one goes on serving."
+        late = f"No new router worker took over within {timeout:g} s; the old one goes on serving."
         self._wait(lambda: self._is_new(before), timeout, late)
+        write_atomically(self.config.loaded_file, loads)
 
     def _is_new(self, before: runtime.Workers) -> bool:
         """Whether the workers of `before` take nothing more and another one is up. The master is away for a moment."""
@@ -120,10 +133,11 @@ class Process:
             raise RouterError(f"HAProxy could not be started; its files are as they were: {error.output}") from error
 
     def _wait(self, condition: Callable[[], bool], timeout: float, otherwise: str) -> None:
+        """Raises RouterError with `otherwise` when the condition did not come true within `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while not condition():
             if time.monotonic() > deadline:
-                raise RouterError(otherwise.format(timeout))
+                raise RouterError(otherwise)
             time.sleep(0.05)
 
     @contextmanager
@@ -143,10 +157,13 @@ class Process:
         for pid in self.workers().old:
             try:
                 done.append(action(pid))
-            except RouterError:
-                if pid in self.workers().old:
-                    raise
+            except RouterError as error:
+                late = f"The router's old process {pid} did not do as it was told: {error}"
+                self._wait(partial(self._has_ended, pid), 2.0, late)
         return done
+
+    def _has_ended(self, pid: int) -> bool:
+        return pid not in self.workers().all
 
     def in_each(self, action: Callable[[int], T]) -> list[T]:
         return [self.in_current(action), *self.in_old(action)]

@@ -167,6 +167,11 @@ class RouterConfig:
         return self.run / "router-hosted.sock"
 
     @property
+    def loaded_file(self) -> Path:
+        """Remembers which configuration the running router has loaded."""
+        return self.run / "router.loaded"
+
+    @property
     def lock_file(self) -> Path:
         return self.run / "router.lock"
 
