@@ -29,7 +29,7 @@ def router(pools: tuple[Pool, Pool]) -> Iterator[Router]:
         {"i42": BLUE, "i43": Route("i43", "s1")},
         {1: [pools[0].server], 2: [pools[1].server]},
     )
-    with running(state, held_seconds=2, held_requests=5) as made:
+    with running(state, held_seconds=4, held_requests=5) as made:
         yield made
 
 
@@ -71,7 +71,8 @@ def test_a_hold_is_of_one_instance(router: Router) -> None:
 def test_a_hold_does_not_touch_what_is_in_flight(router: Router) -> None:
     with ThreadPoolExecutor(1) as clients:
         slow = clients.submit(fetch, router, "/slow/0.5")
-        time.sleep(0.2)
+        while router.in_flight(1) != (1, 0):
+            time.sleep(0.02)
         router.hold("i42")
         assert slow.result().status == 200
 
@@ -80,7 +81,7 @@ def test_a_request_is_not_held_for_ever(router: Router) -> None:
     router.hold("i42")
     started = time.monotonic()
     answer = fetch(router)
-    assert 1.9 < time.monotonic() - started < 4
+    assert 3.9 < time.monotonic() - started < 15
     assert answer.status == 503
     assert b"Back in a moment" in answer.body
 
@@ -89,10 +90,10 @@ def test_the_number_of_held_requests_is_bounded(router: Router) -> None:
     router.hold("i42")
     with ThreadPoolExecutor(5) as clients:
         waiting = [clients.submit(fetch, router) for _ in range(5)]
-        time.sleep(0.4)
+        time.sleep(0.8)
         started = time.monotonic()
         assert fetch(router).status == 503
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 3, "it was held"
         router.release("i42")
         assert {request.result().status for request in waiting} == {200}
 
