@@ -121,9 +121,11 @@ def _remove_all(engine: Docker) -> None:
         engine.remove(container.id)
     for name in ("prod", "lab"):
         engine.remove_network(f"berth-{engine.installation}-{name}")
-    for image in engine.images():
-        with suppress(EngineError):
-            engine.remove_image(image.id)
+    for _ in range(2):  # what failed builds left hangs on our image, and goes after the images that use it
+        for image in engine.images():
+            with suppress(EngineError):
+                engine.remove_image(image.id)
+        engine.prune_builds(older_than_s=0)
 
 
 def _remove_leftovers() -> None:
