@@ -2,28 +2,18 @@
 
 from urllib.parse import urlsplit
 
-from deploy.clusters import gateway, tenant_networks
 from deploy.environment import CLUSTER_URLS, Environment
 from deploy.progress import Progress, SetupError
+from hosting import walls
 from hosting.engines import firewall
 from hosting.engines.docker import Docker, EngineError
-from hosting.engines.firewall import SMTP, SUBMISSION, Bridge, FirewallError
+from hosting.engines.firewall import Bridge, FirewallError
 
 
 def bridges(values: Environment) -> dict[str, Bridge]:
     """Name of the engine's network -> its bridge."""
-    installation, networks = values["BERTH_INSTALLATION"], tenant_networks(values["BERTH_SUBNET"])
-    parts = (("prod", "p", "hosted", (SMTP,)), ("lab", "l", "lab", (SMTP, *SUBMISSION)))
-    return {
-        f"berth-{installation}-{name}": Bridge(
-            name=f"br{installation}{letter}",
-            subnet=str(networks[cluster]),
-            gateway=str(gateway(networks[cluster])),
-            host_ports=(urlsplit(values[CLUSTER_URLS[cluster].variable]).port or 5432,),
-            closed_ports=closed,
-        )
-        for name, letter, cluster, closed in parts
-    }
+    hosted, lab = (urlsplit(values[CLUSTER_URLS[name].variable]).port or 5432 for name in ("hosted", "lab"))
+    return walls.bridges(values["BERTH_INSTALLATION"], values["BERTH_SUBNET"], hosted_port=hosted, lab_port=lab)
 
 
 def ensure(values: Environment, url: str, progress: Progress) -> None:
@@ -33,12 +23,11 @@ def ensure(values: Environment, url: str, progress: Progress) -> None:
         with Docker(url, installation) as engine:
             for name, bridge in wanted.items():
                 engine.ensure_network(name, bridge.name, bridge.subnet, bridge.gateway)
-        rules = firewall.rules(installation, list(wanted.values()), firewall.host_resolvers())
-        if firewall.check(installation, rules):
+        if walls.missing(installation, wanted):
             into, through = firewall.chains(installation)
             progress.say(f"setting iptables rules: chains {into} (from INPUT) and {through} (from DOCKER-USER)")
-            firewall.apply(installation, rules)
-        for line in firewall.check(installation, rules):
+            walls.close(installation, wanted)
+        for line in walls.missing(installation, wanted):
             progress.say(f"firewall: {line}")
     except (EngineError, FirewallError) as error:
         raise SetupError(

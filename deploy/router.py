@@ -11,12 +11,12 @@ from hosting.engines.haproxy import Router, RouterBusy, RouterConfig, RouterErro
 def ensure(home: Path, progress: Progress) -> None:
     """HAProxy runs with the configuration that the database asks for. Raises SetupError."""
     config = _config(home)
-    before = _text(config)
+    before = reloadable(config)
     open_to_haproxy(config)
     manage("router", "--write")
     router = Router(config)
     try:
-        if not router.start() and _text(config) != before:
+        if not router.start() and reloadable(config) != before:
             progress.say("reloading HAProxy: its configuration has changed")
             router.reload()
     except RouterBusy:
@@ -55,5 +55,10 @@ def open_to_haproxy(config: RouterConfig) -> None:
     config.run.chmod(0o750)
 
 
-def _text(config: RouterConfig) -> str:
-    return config.config_file.read_text() if config.config_file.exists() else ""
+def reloadable(config: RouterConfig) -> dict[str, str]:
+    """What only a reload brings into a running router: all but the maps and what is in the slots."""
+    texts = {}
+    for path in config.home.rglob("*"):
+        if path.is_file() and path.suffix != ".map":
+            texts[str(path)] = "" if path.parent == config.slots_dir else path.read_text()
+    return texts
