@@ -151,7 +151,7 @@ def _image(build: Build, base: images.Base, context: Path, tag: str, telling: Te
     except BuildFailed as error:
         raise ProjectError(
             "The image could not be built",
-            f"{error.command}\nended with exit code {error.exit_code}.\n\n{error.tail}",
+            f"{error}\n\n{error.tail}",
             "Mostly a line of a requirements file can't be installed: correct it and push again.",
         ) from error
 

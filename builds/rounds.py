@@ -80,6 +80,7 @@ def _remove_images() -> None:
     used = set(Pool.objects.exclude(state=Pool.State.GONE).values_list("image_id", flat=True))
     used |= set(Build.objects.exclude(state=State.DONE).values_list("image_id", flat=True))
     for host in Host.objects.all():
+        machines.engine(host).prune_builds(older_than_s=DEVELOPMENT_KEPT.total_seconds())
         for image in machines.engine(host).images():
             if image.id not in used:
                 try:

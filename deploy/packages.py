@@ -42,7 +42,10 @@ TO_RUN = (
 )
 # A part of docker.io in Debian 12, a package of its own in Debian 13: asked for once docker.io is there.
 DOCKER_CLI = Need("docker", ("docker-cli",), "talks to Docker Engine")
-TO_TEST = (Need("chromium", ("chromium",), "walks through the pages in the browser tests"),)
+TO_TEST = (
+    Need("chromium", ("chromium",), "walks through the pages in the browser tests"),
+    Need("busybox", ("busybox-static",), "is the tenant in the tests of the engine and the firewall"),
+)
 
 
 def full_path() -> str:

@@ -7,7 +7,9 @@ from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 
+from hosting import walls
 from hosting.engines.docker import Docker
+from hosting.engines.firewall import Bridge
 from hosting.engines.haproxy import Router, RouterConfig
 from hosting.engines.postgres import InstanceDatabase, Server
 from hosting.models import DatabaseServer, Host, Instance
@@ -29,11 +31,13 @@ def cluster(server: DatabaseServer) -> Server:
 
 def network(*, production: bool) -> str:
     """The name of the tenants' network: one for production, one for the rest."""
-    return f"berth-{settings.BERTH_INSTALLATION}-{'prod' if production else 'lab'}"
+    return walls.network(settings.BERTH_INSTALLATION, production=production)
 
 
-def bridge(*, production: bool) -> str:
-    return f"br{settings.BERTH_INSTALLATION}{'p' if production else 'l'}"
+def bridges() -> dict[str, Bridge]:
+    """The tenants' networks of this machine, each with its bridge."""
+    ports = [urlsplit(url).port or 5432 for url in (settings.BERTH_HOSTED_URL, settings.BERTH_LAB_URL)]
+    return walls.bridges(settings.BERTH_INSTALLATION, settings.BERTH_SUBNET, hosted_port=ports[0], lab_port=ports[1])
 
 
 def tenant_address(instance: Instance) -> tuple[str, int]:

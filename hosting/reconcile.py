@@ -6,8 +6,8 @@ from pathlib import Path
 
 from django.conf import settings
 
-from hosting import databases, machines, pools, routing
-from hosting.engines.haproxy import RouterError
+from hosting import databases, machines, pools, routing, walls
+from hosting.engines.haproxy import RouterDown, RouterError
 from hosting.models import DatabaseServer, Host, Instance, Pool, Slot
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ def reconcile() -> list[str]:
         found += _containers(host)
     for server in DatabaseServer.objects.all():
         found += _databases(server)
-    found += _folders() + _pools() + _router()
+    found += _folders() + _pools() + _walls() + _router()
     for line in found:
         log.warning("reconciler: %s", line)
     return found
@@ -91,10 +91,21 @@ def _pools() -> list[str]:
     return found
 
 
+def _walls() -> list[str]:
+    """Rules that somebody took away, or that a restart of the machine lost, come back."""
+    missing = walls.missing(settings.BERTH_INSTALLATION, machines.bridges())
+    if missing:
+        walls.close(settings.BERTH_INSTALLATION, machines.bridges())
+    return [f"mended the firewall: {line}" for line in missing]
+
+
 def _router() -> list[str]:
-    """Where the running router differs from the rows, tell it again."""
+    """Start the router where it died; where it differs from the rows, tell it again."""
     try:
-        live = machines.router().live_state()
+        return routing.mend(machines.router().live_state())
+    except RouterDown:
+        routing.write()
+        machines.router().start()
+        return ["started the router, which was down"]
     except RouterError as error:
         return [f"the router doesn't answer: {error}"]
-    return routing.mend(live)

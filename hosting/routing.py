@@ -2,7 +2,7 @@
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 
 from hosting import machines
 from hosting.engines.haproxy import Robots, Route, RouterState, Server
@@ -15,7 +15,7 @@ def wanted() -> RouterState:
     return RouterState(
         hosts={instance.hostname: instance.name for instance in instances},
         routes={instance.name: route(instance) for instance in instances},
-        slots={slot.number: servers(slot.pool) if slot.pool else [] for slot in _slots()},
+        slots={slot.number: servers(slot.pool) for slot in _slots().exclude(pool=None) if slot.pool},
     )
 
 
@@ -50,8 +50,8 @@ def write() -> None:
     """Write configuration and maps from the database, for the router's next start or reload."""
     numbers = range(1, settings.BERTH_SLOTS + 1)
     Slot.objects.bulk_create([Slot(number=number) for number in numbers], ignore_conflicts=True)
-    state = wanted()
-    machines.router(slots=max(state.slots)).write(state)
+    last = Slot.objects.aggregate(last=Max("number"))["last"]
+    machines.router(slots=last).write(wanted)  # read under the router's lock: no switch comes between
 
 
 def apply(instance: Instance) -> None:
@@ -102,8 +102,8 @@ def _apply_slot(number: int) -> None:
 def mend(live: RouterState) -> list[str]:
     """Make the running router agree with the rows. Returns what was mended."""
     want, found = wanted(), []
-    for number, servers_wanted in want.slots.items():
-        if list(live.slots.get(number, [])) != list(servers_wanted):
+    for number in sorted(want.slots.keys() | live.slots.keys()):
+        if list(live.slots.get(number, [])) != list(want.slots.get(number, [])):
             _apply_slot(number)
             found.append(f"filled slot s{number} again")
     for instance in _served():

@@ -30,7 +30,7 @@ def of_github(*, uid: str, login: str, token: str) -> User:
         return user
     with transaction.atomic():
         user = User.objects.create(username=login, github_login=login, github_token=token)
-        UserSocialAuth.create_social_auth(user, uid, PROVIDER, id_key=GithubEnterpriseOAuth2.ID_KEY)
+        UserSocialAuth.objects.create(user=user, uid=uid, provider=PROVIDER, id_key=GithubEnterpriseOAuth2.ID_KEY)
     return user
 
 

@@ -57,8 +57,8 @@ def with_label(dockerfile: str, name: str, value: str) -> str:
 
 
 def pack(folder: Path, dockerfile: str, target: BinaryIO) -> None:
-    """Write `folder` and the text of the Dockerfile as a tar. Links stay links; owners are root and times are
-    dropped, so that an unchanged file finds its layer in the builder's cache.
+    """Write `folder` and the text of the Dockerfile as a tar. Links stay links; owners are root. Times stay: Odoo knows
+    its bundles by them, and the builder's cache doesn't look at them.
     """
     with tarfile.open(fileobj=target, mode="w") as tar:
         for path in sorted(folder.iterdir()):
@@ -71,7 +71,6 @@ def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
     """Keep folders, files and symbolic links; sockets, pipes and devices have no place in an image."""
     member.uid = member.gid = 0
     member.uname = member.gname = ""
-    member.mtime = 0
     return member if member.isdir() or member.isfile() or member.issym() or member.islnk() else None
 
 

@@ -60,14 +60,12 @@ def packed(folder: Path, dockerfile: str = "FROM scratch") -> dict[str, tarfile.
         return {member.name: member for member in tar}
 
 
-def test_a_packed_folder_does_not_tell_who_wrote_it_or_when(tmp_path: Path) -> None:
+def test_a_packed_folder_tells_when_but_not_who_wrote_it(tmp_path: Path) -> None:
     (tmp_path / "addons").mkdir()
     (tmp_path / "addons" / "a.py").write_text("x = 1")
-    first = packed(tmp_path)["addons/a.py"]
-    os.utime(tmp_path / "addons" / "a.py", (1, 1))
-
-    assert packed(tmp_path)["addons/a.py"].tobuf() == first.tobuf()
-    assert (first.uid, first.gid, first.uname, first.mtime, first.size) == (0, 0, "", 0, 5)
+    os.utime(tmp_path / "addons" / "a.py", (1_000_000_000, 1_000_000_000))
+    found = packed(tmp_path)["addons/a.py"]
+    assert (found.uid, found.gid, found.uname, found.mtime, found.size) == (0, 0, "", 1_000_000_000, 5)
 
 
 def test_links_stay_links_and_pipes_are_left_out(tmp_path: Path) -> None:
