@@ -165,6 +165,11 @@ class Installation:
         """Push a commit to the demo's repository and return its hash."""
         return self._clone.push(files, message, branch)
 
+    def read(self, path: str, branch: str = "main") -> str:
+        """A file of the demo's repository, as it was pushed last."""
+        self._clone.fetch()
+        return self._clone.read(path, branch)
+
     def push_static(self, text: str) -> str:
         """The smallest change of production: another content of the demo's static file."""
         return self.push({STATIC_FILE: f"{text}\n"}, f"Say {text}")

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 TIMEOUT_S = 30.0
 FAILED = frozenset({404, 408, 429})
+UPDATING = "503, retry-after 5"  # as the router's "back in a moment" page says it
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Figures:
     failures: Counter[str] = field(default_factory=Counter)  # by status or kind of exception
 
     def failed_but(self, *allowed: str) -> int:
-        """Failed requests without those that a test expects, by status."""
+        """Failed requests without those that a test expects (keys of `failures`)."""
         return self.failed - sum(self.failures[kind] for kind in allowed)
 
 
@@ -120,7 +121,10 @@ class Load:
             response.read()
         except (OSError, http.client.HTTPException) as error:
             return type(error).__name__
-        return str(response.status) if response.status in FAILED or response.status >= 500 else ""
+        if response.status not in FAILED and response.status < 500:
+            return ""
+        later = response.getheader("Retry-After")
+        return f"{response.status}, retry-after {later}" if later else str(response.status)
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
