@@ -13,11 +13,11 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from deploy.packages import postgresql_bin
 from portal.commands import CommandError, run
 
 from .serving import Ended, Server
 
-POSTGRES = Path("/usr/lib/postgresql/15/bin")
 LABEL = "berth.contract"
 ADDONS = Path(__file__).parent
 PLACES = (Path("/var/tmp"), Path("/dev/shm"))
@@ -62,7 +62,7 @@ class Stage:
         as_postgres = ["runuser", "-u", "postgres", "--"]
         options = ["--auth=scram-sha-256", "--username=berth_admin", f"--pwfile={word}", "--no-sync", "--encoding=UTF8"]
         run(
-            [*as_postgres, f"{POSTGRES}/initdb", f"--pgdata={data}", "--locale=C.UTF-8", *options],
+            [*as_postgres, f"{postgresql_bin(os.environ)}/initdb", f"--pgdata={data}", "--locale=C.UTF-8", *options],
             timeout=120,
             cwd=self.folder,
         )
@@ -78,7 +78,18 @@ class Stage:
     def postgres(self, command: str, mode: str = "fast") -> None:
         """`start` or `stop` the server; `immediate` stops it without writing anything more."""
         log, data = self.folder / "pg" / "log", self.folder / "pg" / "data"
-        argv = ["runuser", "-u", "postgres", "--", f"{POSTGRES}/pg_ctl", "-w", "-D", str(data), "-l", str(log)]
+        argv = [
+            "runuser",
+            "-u",
+            "postgres",
+            "--",
+            f"{postgresql_bin(os.environ)}/pg_ctl",
+            "-w",
+            "-D",
+            str(data),
+            "-l",
+            str(log),
+        ]
         run([*argv, *(("-m", mode) if command == "stop" else ()), command], timeout=60, cwd=self.folder)
 
     def tear_down(self) -> None:
@@ -210,7 +221,18 @@ def remove_leftovers() -> None:
             if pid_file.exists():
                 data = str(pid_file.parent)
                 run(
-                    ["runuser", "-u", "postgres", "--", f"{POSTGRES}/pg_ctl", "-D", data, "-m", "immediate", "stop"],
+                    [
+                        "runuser",
+                        "-u",
+                        "postgres",
+                        "--",
+                        f"{postgresql_bin(os.environ)}/pg_ctl",
+                        "-D",
+                        data,
+                        "-m",
+                        "immediate",
+                        "stop",
+                    ],
                     timeout=60,
                     check=False,
                     cwd=folder,
