@@ -51,7 +51,7 @@ def _check(*, slug: str, series: str) -> None:
     try:
         SLUG(slug)
     except ValidationError as error:
-        raise ProjectError(f"{slug!r} can't be the project's address", str(error.message), "Choose another one.") from error
+        raise ProjectError(f"The address {slug!r} can't be used", str(error.message), "Choose another one.") from error
     if slug in RESERVED_SLUGS:
         raise ProjectError(f"The address {slug!r} is reserved", "", "Choose another one.")
     if series not in settings.BERTH_ODOO_IMAGES:
