@@ -160,5 +160,5 @@ def check_room(instance: Instance) -> None:
         raise PlatformError(
             "Not enough disk for the copy before the update",
             f"The database has {size // MIB} MB; {free // MIB} MB are free. Nothing was stopped or changed.",
-            "Free some disk (bin/berth disk) or add more, then retry the build.",
+            "Free some disk or add more, then retry the build.",
         )

@@ -2,15 +2,22 @@
 
 import logging
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
 
 from hosting import databases, machines, pools, routing, walls
+from hosting.engines.docker import EngineError
+from hosting.engines.firewall import FirewallError
 from hosting.engines.haproxy import RouterDown, RouterError
+from hosting.engines.postgres import DatabaseError
 from hosting.models import DatabaseServer, Host, Instance, Pool, Slot
 
 log = logging.getLogger(__name__)
+
+FAULTS = (EngineError, DatabaseError, RouterError, FirewallError)
 
 
 def reconcile() -> list[str]:
@@ -18,12 +25,15 @@ def reconcile() -> list[str]:
 
     Rows are read *after* what exists: stories write the row first, so what has no row then is an orphan.
     """
+    parts: list[Callable[[], list[str]]] = [_walls, _router, _pools, _folders]
+    parts += [partial(_containers, host) for host in Host.objects.all()]
+    parts += [partial(_databases, server) for server in DatabaseServer.objects.all()]
     found: list[str] = []
-    for host in Host.objects.all():
-        found += _containers(host)
-    for server in DatabaseServer.objects.all():
-        found += _databases(server)
-    found += _folders() + _pools() + _walls() + _router()
+    for part in parts:
+        try:
+            found += part()
+        except FAULTS as error:  # what is away now is mended in a later round; the other parts need not wait for it
+            found.append(f"{type(error).__name__}: {error}")
     for line in found:
         log.warning("reconciler: %s", line)
     return found
@@ -107,5 +117,3 @@ def _router() -> list[str]:
         routing.write()
         machines.router().start()
         return ["started the router, which was down"]
-    except RouterError as error:
-        return [f"the router doesn't answer: {error}"]

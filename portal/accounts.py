@@ -22,6 +22,17 @@ class PBKDF2SHA512Hasher(PBKDF2PasswordHasher):
 PROVIDER = GithubEnterpriseOAuth2.name  # github.com too: it is this back end with other addresses
 
 
+OPERATOR = "operator"
+
+
+def make_operator(password: str) -> None:
+    """The account for bootstrap; one that is there keeps the password that it has now."""
+    operator, new = User.objects.get_or_create(username=OPERATOR, defaults={"is_superuser": True, "is_staff": True})
+    if new:
+        operator.set_password(password)
+        operator.save(update_fields=["password"])
+
+
 def of_github(*, uid: str, login: str, token: str) -> User:
     """The account that signing in with GitHub as `uid` opens, made where it is missing."""
     known = UserSocialAuth.objects.filter(provider=PROVIDER, uid=uid).select_related("user").first()

@@ -1,4 +1,4 @@
-"""The demo: an operator's account, and a project on the local stand-in for GitHub, deployed to production."""
+"""The demo: a project on the local stand-in for GitHub, deployed to production."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from builds.models import Build
 from hosting import images
 from hosting.engines import probe
 from portal import accounts, environment
-from portal.models import State, User
+from portal.models import State
 from portal.stories import StoryError
 from projects.connect import connect, github
 from projects.models import Project, Stage
@@ -24,13 +24,12 @@ SLUG = "demo"
 
 
 class Command(BaseCommand):
-    help = "Make the operator and the demo's project, wait until its production answers, and write demo.json."
+    help = "Make the demo's project, wait until its production answers, and write demo.json."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--wait", type=float, default=600.0, metavar="SECONDS")
 
     def handle(self, *_args: Any, wait: float, **_options: Any) -> None:
-        password = make_operator()
         deadline = time.monotonic() + wait
         access = _access(deadline)
         project = Project.objects.filter(slug=SLUG).first() or _make_project(access)
@@ -41,8 +40,8 @@ class Command(BaseCommand):
             Path(settings.BERTH_HOME) / "demo.json",
             {
                 "portal_url": settings.BERTH_PORTAL_URL,
-                "operator": "operator",
-                "operator_password": password,
+                "operator": accounts.OPERATOR,
+                "operator_password": environment.secret("BERTH_OPERATOR_PASSWORD"),
                 "project": project.slug,
                 "push_url": access["push_url"],
                 "production_url": address,
@@ -51,16 +50,6 @@ class Command(BaseCommand):
         )
         if base.stand_in:
             self.stdout.write(f"Odoo itself is not here: Berth's stand-in takes its place ({base.name}).")
-
-
-def make_operator() -> str:
-    """The account for bootstrap, with the password of `.env`; returns that."""
-    password = environment.secret("BERTH_OPERATOR_PASSWORD")
-    operator, new = User.objects.get_or_create(username="operator", defaults={"is_superuser": True, "is_staff": True})
-    if new:
-        operator.set_password(password)
-        operator.save(update_fields=["password"])
-    return password
 
 
 def _access(deadline: float) -> dict[str, Any]:

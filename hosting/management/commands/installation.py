@@ -1,4 +1,4 @@
-"""The rows of this machine: its host and its database servers."""
+"""The rows of this machine: its host, its database servers, and its operator."""
 
 from typing import Any
 
@@ -8,13 +8,15 @@ from django.db import transaction
 
 from hosting import machines
 from hosting.models import DatabaseServer, Host
+from portal import accounts, environment
 
 
 class Command(BaseCommand):
-    help = "Write down this machine and its PostgreSQL clusters, and refuse clusters that are too old."
+    help = "Write down this machine and its PostgreSQL clusters, and make the operator's account."
 
     @transaction.atomic
     def handle(self, *_args: Any, **_options: Any) -> None:
+        accounts.make_operator(environment.secret("BERTH_OPERATOR_PASSWORD"))
         host, _new = Host.objects.update_or_create(
             name="this machine",
             defaults={
