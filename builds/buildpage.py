@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from builds import begin, steplog
@@ -59,6 +60,7 @@ def build(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 
 
 @visitors_welcome
+@never_cache
 @require_GET
 def step_log(request: HttpRequest, slug: str, number: int, name: str) -> HttpResponseBase:
     """Output of a step: its end, what came before or after a cursor, or all of it as text."""

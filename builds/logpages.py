@@ -7,6 +7,7 @@ from django.http import Http404, HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from builds.access import build_or_404
@@ -19,6 +20,7 @@ from projects.access import Tool, branch_or_404, visitors_welcome
 BLOCK = 256 * 1024  # bytes of a download's piece
 
 
+@never_cache
 @require_GET
 def branch_log(request: HttpRequest, slug: str, pk: int) -> HttpResponseBase:
     access, branch = branch_or_404(request, slug, pk, Tool.LOGS)
@@ -32,6 +34,7 @@ def branch_log(request: HttpRequest, slug: str, pk: int) -> HttpResponseBase:
 
 
 @visitors_welcome
+@never_cache
 @require_GET
 def build_log(request: HttpRequest, slug: str, number: int) -> HttpResponseBase:
     access, build = build_or_404(request, slug, number, Tool.LOGS)
@@ -50,7 +53,8 @@ def _answer(
 ) -> HttpResponseBase:
     """The page; entries before or after a cursor; or the file."""
     files = logfiles.files(instance) if instance else []
-    name = request.GET.get("file") or (files[0].name if files else "")
+    serving = [file for file in files if "-cron" not in file.name]  # what people look for first
+    name = request.GET.get("file") or next((file.name for file in serving or files), "")
     level = request.GET.get("level", "").upper()
     wanted = logfiles.Wanted(level if level in logfiles.LEVELS else "", request.GET.get("q", ""))
     context |= {"files": files, "file": name, "wanted": wanted, "levels": logfiles.LEVELS}

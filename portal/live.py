@@ -6,6 +6,7 @@ from typing import Any, cast
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.utils.cache import add_never_cache_headers
 from django.utils.safestring import mark_safe
 from django_htmx.middleware import HtmxDetails
 
@@ -42,10 +43,13 @@ def respond(
         }
     )
     if not is_poll(request):
-        return render(request, template, context)
-    if request.GET.get("seen") == context["live_digest"]:
-        return HttpResponse(status=204)
-    return render(request, "_components/live.html", context | {"polled": True})
+        response = render(request, template, context)
+    elif request.GET.get("seen") == context["live_digest"]:
+        response = HttpResponse(status=204)
+    else:
+        response = render(request, "_components/live.html", context | {"polled": True})
+    add_never_cache_headers(response)  # "back" must show neither how it stood before nor the part without its page
+    return response
 
 
 def in_words(error: StoryError) -> str:

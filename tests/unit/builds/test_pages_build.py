@@ -106,6 +106,13 @@ def test_a_poll_gets_nothing_while_nothing_has_changed(dev: Client, branch: Bran
     assert "<html" not in changed.content.decode()
 
 
+def test_no_page_of_a_build_is_kept_by_the_browser(dev: Client, branch: Branch) -> None:
+    cast.build(branch)
+
+    for url in ("/demo/builds/1/", "/demo/builds/1/steps/fetch/", "/demo/builds/1/logs/", "/demo/builds/"):
+        assert "no-store" in dev.get(url).headers["Cache-Control"]
+
+
 def test_a_poll_brings_the_steps_once_they_are_known(dev: Client, branch: Branch) -> None:
     cast.build(branch, result=None)
 

@@ -69,6 +69,14 @@ def test_before_anything_was_logged_it_says_so(log: Path, client: Client) -> Non
     assert "Nothing was logged yet" in read(client)
 
 
+def test_it_shows_what_serves_before_the_scheduled_actions(log: Path, client: Client) -> None:
+    (log.parent / "odoo-g7-web.log").write_text(LINE.format("INFO", 1))
+    (log.parent / "odoo-g7-cron.log").write_text(LINE.format("INFO", 2))
+
+    assert "number 1" in read(client)
+    assert "number 2" in read(client, "?file=odoo-g7-cron.log")
+
+
 def test_it_can_be_downloaded(log: Path, client: Client) -> None:
     log.write_text("plain")
 
