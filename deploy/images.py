@@ -30,7 +30,7 @@ def ensure(home: Path, values: Environment, progress: Progress) -> None:
             progress.say(
                 f"using Berth's stand-in for Odoo {series}; for the real one: docker pull {image}, then rebuild"
             )
-            ensure_stand_in(series, progress.stream())
+            ensure_stand_in(series, progress.stream("Building"))
     except ImageError as error:
         raise SetupError(
             str(error), left="Nothing else was changed.", todo="see the output above, then run bin/up again."

@@ -28,9 +28,9 @@ class Progress:
         for line in text.splitlines():
             print(f"[{self._clock() - self._start:6.1f} s]   {line}", file=self._out, flush=True)
 
-    def stream(self) -> "Stream":
-        """An `Output` for programs: says whole lines of what comes in pieces."""
-        return Stream(self)
+    def stream(self, wanted: str = "") -> "Stream":
+        """An `Output` for programs: says whole lines of what comes in pieces, those that begin with `wanted`."""
+        return Stream(self, wanted)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -58,13 +58,14 @@ def _failed(step: str, what: str) -> SetupError:
 
 
 class Stream:
-    def __init__(self, progress: Progress) -> None:
-        self._progress, self._rest = progress, ""
+    def __init__(self, progress: Progress, wanted: str) -> None:
+        self._progress, self._wanted, self._rest = progress, wanted, ""
 
     def __call__(self, text: str) -> None:
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
-            self._progress.say(line)
+            if line.startswith(self._wanted):
+                self._progress.say(line)
 
 
 def main(program: Callable[[], int]) -> NoReturn:

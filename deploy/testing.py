@@ -58,7 +58,7 @@ def prepare(home: Path, progress: Progress) -> dict[str, str]:
         values |= {"BERTH_HOME": str(home), "BERTH_DATABASE_URL": start_postgresql(home, values, progress)}
     with progress.step("stand-in for Odoo"):
         try:
-            ensure_stand_in("18.0", progress.stream())
+            ensure_stand_in("18.0", progress.stream("Building"))
         except ImageError as error:
             raise SetupError(str(error), left="No test was run.", todo="see the output above.") from error
     given = {name: value for name, value in os.environ.items() if not name.startswith("BERTH_")}

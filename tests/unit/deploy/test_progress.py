@@ -37,3 +37,9 @@ def test_output_in_pieces_is_said_in_lines() -> None:
     for piece in ("Build", "ing\nSte", "p 1\n"):
         stream(piece)
     assert [line.split("s]   ")[1] for line in out.getvalue().splitlines()] == ["Building", "Step 1"]
+
+
+def test_of_a_long_output_only_the_wanted_lines_are_said() -> None:
+    out = StringIO()
+    Progress(out, clock=lambda: 0.0).stream("Building")("Building berth-base\nStep 1/18 : FROM x\n")
+    assert out.getvalue() == "[   0.0 s]   Building berth-base\n"
