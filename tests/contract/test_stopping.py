@@ -1,5 +1,6 @@
 """CONTRACT, "Stopping and switching": what SIGTERM does to whom."""
 
+import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -55,18 +56,6 @@ def test_after_the_signal_no_new_request_is_answered(stage: Stage, copy: str) ->
         slow.join()
 
 
-def test_without_workers_a_request_in_flight_fails(stage: Stage, copy: str) -> None:
-    """Real Odoo lets it finish and then answers 500, having closed the database under it."""
-    with stage.serve("-d", copy, "--workers", "0", "--max-cron-threads", "0") as server:
-        server.wait("/contract/slow?s=0")
-        with ThreadPoolExecutor(1) as clients:
-            slow = clients.submit(server.get, "/contract/slow?s=8")
-            time.sleep(1)
-            server.signal("TERM")
-            error = slow.exception(timeout=30)
-            assert isinstance(error, OSError) or slow.result().status == 500
-
-
 def test_a_request_over_its_time_limit_is_cut_and_the_worker_replaced(stage: Stage, copy: str) -> None:
     limits = ("--workers", "1", "--max-cron-threads", "0", "--limit-time-real", "3")
     with stage.serve("-d", copy, *limits) as server:
@@ -75,6 +64,16 @@ def test_a_request_over_its_time_limit_is_cut_and_the_worker_replaced(stage: Sta
             server.get("/contract/slow?s=15")
         server.wait_for_line("timeout after 3s")
         server.wait()
+
+
+def test_a_worker_is_replaced_after_so_many_requests(stage: Stage, copy: str) -> None:
+    limits = ("--workers", "1", "--max-cron-threads", "0", "--limit-request", "3")
+    with stage.serve("-d", copy, *limits) as server:
+        server.wait()
+        for _ in range(4):
+            server.wait()
+        first, second = re.findall(r"Worker WorkerHTTP \((\d+)\) alive", server.output())[:2]
+        assert first != second
 
 
 def test_the_port_listens_although_the_database_does_not_load(stage: Stage) -> None:

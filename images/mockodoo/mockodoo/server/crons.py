@@ -26,8 +26,8 @@ WHERE active AND nextcall <= (now() AT TIME ZONE 'UTC') ORDER BY priority, id LI
 """
 
 
-def work(number: int, alive: Callable[[], bool]) -> None:
-    """Serve all our databases for as long as `alive` says so. `number` spreads the workers over time."""
+def work(number: int, alive: Callable[[], bool], beat: Callable[[], None] = lambda: None) -> None:
+    """Serve all our databases while `alive` says so. `number` spreads workers over time, `beat` tells of life."""
     while alive():
         try:
             connection = postgres.connect("postgres")
@@ -35,18 +35,19 @@ def work(number: int, alive: Callable[[], bool]) -> None:
             time.sleep(STEP)
             continue
         try:
-            _listen(connection, number, alive)
+            _listen(connection, number, alive, beat)
         except psycopg2.Error:
             _logger.warning("Lost the connection to the database postgres", exc_info=True)
         finally:
             connection.close()
 
 
-def _listen(connection: postgres.Connection, number: int, alive: Callable[[], bool]) -> None:
+def _listen(connection: postgres.Connection, number: int, alive: Callable[[], bool], beat: Callable[[], None]) -> None:
     connection.set_isolation_level(psycopg2.extensions.ISOLATION_LEVEL_AUTOCOMMIT)
     with connection.cursor() as cursor:
         cursor.execute("LISTEN cron_trigger")
     while alive():
+        beat()
         _wait(connection, SLEEP + number, alive)
         for dbname in config.modules("db_name") or databases.list_databases(force=True):
             if alive():

@@ -5,10 +5,8 @@ request takes longer than `limit_time_real`, and drains on SIGTERM: its socket c
 flight finish. Connections that no worker has accepted by then are reset by the kernel.
 """
 
-import errno
 import logging
 import os
-import resource
 import select
 import signal
 import socket
@@ -21,13 +19,11 @@ from typing import Any, NoReturn
 from mockodoo import logs, postgres, release
 from mockodoo.options import config
 
-from . import crons
 from .queue_job import announce_runner
-from .wsgi import EventedHandler, ThreadServer, WorkerServer
+from .workers import BEAT, CronWorker, HttpWorker, Worker
+from .wsgi import EventedHandler, ThreadServer
 
 _logger = logging.getLogger("odoo.service.server")
-BEAT = 4.0
-"""Seconds between two signs of life."""
 
 
 @dataclass
@@ -39,69 +35,6 @@ class Child:
     watchdog: int
     limit: float
     seen: float
-
-
-class Worker:
-    """What runs in the child: loops until told to end by SIGINT."""
-
-    kind = "WorkerHTTP"
-
-    def __init__(self, master: "PreforkServer", watchdog: int) -> None:
-        self.master, self.watchdog, self.alive, self.requests = master, watchdog, True, 0
-        self.wake_read, self.wake_write = os.pipe()
-        os.set_blocking(self.wake_write, False)
-
-    def run(self) -> None:
-        signal.signal(signal.SIGINT, self._end)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.set_wakeup_fd(self.wake_write)
-        if config["limit_memory_hard"]:
-            resource.setrlimit(resource.RLIMIT_AS, (config["limit_memory_hard"], resource.RLIM_INFINITY))
-        _logger.info("Worker %s (%s) alive", self.kind, os.getpid())
-        self.work()
-        _logger.info("Worker (%s) exiting. request_count: %s, registry count: %s.", os.getpid(), self.requests, 1)
-
-    def _end(self, _signal: int, _frame: Any) -> None:
-        self.alive = False
-
-    def beat(self) -> None:
-        os.write(self.watchdog, b".")
-
-    def work(self) -> None:
-        listening = self.master.socket
-        assert listening is not None
-        server = WorkerServer(self.master.application, listening)
-        while self.alive:
-            self.beat()
-            select.select([listening.fileno(), self.wake_read], [], [], BEAT)
-            if self.alive:
-                self._accept(server, listening)
-            if self.requests >= config["limit_request"]:
-                self.alive = False
-
-    def _accept(self, server: WorkerServer, listening: socket.socket) -> None:
-        try:
-            client, address = listening.accept()
-        except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.ECONNABORTED):
-                raise
-            return
-        client.setblocking(True)
-        self.requests += 1
-        self.beat()
-        server.process_request(client, address)
-
-
-class CronWorker(Worker):
-    kind = "WorkerCron"
-
-    def work(self) -> None:
-        def alive() -> bool:
-            self.beat()
-            return self.alive
-
-        crons.work(os.getpid() % 10, alive)
 
 
 class PreforkServer:
@@ -147,25 +80,25 @@ class PreforkServer:
 
     def _spawn(self) -> None:
         kinds = [child.kind for child in self.children.values()]
-        if self.socket is not None:
-            for _ in range(config["workers"] - kinds.count(Worker.kind)):
-                self._fork(Worker, config["limit_time_real"])
+        listening = self.socket
+        if listening is not None:
+            for _ in range(config["workers"] - kinds.count(HttpWorker.kind)):
+                self._fork(lambda pipe: HttpWorker(pipe, self.application, listening), HttpWorker.kind)
             if self.evented is None:
                 self.evented = self._fork_evented()
         for _ in range(config["max_cron_threads"] - kinds.count(CronWorker.kind)):
-            limit = config["limit_time_real_cron"]
-            self._fork(CronWorker, limit if limit >= 0 else config["limit_time_real"])
+            self._fork(CronWorker, CronWorker.kind)
 
-    def _fork(self, kind: type[Worker], limit: float) -> None:
+    def _fork(self, worker: Callable[[int], Worker], kind: str) -> None:
         reading, writing = os.pipe()
         os.set_blocking(reading, False)
         os.set_blocking(writing, False)
         pid = os.fork()
         if pid:
             os.close(writing)
-            self.children[pid] = Child(pid, kind.kind, reading, limit, time.monotonic())
+            self.children[pid] = Child(pid, kind, reading, _time_limit(kind), time.monotonic())
             return
-        self._be_child(lambda: kind(self, writing).run())
+        self._be_child(lambda: worker(writing).run())
 
     def _fork_evented(self) -> int:
         pid = os.fork()
@@ -200,10 +133,10 @@ class PreforkServer:
             sys.stderr.flush()
             os._exit(code)
 
-    def _sleep(self) -> None:
+    def _sleep(self, seconds: float = BEAT) -> None:
         """Wait for a signal or a sign of life."""
         watched = {child.watchdog: child for child in self.children.values()}
-        ready, _, _ = select.select([*watched, self.wake_read], [], [], BEAT)
+        ready, _, _ = select.select([*watched, self.wake_read], [], [], seconds)
         for handle in ready:
             if handle in watched and _drain(handle):
                 watched[handle].seen = time.monotonic()
@@ -227,7 +160,7 @@ class PreforkServer:
     def _kill_overdue(self) -> None:
         for child in self.children.values():
             if child.limit and time.monotonic() - child.seen >= child.limit:
-                _logger.error("%s (%s) timeout after %ss", child.kind, child.pid, child.limit)
+                _logger.error("%s (%s) timeout after %ds", child.kind, child.pid, child.limit)
                 _kill(child.pid, signal.SIGKILL)
 
     def stop(self) -> None:
@@ -246,16 +179,15 @@ class PreforkServer:
             if any(number in (signal.SIGINT, signal.SIGTERM) for number in self.signals):
                 break
             self._kill_overdue()
-            select.select([self.wake_read], [], [], 0.1)
-            _drain(self.wake_read)
-            self._sleep_not_at_all()
+            self._sleep(0.1)
         for pid in self.children:
             _kill(pid, signal.SIGTERM)
 
-    def _sleep_not_at_all(self) -> None:
-        for child in self.children.values():
-            if _drain(child.watchdog):
-                child.seen = time.monotonic()
+
+def _time_limit(kind: str) -> float:
+    """Seconds without a sign of life after which a worker is killed; 0 for no limit."""
+    cron_limit: float = config["limit_time_real_cron"]
+    return cron_limit if kind == CronWorker.kind and cron_limit >= 0 else float(config["limit_time_real"])
 
 
 def _drain(handle: int) -> bool:
