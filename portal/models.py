@@ -125,7 +125,7 @@ class Step(models.Model):
     position = models.PositiveSmallIntegerField()
     state = models.CharField(max_length=8, choices=State.choices, default=State.QUEUED)
     result = models.CharField(max_length=10, choices=Result.choices, default=Result.NONE, blank=True)
-    attempts = models.PositiveSmallIntegerField(default=0)
+    attempts = models.PositiveSmallIntegerField(default=0)  # to tell it, and then to undo it
     undone = models.BooleanField(default=False)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)

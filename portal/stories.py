@@ -10,22 +10,25 @@ import logging
 import os
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db import DatabaseError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from django.db.models import Exists, OuterRef
 from django_q.tasks import async_task
 
 from portal import clock
 from portal.models import Result, State, Step, Story
-from portal.telling import Cancelled, Telling
+from portal.telling import Cancelled, ClaimLost, Telling
 
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=20)
 MAX_ATTEMPTS = 5  # of one step: more deaths than that in one place are no accident
+MAX_UNDOS = 25  # a lease apart, some ten minutes: by then an engine that was restarted is back
+PORTAL_AWAY = (OperationalError, InterfaceError)  # our own database: the lease ends, and somebody resumes the story
 
 
 class StoryError(Exception):
@@ -52,7 +55,8 @@ class StepSpec:
     """A step as code: its stable name, its title on the page, what it does and how that is undone.
 
     Where `final`, there is no way back once it succeeded: the story can't be cancelled any more, and a failure after it
-    is a warning, since what the user asked for has happened.
+    is a warning, since what the user asked for has happened. It is told in one transaction with its own end, so that
+    nobody can die between the decision and the word that it was made; it only changes rows.
     """
 
     name: str
@@ -122,8 +126,12 @@ def look(story_id: int) -> None:
     story = _claim(story_id)
     if story is None:
         return
-    with Telling(story, lease=LEASE) as telling:
-        finished = _tell(_kinds[story.kind], telling)
+    try:
+        with Telling(story, lease=LEASE) as telling:
+            finished = _tell(_kinds[story.kind], telling)
+    except ClaimLost:
+        log.warning("story %s is told by another worker now", story_id)
+        return
     if finished:
         _ring_next(story)
     else:
@@ -131,7 +139,7 @@ def look(story_id: int) -> None:
 
 
 def _claim(story_id: int) -> Story | None:
-    """Take the story by an UPDATE that must change exactly one row."""
+    """Take the story by an UPDATE that must change exactly one row. Kinds that another version knows are left alone."""
     now = clock.now()
     earlier = Story.objects.open().filter(subject=OuterRef("subject"), pk__lt=OuterRef("pk"))
     claim = f"{os.getpid()}-{secrets.token_hex(8)}"  # whose process it is, for people who look
@@ -139,10 +147,10 @@ def _claim(story_id: int) -> Story | None:
         with transaction.atomic():
             won = (
                 Story.objects.claimable()
-                .filter(~Exists(earlier), pk=story_id)
+                .filter(~Exists(earlier), pk=story_id, kind__in=_kinds)
                 .update(state=State.RUNNING, claim=claim, lease_until=now + LEASE, handover_requested=False)
             )
-    except DatabaseError:  # another story of the same subject was claimed in the same instant
+    except IntegrityError:  # another story of the same subject was claimed in the same instant
         log.info("story %s waits for its turn", story_id)
         return None
     return Story.objects.get(pk=story_id) if won else None
@@ -153,9 +161,10 @@ def _tell(kind: Kind, telling: Telling) -> bool:
     story = telling.story
     specs = kind.steps(kind.load(story.object_id))
     if story.started_at is None:
-        story.started_at = clock.now()
-        story.save(update_fields=["started_at"])
-        kind.started(kind.load(story.object_id), story)
+        with transaction.atomic():
+            story.started_at = clock.now()
+            telling.save(story, "started_at")
+            kind.started(kind.load(story.object_id), story)
     _write_down(story, specs)
     if not story.failing:
         for spec in specs:
@@ -193,14 +202,16 @@ def _tell_step(kind: Kind, spec: StepSpec, telling: Telling) -> bool:
                 "Look into the worker's log and the machine's memory, then retry.",
             )
         telling.keep_going()
-        spec.tell(kind.load(telling.story.object_id), telling)
+        with transaction.atomic() if spec.final else nullcontext():
+            spec.tell(kind.load(telling.story.object_id), telling)
+            telling.leave(Result.SUCCESS)
     except Cancelled:
         telling.fail(Result.CANCELLED, "Cancelled", "Stopped as asked. What had been done was undone.", "")
         return False
     except StoryError as error:
         return telling.fail(Result.FAILURE, error.title, error.detail, error.remedy)
-    except DatabaseError:
-        raise  # the portal's own database is away: the lease ends and somebody resumes the story
+    except PORTAL_AWAY:
+        raise
     except Exception as error:
         log.exception("story %s, step %s", telling.story.pk, spec.name)
         return telling.fail(
@@ -209,13 +220,16 @@ def _tell_step(kind: Kind, spec: StepSpec, telling: Telling) -> bool:
             str(error),
             "This is a fault of the platform, not of the repository. Retry; if it stays, tell the operator.",
         )
-    telling.leave(Result.SUCCESS)
     telling.final = telling.final or spec.final
     return True
 
 
 def _undo(kind: Kind, specs: Sequence[StepSpec], telling: Telling) -> None:
-    """Take back, last first, what the steps did. A step that can't be undone is said; the others still are."""
+    """Take back, last first, what the steps did.
+
+    One that can't be undone now, as an engine is away, is tried again when the lease has ended; what was done before it
+    waits for that. After MAX_UNDOS it is given up.
+    """
     for spec in reversed(specs):
         row = telling.story.steps.get(name=spec.name)
         if spec.undo is None or row.undone or row.state == State.QUEUED:
@@ -223,19 +237,19 @@ def _undo(kind: Kind, specs: Sequence[StepSpec], telling: Telling) -> None:
         telling.enter_undo(row)
         try:
             spec.undo(kind.load(telling.story.object_id), telling)
-        except DatabaseError:
-            raise
         except Exception as error:
-            log.exception("story %s, undo of %s", telling.story.pk, spec.name)
-            telling.log(f"Could not be undone: {error}. The reconciler will look after it.\n")
-        telling.flush()
-        row.undone = True
-        row.save(update_fields=["undone"])
+            telling.say(f"Could not be undone: {error}")
+            telling.flush()
+            if row.attempts < MAX_UNDOS:
+                raise
+            log.exception("story %s, undo of %s is given up", telling.story.pk, spec.name)
+        telling.leave_undo()
 
 
 def _finish(kind: Kind, telling: Telling) -> None:
     story = telling.story
     with transaction.atomic():
+        telling.hold()
         results = set(story.steps.values_list("result", flat=True))
         if story.failing:
             story.result = Result.CANCELLED if Result.CANCELLED in results else Result.FAILURE
@@ -243,7 +257,7 @@ def _finish(kind: Kind, telling: Telling) -> None:
             story.result = next((r for r in (Result.FAILURE, Result.WARNING) if r in results), Result.SUCCESS)
         story.state, story.claim, story.lease_until = State.DONE, "", None
         story.finished_at = clock.now()
-        story.save()
+        story.save(update_fields=["state", "result", "claim", "lease_until", "finished_at"])
         kind.finished(kind.load(story.object_id), story)
 
 

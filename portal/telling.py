@@ -9,7 +9,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
-from django.db import DatabaseError, connection, transaction
+from django.db import connection, transaction
 
 from portal import clock
 from portal.commands import CommandError
@@ -44,6 +44,7 @@ class Telling:
     def __init__(self, story: Story, *, lease: timedelta) -> None:
         self.story = story
         self.final = False  # past the point of no return
+        self._claim = story.claim
         self._lease = lease
         self._step: Step | None = None
         self._command: Command | None = None
@@ -133,7 +134,7 @@ class Telling:
         self._step = row
         row.state, row.attempts, row.result = State.RUNNING, row.attempts + 1, Result.NONE
         row.started_at = row.started_at or clock.now()
-        self._save(row, "state", "attempts", "result", "started_at")
+        self.save(row, "state", "attempts", "result", "started_at")
         if row.attempts > 1:
             self.say(f"Resumed after an interruption (attempt {row.attempts}).")
 
@@ -142,10 +143,18 @@ class Telling:
         self.flush()
         self._step.result = self._step.result or result
         self._step.state, self._step.finished_at = State.DONE, clock.now()
-        self._save(self._step, "state", "result", "finished_at")
+        self.save(self._step, "state", "result", "finished_at")
 
     def enter_undo(self, row: Step) -> None:
         self._step, self._undoing = row, True
+        row.attempts += 1
+        self.save(row, "attempts")
+
+    def leave_undo(self) -> None:
+        assert self._step is not None
+        self.flush()
+        self._step.undone = True
+        self.save(self._step, "undone")
 
     def fail(self, result: Result, title: str, detail: str, remedy: str) -> bool:
         """End the step badly. Returns whether the story goes on: past the point of no return it does, yellow."""
@@ -157,41 +166,53 @@ class Telling:
         self._step.state, self._step.finished_at = State.DONE, clock.now()
         self.story.failing = not self.final
         with transaction.atomic():
-            self._save(self._step, "state", "result", "finished_at")
+            self.save(self._step, "state", "result", "finished_at")
             self._remember(title, detail, remedy)
         return self.final
 
     def _remember(self, title: str, detail: str, remedy: str) -> None:
         story = self.story
-        story.error_title, story.error_detail, story.error_remedy = map(self._clean, (title[:300], detail, remedy))
-        story.save(update_fields=["failing", "error_title", "error_detail", "error_remedy"])
+        story.error_title = self._clean(title)[:300]
+        story.error_detail, story.error_remedy = self._clean(detail), self._clean(remedy)
+        self.save(story, "failing", "error_title", "error_detail", "error_remedy")
 
     def let_go(self) -> None:
         """Hand the story over: whoever comes next resumes it at the step that follows."""
         self._ended.set()
         self._heart.join()
-        Story.objects.filter(pk=self.story.pk, claim=self.story.claim).update(
+        Story.objects.filter(pk=self.story.pk, claim=self._claim).update(
             state=State.QUEUED, claim="", lease_until=None, handover_requested=False
         )
 
-    # --- inside -----------------------------------------------------------------------------------------------------
-    def _save(self, row: Step, *fields: str) -> None:
-        """Steps are only written by the holder of the claim."""
-        if not Story.objects.filter(pk=self.story.pk, claim=self.story.claim).exists():
+    def hold(self) -> None:
+        """Keep the claim to the end of the transaction: what is written in it is the holder's. Raises ClaimLost."""
+        if not Story.objects.select_for_update().filter(pk=self.story.pk, claim=self._claim):
             raise ClaimLost
+
+    @transaction.atomic
+    def save(self, row: Step | Story, *fields: str) -> None:
+        """Write what only the holder of the claim may write. Raises ClaimLost."""
+        self.hold()
         row.save(update_fields=fields)
 
+    # --- inside -----------------------------------------------------------------------------------------------------
     def _clean(self, text: str) -> str:
         for secret in self._masked:
             text = text.replace(secret, "********")
         return text.replace("\x00", "")
 
     def _write(self, *, whole_lines: bool) -> None:
-        """Write pending output as a row: up to the last line's end, so that no secret is cut in two."""
+        """Write pending output as a row: up to the last line's end, so that no secret is cut in two.
+
+        Of a line that doesn't end, what may be a secret's beginning is kept back.
+        """
+        self._pending = self._clean(self._pending)
         end = len(self._pending)
-        if whole_lines and end <= FLUSH_CHARACTERS:
+        if whole_lines:
             end = self._pending.rfind("\n") + 1
-        text, self._pending = self._clean(self._pending[:end]), self._pending[end:]
+            if not end and len(self._pending) > FLUSH_CHARACTERS:
+                end = max(0, len(self._pending) - max(map(len, self._masked), default=0))
+        text, self._pending = self._pending[:end], self._pending[end:]
         self._flushed_at = time.monotonic()
         if text and self._step is not None:
             LogChunk.objects.create(step=self._step, command=self._command, text=text)
@@ -202,14 +223,14 @@ class Telling:
             while not self._ended.wait(HEARTBEAT_S):
                 try:
                     self._beat_once()
-                except DatabaseError as error:
+                except Exception as error:  # whatever it is, the heart must beat again
                     log.warning("heartbeat of story %s: %s", self.story.pk, error)
                     connection.close()
         finally:
             connection.close()
 
     def _beat_once(self) -> None:
-        mine = Story.objects.filter(pk=self.story.pk, claim=self.story.claim)
+        mine = Story.objects.filter(pk=self.story.pk, claim=self._claim)
         if not mine.update(lease_until=clock.now() + self._lease):
             if not self._ended.is_set():
                 self._lost.set()

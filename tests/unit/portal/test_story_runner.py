@@ -1,78 +1,17 @@
-"""The runner of stories: told in order, once, resumed after a death, undone after a failure."""
+"""The runner of stories: told in order, once, resumed after a death, handed over, written down."""
 
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
 from portal import clock, stories, telling
-from portal.models import LogChunk, Result, State, Step, Story
-from portal.stories import Kind, ProjectError, StepSpec, step
+from portal.models import LogChunk, Result, State, Story
+from portal.stories import StepSpec
 from portal.telling import Telling
+from tests.unit.portal.tale import Tale, told
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-class Tale:
-    """A kind of story whose steps are given by a test; it remembers what happened."""
-
-    def __init__(self) -> None:
-        self.happened: list[str] = []
-        self.steps: tuple[StepSpec, ...] = ()
-        self.rung: list[int] = []
-
-    def add(self, name: str, *, final: bool = False, fails: Exception | None = None, dies: int = 0) -> None:
-        deaths = iter(range(dies))
-
-        def tell(_object: object, telling: Telling) -> None:
-            self.happened.append(name)
-            telling.say(f"{name} was here")
-            if next(deaths, None) is not None:
-                raise Killed
-            if fails is not None:
-                raise fails
-
-        def undo(_object: object, _telling: Telling) -> None:
-            self.happened.append(f"undo {name}")
-
-        tell.__name__ = name
-        self.steps += (step(name.title(), undo=undo, final=final)(tell),)
-
-    def begin(self, subject: str = "branch-1") -> Story:
-        return stories.begin("tale", object_id=1, subject=subject)
-
-
-class Killed(BaseException):
-    """As if the worker had been killed: nothing of the runner's own clean-up may run."""
-
-
-@pytest.fixture
-def tale(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tale]:
-    tale = Tale()
-    stories.register(
-        Kind(
-            name="tale",
-            queue="deploy",
-            load=lambda pk: pk,
-            steps=lambda _object: tale.steps,
-            started=lambda _object, _story: tale.happened.append("started"),
-            finished=lambda _object, story: tale.happened.append(f"finished {story.result}"),
-        )
-    )
-    monkeypatch.setattr(stories, "async_task", lambda _name, pk, **_options: tale.rung.append(pk))
-    yield tale
-    del stories._kinds["tale"]
-
-
-def told(story: Story) -> Story:
-    """Look at a story as a worker would; a death is only a death."""
-    try:
-        stories.look(story.pk)
-    except Killed:
-        Story.objects.filter(pk=story.pk).update(lease_until=clock.now() - timedelta(seconds=1))
-    story.refresh_from_db()
-    return story
 
 
 def test_it_tells_the_steps_in_order_and_keeps_what_they_say(tale: Tale) -> None:
@@ -82,16 +21,6 @@ def test_it_tells_the_steps_in_order_and_keeps_what_they_say(tale: Tale) -> None
     assert tale.happened == ["started", "fetch", "build", "finished success"]
     assert (story.state, story.result) == (State.DONE, Result.SUCCESS)
     assert [chunk.text for chunk in LogChunk.objects.order_by("pk")] == ["fetch was here\n", "build was here\n"]
-
-
-def test_a_failure_undoes_the_steps_backwards_and_is_kept(tale: Tale) -> None:
-    tale.add("fetch")
-    tale.add("build", fails=ProjectError("It doesn't build", "line 3", "Mend line 3."))
-    tale.add("switch")
-    story = told(tale.begin())
-    assert tale.happened == ["started", "fetch", "build", "undo build", "undo fetch", "finished failure"]
-    assert (story.error_title, story.error_detail, story.error_remedy) == ("It doesn't build", "line 3", "Mend line 3.")
-    assert story.steps.get(name="switch").state == State.QUEUED
 
 
 def test_an_accident_is_told_as_the_platforms_fault(tale: Tale) -> None:
@@ -141,23 +70,6 @@ def test_stories_of_one_subject_wait_for_each_other(tale: Tale) -> None:
     assert told(second).state == State.DONE
 
 
-def test_a_cancelled_story_is_undone(tale: Tale) -> None:
-    tale.add("fetch")
-    story = tale.begin()
-    stories.cancel(story)
-    assert told(story).result == Result.CANCELLED
-    assert "fetch" not in tale.happened
-
-
-def test_past_the_point_of_no_return_a_failure_is_a_warning(tale: Tale) -> None:
-    tale.add("switch", final=True)
-    tale.add("drain", fails=RuntimeError("the engine is away"))
-    tale.add("report")
-    story = told(tale.begin())
-    assert story.result == Result.WARNING
-    assert tale.happened == ["started", "switch", "drain", "report", "finished warning"]
-
-
 def test_a_story_is_handed_over_between_two_steps(tale: Tale) -> None:
     tale.add("fetch")
     tale.add("build")
@@ -189,17 +101,6 @@ def test_a_process_that_shall_end_hands_over_what_it_tells(tale: Tale, monkeypat
     assert tale.happened == ["started", "fetch", "build", "finished success"]
 
 
-def test_an_interrupted_undo_goes_on_where_it_stopped(tale: Tale) -> None:
-    tale.add("fetch")
-    tale.add("build", fails=ProjectError("No"))
-    story = told(tale.begin())
-    Story.objects.update(state=State.RUNNING, result="", claim="dead", lease_until=clock.now() - timedelta(seconds=1))
-    Step.objects.filter(name="fetch").update(undone=False)
-    tale.happened.clear()
-    assert told(story).result == Result.FAILURE
-    assert tale.happened == ["undo fetch", "finished failure"]
-
-
 def test_secrets_never_reach_the_output(tale: Tale) -> None:
     def tell(_object: object, telling: Telling) -> None:
         telling.mask("hunter22")
@@ -213,6 +114,22 @@ def test_secrets_never_reach_the_output(tale: Tale) -> None:
     everything = "".join(LogChunk.objects.values_list("text", flat=True))
     assert everything == "the password is ********\n"
     assert story.steps.get().commands.get().argv == ["psql", "password=********"]
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_secrets_are_not_cut_in_two_by_long_output(tale: Tale, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    monkeypatch.setattr("portal.telling.FLUSH_CHARACTERS", 50)
+
+    def tell(_object: object, telling: Telling) -> None:
+        telling.mask("hunter22")
+        for _ in range(20):
+            for piece in ("x" * 37 + end, "the password is hun", "ter22", " and"):
+                telling.log(piece)
+
+    tale.steps = (StepSpec("tell", "Tell", tell),)
+    told(tale.begin())
+    everything = "".join(LogChunk.objects.order_by("pk").values_list("text", flat=True))
+    assert everything == ("x" * 37 + end + "the password is ******** and") * 20
 
 
 def test_the_bell_is_rung_again_for_a_silent_story_only(tale: Tale) -> None:
