@@ -17,7 +17,7 @@ from hosting.odoo import commands, series
 from hosting.odoo.conf import DATA_DIR, REAL_SECONDS, Conf, Purpose, render_conf
 from hosting.odoo.floors import MIB
 
-ODOO_UID = 101  # of the user `odoo` in every Odoo image (shared contract: README "Odoo images")
+ODOO_UID = 101  # of the user `odoo` in every Odoo image (docs/odoo-image.md)
 LOG = "/var/log/odoo"
 ROLES = ("cron", "web")  # in the order in which they stop
 STOP_TIMEOUT_S = REAL_SECONDS + 30  # a request in flight may run that long
