@@ -1,6 +1,6 @@
 """Proof that a pool may get traffic: it runs the expected commit, on the right database, with all modules loaded.
 
-Stock Odoo can't say which commit it runs, so the proof looks from several sides (DESIGN "Pools, generations, slots").
+Stock Odoo can't say which commit it runs, so the proof looks from several sides: see `look`.
 Nothing is installed in the customer's database for it.
 """
 
