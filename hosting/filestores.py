@@ -15,7 +15,7 @@ def path(instance: Instance) -> Path:
 def copy(source: Instance, target: Instance) -> int:
     """Copy what `target` lacks of `source`'s files; returns how many. Safe to repeat.
 
-    A copy, since a hard link would share the inode with a tenant who owns his side of it (DESIGN "Databases"). The
+    A copy, since a hard link would share the inode with a tenant who owns his side of it and can write to it. The
     tenant's folder is read without following links.
     """
     copied = 0
