@@ -1,4 +1,4 @@
-"""Moving a branch to another stage (SPEC 3)."""
+"""Moving a branch to another stage. What each means for the database: README, "How a deploy works"."""
 
 from django.db import IntegrityError, transaction
 

@@ -4,7 +4,7 @@ Two images, both named by the content of the folder that they are made from, so 
 all installations on a machine:
 
 - `berth-base:<hash>`: Debian bookworm by mmdebstrap, from the machine's own Debian mirror, without setuid programs;
-- `berth-mockodoo:<series>-<hash>`: our stand-in on top of it, honouring the contract with an Odoo image.
+- `berth-mockodoo:<series>-<hash>`: our stand-in on top of it, which behaves as docs/odoo-image.md says.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Who may do what (SPEC 1), as data, and the only ways in which a page gets hold of a project or a branch.
+"""Who may do what (as on Odoo.sh), as data, and the only ways in which a page gets hold of a project or a branch.
 
 A foreign object is a 404, so that nobody learns what exists; a role that is too weak is a 403.
 """

@@ -45,7 +45,7 @@ def update_argv(database: str, modules: Sequence[str]) -> list[str]:
 
 
 def neutralize_argv(database: str) -> list[str]:
-    """Run it once only: a second run adds a second dummy mail server (CONTRACT)."""
+    """Run it once only: a second run adds a second dummy mail server (docs/odoo-image.md, "Neutralise")."""
     return ["odoo", "neutralize", f"--config={CONF}", f"--database={database}"]
 
 

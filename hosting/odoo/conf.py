@@ -17,7 +17,7 @@ REAL_SECONDS = 1200
 REQUESTS_PER_WORKER = 8192
 
 CRON_SLEEP = 70
-"""Seconds added to `limit_time_real_cron`, which also counts the worker's idle sleep of 60 to 69 s (CONTRACT)."""
+"""Seconds added to `limit_time_real_cron`, which also counts the worker's sleep of 60 to 69 s (docs/odoo-image.md)."""
 
 
 class Purpose(StrEnum):

@@ -6,7 +6,7 @@ MIB = 1024 * 1024
 GIB = 1024 * MIB
 
 PADDING = 256 * MIB
-"""What a container gets on top when somebody insists on less memory than the floor (SPEC 5)."""
+"""What a container gets on top when somebody insists on less memory than the floor."""
 
 USERS_PER_WORKER = 6
 """Odoo's rule of thumb: https://www.odoo.com/documentation/18.0/administration/on_premise/deploy.html#worker-number-calculation"""

@@ -1,4 +1,4 @@
-"""Reads Odoo's log, whose exit code says too little: it is 0 for several failures (CONTRACT)."""
+"""Reads Odoo's log, whose exit code says too little: it is 0 for several failures (docs/odoo-image.md)."""
 
 import re
 from collections.abc import Iterable, Iterator
