@@ -1,4 +1,4 @@
-"""CONTRACT, "Crons" and "queue_job"."""
+"""docs/odoo-image.md, "Scheduled actions": who listens, and runs what is due."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""CONTRACT, "HTTP": attachments are files named by their content."""
+"""docs/odoo-image.md, "HTTP": attachments are files named by their content."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""CONTRACT, "HTTP": ports, health, static files, and where the oddities are."""
+"""docs/odoo-image.md, "HTTP": ports, health, static files, and where the oddities are."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""CONTRACT, "Image": what lies where."""
+"""docs/odoo-image.md, "Image layout": what lies where."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""CONTRACT: the form of log lines, and what is said of addons' tests."""
+"""docs/odoo-image.md, "Log lines": the form of log lines, and what is said of addons' tests."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""CONTRACT: `odoo neutralize`, and `odoo db` where the series has it."""
+"""docs/odoo-image.md, "Neutralise" and "Command line": `odoo neutralize`, and `odoo db` where the series has it."""
 
 import zipfile
 

@@ -1,4 +1,4 @@
-"""CONTRACT, "queue_job": the OCA's runner works beside forked workers, loaded server-wide.
+"""docs/odoo-image.md, "queue_job": the OCA's runner works beside forked workers, loaded server-wide.
 
 On a real image the addon itself is needed: `BERTH_QUEUE_JOB` names the folder that holds it (unpacked from the package
 `odoo-addon-queue-job`, with its Python requirements importable in the image).

@@ -1,4 +1,4 @@
-"""CONTRACT, "HTTP": sessions are files, and outlive the container that made them."""
+"""docs/odoo-image.md, "HTTP": sessions are files, and outlive the container that made them."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""CONTRACT, "Stopping and switching": what SIGTERM does to whom."""
+"""docs/odoo-image.md, "Stopping and switching": what SIGTERM does to whom."""
 
 import re
 import threading

@@ -1,4 +1,4 @@
-"""CONTRACT, "PostgreSQL": tables and columns that the platform reads."""
+"""docs/odoo-image.md, "PostgreSQL": tables and columns that the platform reads."""
 
 import re
 

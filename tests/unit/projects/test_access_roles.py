@@ -1,4 +1,4 @@
-"""The table of SPEC 1, cell by cell."""
+"""Which role may use which tool on which stage, cell by cell."""
 
 import pytest
 
@@ -12,7 +12,7 @@ TESTERS = {TESTER, ADMIN}
 ADMINS = {ADMIN}
 
 BY_STAGE = (MEMBERS, TESTERS, ADMINS)
-SPEC = {
+TABLE = {
     Tool.BUILDS: (EVERYBODY, EVERYBODY, EVERYBODY),
     Tool.HISTORY: (MEMBERS, MEMBERS, MEMBERS),
     Tool.CONNECT: BY_STAGE,
@@ -32,7 +32,7 @@ STAGES = (Stage.DEVELOPMENT, Stage.STAGING, Stage.PRODUCTION)
 
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("tool", Tool)
-def test_a_tool_is_for_the_roles_that_the_specification_names(tool: Tool, stage: Stage) -> None:
+def test_a_tool_is_for_the_roles_that_the_table_names(tool: Tool, stage: Stage) -> None:
     may = {role for role in EVERYBODY if allows(role, stage, tool)}
 
-    assert may == SPEC[tool][STAGES.index(stage)]
+    assert may == TABLE[tool][STAGES.index(stage)]
