@@ -1,4 +1,4 @@
-"""Copies of a database on another cluster: dumped, restored, neutralised. Restoring runs functions that the tenant wrote,
+"""Copies of a database on another cluster: dumped, restored, neutralised. Restoring runs code that the tenant wrote,
 so both ends happen in containers, each as its instance's own role and with no way to the other's database.
 """
 

@@ -40,7 +40,7 @@ def route(instance: Instance) -> Route:
 
 def servers(pool: Pool) -> list[Server]:
     """A pool's servers. Each HTTP worker takes one request at a time, so that none waits in the kernel, where it would
-    be lost when the pool stops; one worker of staging and development is two that get one request: a PDF asks for assets.
+    be lost when the pool stops; one worker of staging and development is two with one request: a PDF asks for assets.
     """
     maxconn = pool.workers if pool.instance.is_production else 1
     return [Server(address=str(pool.web_address), maxconn=maxconn)]

@@ -1,4 +1,4 @@
-"""docs/odoo-image.md, "Command line and exit codes": what ends with which exit code, and what ends with 0 although something is wrong."""
+"""docs/odoo-image.md, "Command line and exit codes": what ends with which, and what with 0 although it is wrong."""
 
 import re
 

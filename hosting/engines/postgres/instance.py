@@ -49,7 +49,7 @@ class InstanceDatabase:
         return [ModuleState(*row) for row in self._read(query, [])]
 
     def modules_left_over(self) -> list[ModuleState]:
-        """Modules that Odoo left `to install`, `to upgrade` or `to remove`: their work was not done (docs/odoo-image.md)."""
+        """Modules left `to install`, `to upgrade` or `to remove`: their work was not done (docs/odoo-image.md)."""
         return [module for module in self.module_states() if module.state.startswith("to ")]
 
     def parameter(self, key: str) -> str | None:
