@@ -36,7 +36,8 @@ class Portal:
 
     def _look_at(self, url: str) -> None:
         place = urlsplit(url)
-        if place.scheme in {"http", "https"} and place.hostname not in {"127.0.0.1", "localhost", "demo.localhost"}:
+        here = place.hostname == "127.0.0.1" or str(place.hostname).endswith(".localhost")
+        if place.scheme in {"http", "https"} and not here:
             self.complain(f"asked for {url}")
 
     def open(self, path: str) -> None:

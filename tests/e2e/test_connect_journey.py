@@ -1,0 +1,58 @@
+"""Connecting a repository in a browser, to a production that answers."""
+
+import json
+import re
+import secrets
+import urllib.request
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.clone import Clone
+from tests.e2e.conftest import Portal
+from tests.installation import BUILD_S, Installation
+
+pytestmark = pytest.mark.e2e
+
+
+def new_repository(installation: Installation, folder: Path, name: str) -> None:
+    """A repository of Alice's with one small addon."""
+    access = json.loads((installation.home / "fakehub" / "access.json").read_text())
+    token = access["tokens"]["alice"]
+    request = urllib.request.Request(
+        f"{access['api_url']}/user/repos",
+        data=json.dumps({"name": name}).encode(),
+        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert answer.status == 201
+    url = access["url"].replace("://", f"://alice:{token}@")
+    clone = Clone(f"{url}/alice/{name}.git", folder / "repository.git")
+    manifest = "{'name': 'Tiny', 'version': '1.0', 'depends': ['base'], 'license': 'LGPL-3'}\n"
+    clone.commit({"tiny/__manifest__.py": manifest, "tiny/__init__.py": ""}, "A tiny addon")
+    clone.send("main")
+
+
+def test_a_repository_is_connected_and_its_production_answers(portal: Portal, tmp_path: Path) -> None:
+    page, name = portal.page, f"tiny-{secrets.token_hex(3)}"
+    new_repository(portal.installation, tmp_path, name)
+    portal.sign_in("Alice")
+
+    page.get_by_role("link", name="New project").click()
+    page.get_by_role("button", name=f"alice/{name}").click()
+    expect(page.get_by_label("Name", exact=True)).to_have_value(name)
+    expect(page.get_by_label("Address")).to_have_value(name)
+    portal.examine("new-project")
+    page.get_by_role("button", name="Create the project").click()
+
+    page.get_by_role("link", name=re.compile("A tiny addon|No message")).click()
+    expect(page).to_have_title(re.compile("^✔ #1"), timeout=BUILD_S * 1000)
+    with page.expect_navigation():
+        page.get_by_role("link", name="Connect").click()
+    expect(page).to_have_url(re.compile(rf"{name}\.localhost"))
+    portal.open("/new/")
+    connected = page.get_by_role("button", name=f"alice/{name}")
+    expect(connected).to_be_disabled()
+    expect(connected).to_contain_text("connected already")
+    assert portal.complaints == []
