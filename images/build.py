@@ -28,7 +28,12 @@ class ImageError(Exception):
     """An image could not be made. Images that were there before are as they were."""
 
 
-def ensure_stand_in(tag: str, output: Output = print, *, force: bool = False) -> str:
+def show(text: str) -> None:
+    """The usual `Output`: as it comes, to the terminal."""
+    print(text, end="", flush=True)
+
+
+def ensure_stand_in(tag: str, output: Output = show, *, force: bool = False) -> str:
     """Return the id of the stand-in for Odoo `tag` (`18.0`, or a name that ends so: `odoo:18.0`), making it if needed.
 
     Takes a fraction of a second when the image is there, about a minute and a half when nothing is. Raises ImageError.
@@ -118,7 +123,7 @@ def main() -> None:
     parser.add_argument("--force", action="store_true", help="build even what is there already")
     parser.add_argument("--series", choices=SERIES, default="18.0")
     arguments = parser.parse_args()
-    print(ensure_stand_in(arguments.series, lambda text: print(text, end="", flush=True), force=arguments.force))
+    print(ensure_stand_in(arguments.series, force=arguments.force))
 
 
 if __name__ == "__main__":
