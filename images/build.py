@@ -54,12 +54,16 @@ def ensure_stand_in(tag: str, output: Output = show, *, force: bool = False) -> 
 
 
 def content_hash(folder: Path, seed: str = "") -> str:
-    """12 hex characters that change with any file of `folder` (path, content, executable bit) or with `seed`."""
+    """12 hex characters that change with any file of `folder` (path, content, executable bit) or with `seed`.
+
+    Hidden files and Python's caches do not count: tools put them there as they go.
+    """
     digest = hashlib.sha256(seed.encode())
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
+        name = path.relative_to(folder)
+        if path.is_file() and not any(part.startswith((".", "__pycache__")) for part in name.parts):
             executable = bool(path.stat().st_mode & 0o100)
-            digest.update(f"\0{path.relative_to(folder)}\0{executable}\0".encode() + path.read_bytes())
+            digest.update(f"\0{name}\0{executable}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 
 

@@ -19,6 +19,8 @@ def test_the_same_content_has_the_same_hash(folder: Path) -> None:
     (folder / "inner" / "program").touch()
     (folder / "inner" / "__pycache__").mkdir()
     (folder / "inner" / "__pycache__" / "program.pyc").write_bytes(b"compiled")
+    (folder / ".ruff_cache").mkdir()
+    (folder / ".ruff_cache" / "1").write_bytes(b"checked")
     assert build.content_hash(folder) == before
     assert len(before) == 12
 
