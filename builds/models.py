@@ -56,7 +56,11 @@ class Build(models.Model):
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["project", "number"], name="one_build_per_number")]
-        indexes: ClassVar = [models.Index(fields=["branch", "-id"]), models.Index(fields=["project", "-id"])]
+        indexes: ClassVar = [
+            models.Index(fields=["branch", "-id"]),
+            models.Index(fields=["project", "-id"]),
+            models.Index(fields=["project", "stage", "-id"]),
+        ]
 
     def __str__(self) -> str:
         return f"#{self.number} {self.short}"

@@ -5,13 +5,12 @@ from typing import Any, cast
 from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from builds import reading, stages
-from builds.models import Build
 from portal.live import in_words, respond
 from portal.models import State, User
 from portal.stories import StoryError
@@ -30,12 +29,11 @@ SOON, LATER = 2, 10  # seconds between polls while something goes on, and while 
 @require_GET
 def projects(request: HttpRequest) -> HttpResponse:
     assert request.user.is_authenticated
-    newest = Build.objects.filter(project=OuterRef("pk")).order_by("-pk").values("pk")[:1]
     search = request.GET.get("q", "").strip()
-    found = Project.objects.visible_to(request.user).annotate(newest=Subquery(newest))
+    found = reading.with_newest(Project.objects.visible_to(request.user))
     if search:
         found = found.filter(Q(name__icontains=search) | Q(slug__icontains=search) | Q(repository__icontains=search))
-    pages = Paginator(found.order_by(F("newest").desc(nulls_last=True), "-pk"), CARDS)
+    pages = Paginator(found, CARDS)
     page = pages.get_page(request.GET.get("page"))
     cards = reading.cards(list(page.object_list))
     context = {"cards": cards, "page": page, "search": search, "title": "Projects"}

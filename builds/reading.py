@@ -53,14 +53,21 @@ def by_stage(branches: QuerySet[Branch]) -> QuerySet[Branch]:
     return by_activity(branches).order_by(rank, F("newest").desc(nulls_last=True), "-pk")
 
 
+def with_newest(projects: QuerySet[Project]) -> QuerySet[Project]:
+    """With the newest build's id (`newest`) and that of each stage, by which the most active comes first.
+
+    Each is one probe of an index, however many builds there are.
+    """
+    of_project = Build.objects.filter(project=OuterRef("pk")).order_by("-pk").values("pk")
+    by_stage = {f"newest_{stage}": Subquery(of_project.filter(stage=stage)[:1]) for stage in STAGES}
+    found = projects.annotate(newest=Subquery(of_project[:1]), **by_stage)
+    return found.order_by(F("newest").desc(nulls_last=True), "-pk")
+
+
 def cards(projects: list[Project]) -> list[ProjectCard]:
-    newest: dict[tuple[int, str], Build] = {
-        (build.project_id, build.stage): build
-        for build in for_lists()
-        .filter(project__in=projects)
-        .order_by("project_id", "stage", "-pk")
-        .distinct("project_id", "stage")
-    }
+    """For projects that come `with_newest`."""
+    ids = [getattr(project, f"newest_{stage}") for project in projects for stage in STAGES]
+    newest = {(build.project_id, build.stage): build for build in for_lists().filter(pk__in=filter(None, ids))}
     production = {
         branch.project_id: branch
         for branch in Branch.objects.alive()

@@ -5,4 +5,5 @@ from django.http import HttpRequest
 
 
 def installation(_request: HttpRequest) -> dict[str, object]:
-    return {"demo": settings.BERTH_DEMO, "domain": settings.BERTH_DOMAIN, "portal_url": settings.BERTH_PORTAL_URL}
+    stand_in = f"http://127.0.0.1:{settings.BERTH_FAKEHUB_PORT}"
+    return {"domain": settings.BERTH_DOMAIN, "github_is_stand_in": stand_in == settings.BERTH_GITHUB_URL}
