@@ -13,7 +13,8 @@ from pathlib import Path
 
 from deploy import supervisor
 from deploy.bench import Figure
-from tests.installation import BuildRow, Installation, descendants
+from tests.installation import Installation, descendants
+from tests.rows import BuildRow
 
 POLL_S = 0.25
 MEGABYTE = 1024  # in kB

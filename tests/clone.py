@@ -24,8 +24,11 @@ class Clone:
     def head(self, branch: str = "main") -> str | None:
         return git.resolve(self.folder, branch)
 
-    def read(self, path: str, branch: str = "main") -> str:
-        return git.git(self.folder, "show", f"refs/heads/{branch}:{path}").decode()
+    def read(self, path: str, branch: str = "main") -> str | None:
+        """A file on the branch, or on `main` where there is no such branch; None where it isn't there."""
+        tip = self.head(branch) or self.head()
+        shown = git.git(self.folder, "show", f"{tip}:{path}", accept=(0, 128))
+        return shown.decode() if shown or git.git(self.folder, "ls-tree", f"{tip}", path) else None
 
     def commit(
         self,
@@ -38,6 +41,15 @@ class Clone:
         """Commit on the branch, which begins at `main` where it is new, or on top of the commit `onto`."""
         parent = onto or self.head(branch) or self.head("main")
         return git.commit(self.folder, branch, files, message, DEV, parent)
+
+    def commit_root(self, files: Mapping[str, Content], message: str, branch: str) -> str:
+        """Let the branch begin anew with what `main` holds and these files, in a commit without a parent."""
+        kept = git.git(self.folder, "ls-tree", "-r", "-z", "--name-only", "main").decode().split("\0")[:-1]
+        everything = {path: self.read(path) for path in kept} | dict(files)
+        return git.commit(self.folder, branch, everything, message, DEV, None)
+
+    def branches(self) -> list[str]:
+        return [name.removeprefix("refs/heads/") for name in git.refs(self.folder)]
 
     def send(self, *branches: str, force: bool = False) -> None:
         """Push branches, several at once. Raises GitError where the remote refuses."""

@@ -53,9 +53,11 @@ class Hook:
     def sign(self, body: bytes, secret: bytes | None = None) -> str:
         return "sha256=" + hmac.new(secret or self.secret, body, hashlib.sha256).hexdigest()
 
-    def send(self, body: bytes, headers: Mapping[str, str | None] | None = None, *, event: str = "push") -> Answer:
+    def send(
+        self, body: bytes, headers: Mapping[str, str | bytes | None] | None = None, *, event: str = "push"
+    ) -> Answer:
         """Signed and complete, unless `headers` say otherwise (None leaves one out)."""
-        complete: dict[str, str | None] = {
+        complete: dict[str, str | bytes | None] = {
             "Content-Type": "application/json",
             "X-GitHub-Event": event,
             "X-GitHub-Delivery": str(uuid.uuid4()),

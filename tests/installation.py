@@ -5,6 +5,7 @@ must not hide itself here.
 """
 
 import contextlib
+import http.client
 import json
 import os
 import random
@@ -14,12 +15,13 @@ import signal
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg.rows import dict_row
@@ -30,6 +32,7 @@ from portal.commands import run
 from tests.clone import Clone, Content
 from tests.load import Load
 from tests.orphans import orphans
+from tests.rows import BuildRow, read_build
 
 HOMES, PREFIX = Path("/var/tmp"), "berth-test-up-"
 UP_S, DOWN_S = 2400, 600
@@ -39,38 +42,10 @@ STATIC_FILE = "berth_hello/static/src/version.txt"
 
 
 @dataclass(frozen=True)
-class StepRow:
-    name: str
-    state: str
-    result: str
-    attempts: int
-    output: str
-
-
-@dataclass(frozen=True)
-class BuildRow:
-    """A build as the portal's database has it, with the steps of its story."""
-
-    id: int
-    number: int
-    stage: str
-    commit: str
-    state: str
-    result: str
-    verdict: str
-    instance: int | None
-    pool: int | None
-    story: int
-    error_title: str
-    error_detail: str
-    error_remedy: str
-    tests: Mapping[str, Any]
-    steps: Mapping[str, StepRow]
-
-    def __str__(self) -> str:
-        told = [f"  {step.name}: {step.state} {step.result} ({step.attempts})" for step in self.steps.values()]
-        error = f"{self.error_title}\n{self.error_detail}\n{self.error_remedy}".strip()
-        return "\n".join([f"build {self.number} {self.state} {self.result}: {self.verdict}", *told, error])
+class Answer:
+    status: int
+    commit: str  # of the router's header
+    text: str
 
 
 class Installation:
@@ -165,10 +140,14 @@ class Installation:
         """Push a commit to the demo's repository and return its hash."""
         return self._clone.push(files, message, branch)
 
-    def read(self, path: str, branch: str = "main") -> str:
-        """A file of the demo's repository, as it was pushed last."""
+    def files(self, paths: Iterable[str], branch: str = "main") -> dict[str, str | None]:
+        """Files of the demo's repository as they were pushed last; None for what isn't there."""
         self._clone.fetch()
-        return self._clone.read(path, branch)
+        return {path: self._clone.read(path, branch) for path in paths}
+
+    def read(self, path: str) -> str:
+        """A file of what production was pushed last."""
+        return str(self.files([path])[path])
 
     def push_static(self, text: str) -> str:
         """The smallest change of production: another content of the demo's static file."""
@@ -180,26 +159,7 @@ class Installation:
         return [self.build(row["id"]) for row in rows]
 
     def build(self, pk: int) -> BuildRow:
-        (row,) = self.query(
-            "SELECT b.*, s.error_title, s.error_detail, s.error_remedy FROM builds_build b "
-            "JOIN portal_story s ON s.id = b.story_id WHERE b.id = %s",
-            pk,
-        )
-        steps = self.query(
-            "SELECT p.name, p.state, p.result, p.attempts, "
-            "coalesce(string_agg(c.text, '' ORDER BY c.id), '') AS output "
-            "FROM portal_step p LEFT JOIN portal_logchunk c ON c.step_id = p.id "
-            "WHERE p.story_id = %s GROUP BY p.id ORDER BY p.position",
-            row["story_id"],
-        )
-        return BuildRow(
-            **{name: row[name] for name in ("id", "number", "stage", "commit", "state", "result", "verdict", "tests")},
-            **{name: row[name] for name in ("error_title", "error_detail", "error_remedy")},
-            instance=row["instance_id"],
-            pool=row["pool_id"],
-            story=row["story_id"],
-            steps={step["name"]: StepRow(**step) for step in steps},
-        )
+        return read_build(self.query, pk)
 
     def wait_for(
         self, sha: str, happened: Callable[[BuildRow], bool], timeout: float = BUILD_S, poll: float = POLL_S
@@ -221,14 +181,28 @@ class Installation:
         (row,) = self.query("SELECT hostname FROM hosting_instance WHERE id = %s", build.instance)
         return str(row["hostname"])
 
+    def answer(self, path: str, build: BuildRow | None = None) -> Answer:
+        """What the router answers at the address of a build's database; of production, where none is named."""
+        parts = urlsplit(self.demo()["production_url"])
+        host = parts.netloc if build is None else f"{self.hostname(build)}:{parts.port}"
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", parts.port, timeout=60)) as connection:
+            connection.request("GET", path, headers={"Host": host})
+            response = connection.getresponse()
+            text = response.read().decode(errors="replace")
+            return Answer(response.status, response.getheader("X-Berth-Commit") or "", text)
+
     def load(self, paths: Sequence[str] = ("/web/login",), *, clients: int = 4, pause: float = 0.1) -> Load:
         """Steady load on the demo's production."""
         return Load(self.demo()["production_url"], paths, clients=clients, pause=pause)
 
     # --- its processes ----------------------------------------------------------------------------------------------
+    def control(self, *arguments: str) -> str:
+        """What supervisorctl says."""
+        return supervisor.control(self.home, *arguments, check=False).output
+
     def pid(self, program: str) -> int:
         """Of a program that supervisord runs (`worker-deploy`, `web-1`, `agent`); 0 while it doesn't run."""
-        return int(supervisor.control(self.home, "pid", program, check=False).output.split()[-1])
+        return int(self.control("pid", program).split()[-1])
 
     def processes(self, program: str) -> list[int]:
         """A program's process and all that descend from it."""

@@ -1,16 +1,14 @@
-"""What the tests push to production, and whether it is what production serves."""
+"""What the tests push to production, and how they end who deploys it."""
 
-import http.client
 import os
 import re
 import secrets
 import signal
 from collections.abc import Callable
-from contextlib import closing, suppress
-from dataclasses import dataclass
-from urllib.parse import urlsplit
+from contextlib import suppress
 
-from tests.installation import STATIC_FILE, BuildRow, Installation
+from tests.installation import STATIC_FILE, Installation
+from tests.rows import BuildRow
 
 MANIFEST = "berth_library/__manifest__.py"
 PATHS = ("/web/login", f"/{STATIC_FILE}")
@@ -31,21 +29,6 @@ def raise_version(installation: Installation) -> str:
 
 
 CHANGES: dict[str, Callable[[Installation], str]] = {"plain": change_static_file, "update": raise_version}
-
-
-@dataclass(frozen=True)
-class Served:
-    commit: str
-    content: str
-
-
-def served(installation: Installation) -> Served:
-    """What production answers with: the commit of the router's header, and the static file."""
-    parts = urlsplit(installation.demo()["production_url"])
-    with closing(http.client.HTTPConnection("127.0.0.1", parts.port, timeout=60)) as connection:
-        connection.request("GET", f"/{STATIC_FILE}", headers={"Host": parts.netloc})
-        response = connection.getresponse()
-        return Served(response.getheader("X-Berth-Commit") or "", response.read().decode().strip())
 
 
 def kill_teller(installation: Installation, build: BuildRow) -> int:

@@ -5,7 +5,7 @@ Nobody may notice: the build ends, nothing is left over, and the address answers
 
 import pytest
 
-from tests.faults.changes import CHANGES, PATHS, kill_teller, served
+from tests.faults.changes import CHANGES, PATHS, kill_teller
 from tests.holding import Moment, hold
 from tests.installation import STATIC_FILE, Installation
 from tests.load import UPDATING
@@ -38,8 +38,8 @@ def test_a_killed_worker_is_not_noticed(installation: Installation, moment: Mome
         build = installation.wait_for_build(sha)
         load.wait_for(20)
     assert build.result == "success", build
-    assert served(installation).commit == sha
-    assert served(installation).content == installation.read(STATIC_FILE).strip()
+    answer = installation.answer(f"/{STATIC_FILE}")
+    assert (answer.commit, answer.text) == (sha, installation.read(STATIC_FILE))
     assert installation.settled() == []
     expected = [UPDATING] if change == "update" else []
     assert load.figures().failed_but(*expected) == 0, load.figures()

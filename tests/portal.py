@@ -1,0 +1,52 @@
+"""The portal's pages as a browser without JavaScript gets them, signed in as the operator."""
+
+import html
+from types import TracebackType
+from typing import Self
+
+import requests
+
+from tests.installation import Installation
+from tests.rows import BuildRow
+
+TIMEOUT_S = 60.0
+
+
+class Portal:
+    def __init__(self, installation: Installation) -> None:
+        self._demo = installation.demo()
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def __enter__(self) -> Self:
+        """Sign in."""
+        self.status("/sign-in/")
+        form = {"username": self._demo["operator"], "password": self._demo["operator_password"]}
+        self.post("/sign-in/", **form)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._session.close()
+
+    def status(self, path: str) -> int:
+        return self._get(path).status_code
+
+    def page(self, path: str) -> str:
+        """The page with its entities read, so that it says what a person sees. Raises HTTPError where it is refused."""
+        response = self._get(path)
+        response.raise_for_status()
+        return html.unescape(response.text)
+
+    def post(self, path: str, **form: str) -> None:
+        form["csrfmiddlewaretoken"] = self._session.cookies["csrftoken"]
+        address = self._demo["portal_url"] + path
+        headers = {"Referer": address}
+        self._session.post(address, data=form, headers=headers, timeout=TIMEOUT_S).raise_for_status()
+
+    def build_page(self, build: BuildRow) -> str:
+        return self.page(f"/{self._demo['project']}/builds/{build.number}/")
+
+    def _get(self, path: str) -> requests.Response:
+        return self._session.get(self._demo["portal_url"] + path, timeout=TIMEOUT_S)
