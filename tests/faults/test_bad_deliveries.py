@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.hook import ZERO, Hook
-from tests.installation import Installation
+from tests.installation import STATIC_FILE, Installation
 
 pytestmark = pytest.mark.faults
 
@@ -113,7 +113,7 @@ def test_a_push_of_another_repository_is_refused(installation: Installation, hoo
 def test_production_outlives_its_branch(installation: Installation, hook: Hook, nothing_begun: None) -> None:
     head = installation.clone().head()
     assert head
-    before = installation.answer("/web/login")
+    before = installation.answer(f"/{STATIC_FILE}")
     assert hook.send(hook.push("main", ZERO, head)).status == 202
-    assert installation.answer("/web/login") == before
-    assert before.status == 200
+    assert installation.answer(f"/{STATIC_FILE}") == before
+    assert (before.status, before.commit) == (200, head)
