@@ -16,7 +16,6 @@ from typing import BinaryIO
 from django.conf import settings
 
 from hosting.models import Instance
-from hosting.odoo.loglines import parse_line
 
 BLOCK = 64 * 1024  # bytes that are read at a time
 SCANNED = 8 * 1024 * 1024  # bytes that one answer looks through at most
@@ -24,7 +23,7 @@ ENTRIES = 400  # of one answer, more or less
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 _NAME = re.compile(r"odoo[\w.-]{0,100}\.log(\.\d{1,3})?")
-_LINE = re.compile(rb"[^\n]*\n|[^\n]+")
+_PREFIX = re.compile(rb"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} \d+ ([A-Z]{4,8}) ", re.MULTILINE)
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # opening a pipe must not wait for its writer
 
@@ -156,15 +155,11 @@ def _entries(block: bytes, at: int, *, whole: bool) -> list[LogEntry]:
     Unless `whole`, what stands before the first prefix is left out: it belongs to an entry that begins in an earlier
     block. A block without any prefix is taken as it is.
     """
-    found: list[tuple[int, str, list[str]]] = []
-    for line in _LINE.findall(block):
-        text = line.decode(errors="replace").rstrip("\r\n")
-        prefix = parse_line(text)
-        if prefix is not None or not found:
-            found.append((at, prefix.level if prefix else "", [text]))
-        else:
-            found[-1][2].append(text)
-        at += len(line)
-    if not whole and len(found) > 1 and not found[0][1]:
-        del found[0]
-    return [LogEntry(begin, level, "\n".join(texts)) for begin, level, texts in found]
+    starts = [(found.start(), found[1].decode()) for found in _PREFIX.finditer(block)]
+    if block and (not starts or (whole and starts[0][0] > 0)):
+        starts.insert(0, (0, ""))
+    ends = [*(start for start, _level in starts[1:]), len(block)]
+    return [
+        LogEntry(at + start, level, block[start:end].decode(errors="replace").removesuffix("\n").rstrip("\r"))
+        for (start, level), end in zip(starts, ends, strict=False)
+    ]

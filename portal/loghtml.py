@@ -7,6 +7,7 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
 LONGEST_LINE = 4_000  # characters; what is longer is cut, with a word about it
+LONGEST_ENTRY = 500  # lines
 
 _ESCAPE = re.compile(r"\x1b(?:\[([0-9;?]*)([A-Za-z])|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])?")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -26,6 +27,15 @@ def render_line(line: str) -> SafeString:
         line = f"{line[:LONGEST_LINE]} … ({len(line) - LONGEST_LINE:,} more characters)"
     line = line.rstrip("\r").rpartition("\r")[2]  # a progress bar overwrites itself: show what it came to
     return mark_safe("".join(_spans(line)))  # noqa: S308 - _spans escapes
+
+
+def render_entry(text: str) -> SafeString:
+    """A line of a log with those that belong to it, such as a traceback."""
+    lines = text.split("\n")
+    made = [render_line(line) for line in lines[:LONGEST_ENTRY]]
+    if len(lines) > LONGEST_ENTRY:
+        made.append(escape(f"… ({len(lines) - LONGEST_ENTRY:,} more lines)"))
+    return mark_safe("\n".join(made))  # noqa: S308
 
 
 def render_lines(text: str) -> SafeString:

@@ -14,7 +14,7 @@ from portal.models import Result, State
 
 register = template.Library()
 register.filter("log_lines", loghtml.render_lines)
-register.filter("log_line", loghtml.render_line)
+register.filter("log_entry", loghtml.render_entry)
 
 
 @dataclass(frozen=True)

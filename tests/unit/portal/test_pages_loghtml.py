@@ -1,4 +1,4 @@
-from portal.loghtml import LONGEST_LINE, level_of, render_line, render_lines
+from portal.loghtml import LONGEST_LINE, level_of, render_entry, render_line, render_lines
 
 
 def test_it_escapes_what_a_program_printed() -> None:
@@ -29,6 +29,11 @@ def test_it_shows_what_a_progress_bar_came_to() -> None:
 
 def test_it_cuts_a_line_that_is_too_long_and_says_so() -> None:
     assert render_line("x" * (LONGEST_LINE + 5)).endswith("x … (5 more characters)")
+
+
+def test_a_long_traceback_is_kept_and_an_endless_one_is_cut() -> None:
+    assert render_entry("\n".join(["x" * 100] * 100)).count("x") == 10_000
+    assert render_entry("\n" * 1_000).endswith("… (501 more lines)")
 
 
 def test_it_knows_the_level_of_a_line_of_odoo() -> None:
