@@ -11,10 +11,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 Output = Callable[[str], None]
+
+PULSE = 0.25  # seconds
 
 
 def discard(_text: str) -> None:
@@ -52,8 +56,8 @@ def run(
     """Run `argv` and return its combined stdout and stderr, of which at most the last `limit` characters are kept.
 
     `timeout` is in seconds. `output` gets the text as it comes. `keep_going` is called about four times a second; an
-    exception raised by it kills the program (that is how a story is cancelled). The whole process group is killed, so
-    that no grandchild is left behind.
+    exception raised by it kills the program (that is how a story is cancelled). The whole process group is killed then,
+    and when the time is up, so that no grandchild is left behind.
 
     Raises CommandError.
     """
@@ -72,17 +76,18 @@ def run(
         raise CommandError(argv, None, str(error), "could not be started") from error
     kept = ""
     try:
-        if stdin is not None and process.stdin is not None:
-            process.stdin.write(stdin)
-            process.stdin.close()
-        for text in _read(process, deadline=started + timeout, keep_going=keep_going):
+        for text in _talk(process, stdin, deadline=started + timeout, keep_going=keep_going):
             kept = (kept + text)[-limit:]
             output(text)
-        exit_code = process.wait(timeout=max(1.0, started + timeout - time.monotonic()))
-    except _TimeUp as error:
-        raise CommandError(argv, None, kept, f"was still running after {timeout:.0f} s and was stopped") from error
-    finally:
+        exit_code = _wait(process, deadline=started + timeout, keep_going=keep_going)
+    except BaseException as error:
         _kill(process)
+        if isinstance(error, _TimeUp):
+            reason = f"was still running after {timeout:.0f} s and was stopped"
+            raise CommandError(argv, None, kept, reason) from error
+        raise
+    finally:
+        _close(process)
     if check and exit_code != 0:
         raise CommandError(argv, exit_code, kept)
     return Result(exit_code=exit_code, output=kept, seconds=time.monotonic() - started)
@@ -92,27 +97,61 @@ class _TimeUp(Exception):
     pass
 
 
-def _read(process: "subprocess.Popen[bytes]", *, deadline: float, keep_going: Callable[[], None]) -> Iterator[str]:
-    """Yield the program's output in pieces until it closes its end."""
+def _talk(
+    process: "subprocess.Popen[bytes]", stdin: bytes | None, *, deadline: float, keep_going: Callable[[], None]
+) -> Iterator[str]:
+    """Write its input as the program takes it, and yield its output in pieces until it closes its end."""
     assert process.stdout is not None
     decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
+    rest = memoryview(stdin or b"")
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
+        if process.stdin is not None:
+            os.set_blocking(process.stdin.fileno(), False)
+            selector.register(process.stdin, selectors.EVENT_WRITE)
         while True:
             keep_going()
             if time.monotonic() > deadline:
                 raise _TimeUp
-            if not selector.select(timeout=0.25):
-                continue
-            piece = os.read(process.stdout.fileno(), 65536)
-            if not piece:
-                return
-            yield decode(piece)
+            for key, _events in selector.select(timeout=PULSE):
+                if key.fileobj is process.stdout:
+                    piece = os.read(process.stdout.fileno(), 65536)
+                    if not piece:
+                        return
+                    yield decode(piece)
+                elif process.stdin is not None:
+                    rest = _write(process.stdin, rest)
+                    if not rest:
+                        selector.unregister(process.stdin)
+                        process.stdin.close()
+
+
+def _write(stdin: IO[bytes], rest: memoryview) -> memoryview:
+    """Write what fits; what is left. Nothing is, for a program that wants no more."""
+    try:
+        return rest[os.write(stdin.fileno(), rest) :]
+    except BrokenPipeError:
+        return rest[:0]
+
+
+def _wait(process: "subprocess.Popen[bytes]", *, deadline: float, keep_going: Callable[[], None]) -> int:
+    """The exit code: who closes his output has not always ended."""
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(timeout=PULSE)
+        keep_going()
+        if time.monotonic() > deadline:
+            raise _TimeUp
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:
-    if process.poll() is None:
+    """End its whole group, before its end is taken note of: until then the group's number can be no other's."""
+    if process.returncode is None:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
+
+
+def _close(process: "subprocess.Popen[bytes]") -> None:
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()
