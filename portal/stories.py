@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=20)
 MAX_ATTEMPTS = 5  # of one step: more deaths than that in one place are no accident
-MAX_UNDOS = 25  # a lease apart, some ten minutes: by then an engine that was restarted is back
+MAX_UNDOS = 500  # a lease apart, some hours: until then nothing else of its subject is told
 PORTAL_AWAY = (OperationalError, InterfaceError)  # our own database: the lease ends, and somebody resumes the story
 
 

@@ -79,7 +79,8 @@ def test_what_can_not_be_undone_now_is_undone_later_and_before_what_it_stands_on
     ]
 
 
-def test_what_can_never_be_undone_is_said_and_given_up(tale: Tale) -> None:
+def test_what_can_never_be_undone_is_said_and_given_up(tale: Tale, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stories, "MAX_UNDOS", 3)
     tale.add("database")
     tale.add("pool", undo_fails=100, fails=ProjectError("No"))
     story = tale.begin()
