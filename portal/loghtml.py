@@ -26,7 +26,7 @@ def render_line(line: str) -> SafeString:
     if len(line) > LONGEST_LINE:
         line = f"{line[:LONGEST_LINE]} … ({len(line) - LONGEST_LINE:,} more characters)"
     line = line.rstrip("\r").rpartition("\r")[2]  # a progress bar overwrites itself: show what it came to
-    return mark_safe("".join(_spans(line)))  # noqa: S308 - _spans escapes
+    return mark_safe("".join(_spans(line)))  # _spans escapes
 
 
 def render_entry(text: str) -> SafeString:
@@ -35,7 +35,7 @@ def render_entry(text: str) -> SafeString:
     made = [render_line(line) for line in lines[:LONGEST_ENTRY]]
     if len(lines) > LONGEST_ENTRY:
         made.append(escape(f"… ({len(lines) - LONGEST_ENTRY:,} more lines)"))
-    return mark_safe("\n".join(made))  # noqa: S308
+    return mark_safe("\n".join(made))
 
 
 def render_lines(text: str) -> SafeString:
@@ -47,7 +47,7 @@ def render_lines(text: str) -> SafeString:
         inside = indented  # the line that ends a traceback is not indented, and belongs to it
         name = f"line {level}" if level else "line"
         made.append(f'<span class="{name}">{render_line(line)}\n</span>')
-    return mark_safe("".join(made))  # noqa: S308
+    return mark_safe("".join(made))
 
 
 def _spans(line: str) -> Iterator[str]:
