@@ -12,12 +12,7 @@ from portal.commands import run
 # Place in node_modules -> place in static/vendor.
 FILES = {
     "bootstrap/dist/css/bootstrap.min.css": "bootstrap.min.css",
-    "bootstrap/dist/js/bootstrap.bundle.min.js": "bootstrap.bundle.min.js",
-    "bootstrap-icons/font/bootstrap-icons.min.css": "bootstrap-icons.min.css",
-    "bootstrap-icons/font/fonts/bootstrap-icons.woff": "fonts/bootstrap-icons.woff",
-    "bootstrap-icons/font/fonts/bootstrap-icons.woff2": "fonts/bootstrap-icons.woff2",
     "htmx.org/dist/htmx.min.js": "htmx.min.js",
-    "sortablejs/Sortable.min.js": "Sortable.min.js",
 }
 SOURCE_MAP = re.compile(rb"(?m)^\s*(//|/\*)# sourceMappingURL=[^\n]*\n?")
 
@@ -44,7 +39,4 @@ def copy(modules: Path, vendor: Path) -> None:
     """Copy FILES. Source maps are not served, and collectstatic refuses a file that names a missing one."""
     for source, target in FILES.items():
         (vendor / target).parent.mkdir(parents=True, exist_ok=True)
-        content = (modules / source).read_bytes()
-        if target.endswith((".css", ".js")):
-            content = SOURCE_MAP.sub(b"", content)
-        (vendor / target).write_bytes(content)
+        (vendor / target).write_bytes(SOURCE_MAP.sub(b"", (modules / source).read_bytes()))

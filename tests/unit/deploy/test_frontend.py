@@ -30,12 +30,6 @@ def test_no_file_names_a_source_map_that_is_not_served(modules: Path, tmp_path: 
         assert "/* kept */" in content
 
 
-def test_fonts_are_left_as_they_are(modules: Path, tmp_path: Path) -> None:
-    frontend.copy(modules, tmp_path / "vendor")
-    font = "bootstrap-icons/font/fonts/bootstrap-icons.woff2"
-    assert (tmp_path / "vendor" / frontend.FILES[font]).read_bytes() == (modules / font).read_bytes()
-
-
 def test_nothing_is_fetched_while_the_lock_is_the_same(tmp_path: Path) -> None:
     (tmp_path / "package-lock.json").write_text("{}")
     (tmp_path / "static" / "vendor").mkdir(parents=True)
