@@ -167,6 +167,7 @@ def start_pool(build: Build, telling: Telling) -> None:
     assert build.pool is not None
     pool = build.pool
     pools.start(pool)
+    routing.lend_slot(pool)
     telling.say(f"{pool.name}: {pool.workers} workers, {pool.memory_mb} MB, at {pool.web_address}")
 
 
@@ -174,6 +175,7 @@ def start_pool(build: Build, telling: Telling) -> None:
 def prove_ready(build: Build, telling: Telling) -> None:
     """The right commit, on the right database, all modules loaded, and both ports answering."""
     assert build.pool is not None
+    telling.mask(build.pool.instance.database_password, build.pool.instance.admin_password)
     try:
         proof.prove(build.pool, timeout=PROOF_S, say=telling.say, keep_going=telling.keep_going)
     except (proof.NotProven, proof.Died) as error:
@@ -190,7 +192,8 @@ def switch_over(build: Build, telling: Telling) -> None:
     assert build.pool is not None
     assert build.instance is not None
     former = switch.switch_to(build.pool)
-    Branch.objects.filter(pk=build.branch.pk).update(instance=build.instance)
+    # Unless the branch was moved to another stage meanwhile: then it waits for the database of a build there.
+    Branch.objects.filter(pk=build.branch.pk, stage=build.stage).update(instance=build.instance)
     telling.say(
         f"{build.instance.url} is served by {build.pool.name}" + (f", not by {former.name}." if former else ".")
     )
@@ -216,8 +219,8 @@ def drain(build: Build, telling: Telling) -> None:
 def _former_instances(build: Build) -> list[Instance]:
     """Databases of the branch's earlier builds that still run: each build of staging and development has its own."""
     earlier = Build.objects.filter(branch=build.branch).exclude(instance=None).values("instance")
-    running = Instance.objects.filter(pk__in=earlier, state=Instance.State.READY, door=Instance.Door.OPEN)
-    return [instance for instance in running if instance.pk != build.instance_id]
+    awake = Pool.objects.filter(instance__in=earlier).exclude(state=Pool.State.GONE).values("instance")
+    return [instance for instance in Instance.objects.filter(pk__in=awake) if instance.pk != build.instance_id]
 
 
 @step("Report")
@@ -243,7 +246,7 @@ def finished(build: Build, story: Story) -> None:
     build.state, build.result, build.finished_at = State.DONE, story.result, story.finished_at
     build.verdict = verdict(build, story)
     build.save(update_fields=["state", "result", "finished_at", "verdict"])
-    transaction.on_commit(lambda: statuses.send(build))
+    transaction.on_commit(lambda: statuses.send(build), robust=True)
 
 
 def verdict(build: Build, story: Story) -> str:

@@ -6,6 +6,7 @@ from itertools import islice
 from django.db import connection
 
 from hosting import machines
+from hosting.engines.haproxy import RouterDown
 from hosting.models import Instance, Pool
 
 ADDRESS_LOCK = 0x61646472
@@ -20,9 +21,17 @@ def allot(instance: Instance, count: int) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ADDRESS_LOCK])
     rows = Pool.objects.exclude(state=Pool.State.GONE).values_list("web_address", "cron_address")
-    taken = {address for row in rows for address in row if address} | machines.router().serving_addresses()
+    taken = {address for row in rows for address in row if address} | _routed()
     free = (address for address in _candidates(instance) if address not in taken)
     return [next(free) for _ in range(count)]
+
+
+def _routed() -> set[str]:
+    """What a router process may still lead to; nothing where no router runs."""
+    try:
+        return machines.router().serving_addresses()
+    except RouterDown:
+        return set()
 
 
 def _candidates(instance: Instance) -> Iterator[str]:

@@ -1,12 +1,20 @@
 """What the router shall do, read from the database, and the one place that tells it."""
 
+import logging
+from collections.abc import Callable
+from typing import ParamSpec
+
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Max, QuerySet
 
 from hosting import machines
-from hosting.engines.haproxy import Robots, Route, RouterState, Server
+from hosting.engines.haproxy import Robots, Route, RouterDown, RouterState, Server
 from hosting.models import Instance, Pool, Slot
+
+Values = ParamSpec("Values")
+
+log = logging.getLogger(__name__)
 
 
 def wanted() -> RouterState:
@@ -57,18 +65,28 @@ def write() -> None:
 def apply(instance: Instance) -> None:
     """Make the router do what the database says of an instance, now.
 
-    The row is locked meanwhile: whoever comes later has read what is newer, so the router ends up with the newest.
+    The row is locked meanwhile: whoever comes later has read what is newer, so the router ends up with the newest. It
+    is read after it was locked: one query that waits for the lock would join it to the pool and slot of before.
     """
     with transaction.atomic():
-        instance = _served().select_for_update(of=("self",)).get(pk=instance.pk)
-        machines.router().set_host(instance.hostname, instance.name)
-        machines.router().set_route(route(instance))
+        Instance.objects.select_for_update().get(pk=instance.pk)
+        instance = _served().get(pk=instance.pk)
+        _tell(machines.router().set_host, instance.hostname, instance.name)
+        _tell(machines.router().set_route, route(instance))
 
 
 def forget(instance: Instance) -> None:
     """Take a removed instance's address off the router."""
-    machines.router().remove_host(instance.hostname)
-    machines.router().remove_route(instance.name)
+    _tell(machines.router().remove_host, instance.hostname)
+    _tell(machines.router().remove_route, instance.name)
+
+
+def _tell(change: Callable[Values, None], *values: Values.args, **named: Values.kwargs) -> None:
+    """Make a change. Where no router runs, it is in the router's files, and holds when it is started."""
+    try:
+        change(*values, **named)
+    except RouterDown as error:
+        log.warning("%s", error)
 
 
 def lend_slot(pool: Pool) -> None:
@@ -85,18 +103,21 @@ def lend_slot(pool: Pool) -> None:
 
 
 def take_slot_back(pool: Pool) -> None:
-    """Empty the pool's slot, so that another may have it."""
-    slot = Slot.objects.filter(pool=pool).first()
-    if slot is not None:
-        Slot.objects.filter(pk=slot.pk, pool=pool).update(pool=None)
-        _apply_slot(slot.number)
+    """Empty the pool's slot, so that another may have it. It is lent until the router has heard. Safe to repeat."""
+    with transaction.atomic():
+        slot = Slot.objects.select_for_update().filter(pool=pool).first()
+        if slot is not None:
+            _tell(machines.router().fill_slot, slot.number, [])
+            slot.pool = None
+            slot.save(update_fields=["pool"])
 
 
 def _apply_slot(number: int) -> None:
     """Fill or empty a slot as its row says, with the row locked (see `apply`)."""
     with transaction.atomic():
-        slot = _slots().select_for_update(of=("self",)).get(number=number)
-        machines.router().fill_slot(number, servers(slot.pool) if slot.pool else [])
+        Slot.objects.select_for_update().get(number=number)
+        slot = _slots().get(number=number)
+        _tell(machines.router().fill_slot, number, servers(slot.pool) if slot.pool else [])
 
 
 def mend(live: RouterState) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from django.db import transaction
 
 from hosting import machines, pools, proof, routing
+from hosting.engines.haproxy import RouterDown
 from hosting.models import Instance, Pool, Slot
 from hosting.pools import ROLES
 
@@ -15,27 +16,23 @@ POLL_S = 0.25
 BACK_S = 120.0  # how long a pool that ran before may take to answer again
 
 
+@transaction.atomic
 def switch_to(pool: Pool) -> Pool | None:
-    """Send the instance's requests to `pool`, in one step. Returns the pool that had them, which is draining now."""
-    routing.lend_slot(pool)
-    with transaction.atomic():
-        instance = Instance.objects.select_for_update().get(pk=pool.instance_id)
-        former = instance.live_pool if instance.live_pool_id != pool.pk else None
-        if former is not None:
-            former.state = Pool.State.DRAINING
-            former.save(update_fields=["state"])
-        pool.state = Pool.State.LIVE
-        pool.save(update_fields=["state"])
-        instance.live_pool, instance.state, instance.door = pool, Instance.State.READY, Instance.Door.OPEN
-        instance.save(update_fields=["live_pool", "state", "door"])
-    routing.apply(instance)
+    """Send the instance's requests to `pool`, which has its slot. Returns the pool that had them, to be drained now.
+
+    What decides is the commit; the router is told right after it, and again by who drains.
+    """
+    instance = Instance.objects.select_for_update().get(pk=pool.instance_id)
+    former = instance.live_pool if instance.live_pool_id != pool.pk else None
+    if former is not None:
+        former.state = Pool.State.DRAINING
+        former.save(update_fields=["state"])
+    pool.state = Pool.State.LIVE
+    pool.save(update_fields=["state"])
+    instance.live_pool, instance.state, instance.door = pool, Instance.State.READY, Instance.Door.OPEN
+    instance.save(update_fields=["live_pool", "state", "door"])
+    transaction.on_commit(lambda: routing.apply(instance), robust=True)
     return former
-
-
-def open_door(instance: Instance, door: Instance.Door) -> None:
-    """Let the router answer with the live pool, or with a page."""
-    Instance.objects.filter(pk=instance.pk).update(door=door)
-    routing.apply(instance)
 
 
 def pause(instance: Instance, *, seconds: float, keep_going: KeepGoing) -> None:
@@ -43,7 +40,7 @@ def pause(instance: Instance, *, seconds: float, keep_going: KeepGoing) -> None:
     pool = instance.live_pool
     if pool is None:
         return
-    open_door(instance, Instance.Door.UPDATING)
+    Instance.objects.filter(pk=instance.pk).update(door=Instance.Door.UPDATING)
     drain(pool, seconds=seconds, keep_going=keep_going)
     Pool.objects.filter(pk=pool.pk).update(state=Pool.State.STANDING_BY)
     for role in ROLES:
@@ -56,24 +53,31 @@ def bring_back(pool: Pool, *, keep_going: KeepGoing) -> None:
     if pool.cron_workers:
         pools.start(pool, "cron")
     proof.wait_for_ports(pool, timeout=BACK_S, keep_going=keep_going)
-    Pool.objects.filter(pk=pool.pk).update(state=Pool.State.LIVE)
-    open_door(pool.instance, Instance.Door.OPEN)
+    with transaction.atomic():
+        Pool.objects.filter(pk=pool.pk).update(state=Pool.State.LIVE)
+        Instance.objects.filter(pk=pool.instance_id).update(door=Instance.Door.OPEN)
+    routing.apply(pool.instance)
 
 
 def drain(pool: Pool, *, seconds: float, keep_going: KeepGoing) -> int:
     """Wait until the pool has no request in flight, at most `seconds`. Returns how many were left at the end.
 
-    Its websockets are closed then, so that clients come back to where the route leads now.
+    First the router is told where requests go now: elsewhere. The pool's websockets are closed in the end, so that
+    clients come back there.
     """
+    routing.apply(pool.instance)
     slot = Slot.objects.filter(pool=pool).first()
     if slot is None:
         return 0
     router = machines.router()
     deadline = time.monotonic() + seconds
-    while (left := router.in_flight(slot.number)[0]) and time.monotonic() < deadline:
-        keep_going()
-        time.sleep(POLL_S)
-    router.close_websockets(slot.number)
+    try:
+        while (left := router.in_flight(slot.number)[0]) and time.monotonic() < deadline:
+            keep_going()
+            time.sleep(POLL_S)
+        router.close_websockets(slot.number)
+    except RouterDown:
+        return 0  # with it ended all that went through it
     return left
 
 
