@@ -9,7 +9,7 @@ from django.utils.text import slugify
 from builds.inspect import due_modules
 from builds.models import Build
 from builds.testlog import Outcome, read_tests
-from hosting import copies, databases, instances, machines, pools, switch
+from hosting import copies, databases, instances, machines, pools, routing, switch
 from hosting.models import Instance, Pool
 from hosting.odoo import commands, floors, series
 from hosting.odoo.loglines import RunReport, read_run
@@ -30,14 +30,13 @@ def undo_production(build: Build, telling: Telling) -> None:
         return undo_new(build, telling)
     if build.pool is not None:
         pools.remove(build.pool)
-    if databases.has_aside(instance, build.name):
-        telling.say("Putting the database back as it was before the update.")
-        databases.put_back(instance, build.name)
+    if databases.put_back(instance, build.name):
+        telling.say("The database is again as it was before the update.")
     former = instance.live_pool
-    if former is not None and former.state == Pool.State.STANDING_BY:
+    if former is not None and instance.door == Instance.Door.UPDATING:
         telling.say(f"Starting {former.name} again.")
         switch.bring_back(former, keep_going=telling.keep_going)
-    return None
+    return routing.apply(instance)
 
 
 @step("Prepare the database", undo=undo_production)
@@ -55,7 +54,8 @@ def prepare_production(build: Build, telling: Telling) -> None:
 
 def _update_production(build: Build, pool: Pool, telling: Telling) -> None:
     instance = pool.instance
-    due = due_for(build, instance)
+    begun = databases.has_aside(instance, build.name)  # by a worker that died; what is due was asked before
+    due = build.to_update if begun else due_for(build, instance)
     if not due:
         telling.say("No module's version or requirement changed: the database goes on serving as it is.")
         return

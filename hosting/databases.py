@@ -37,6 +37,7 @@ def create(instance: Instance) -> None:
 
 def start_afresh(instance: Instance) -> None:
     """An empty database, whatever an interrupted attempt left there."""
+    end_one_off(instance)
     machines.cluster(instance.database_server).drop_database(instance.database)
     create(instance)
 
@@ -77,6 +78,11 @@ def one_off_name(instance: Instance) -> str:
     return f"berth-{settings.BERTH_INSTALLATION}-{instance.name}-run"
 
 
+def end_one_off(instance: Instance) -> None:
+    """What a worker started that was killed may still be at work on the database."""
+    machines.engine(instance.host).remove(one_off_name(instance))
+
+
 def secure(instance: Instance, *, new_admin: bool) -> str:
     """Set what the platform decides in a fresh database: addresses, and a password of its own for `admin`.
 
@@ -106,6 +112,7 @@ def copy_aside(instance: Instance, label: str) -> None:
     """
     server = machines.cluster(instance.database_server)
     name = aside(instance, label)
+    end_one_off(instance)
     if has_aside(instance, label):
         server.drop_database(instance.database)
         server.copy_database(name, instance.database, instance.database)
@@ -114,17 +121,24 @@ def copy_aside(instance: Instance, label: str) -> None:
 
 
 def has_aside(instance: Instance, label: str) -> bool:
-    name = aside(instance, label)
-    return name in machines.cluster(instance.database_server).databases(name)
+    """Whether there is a whole copy: only then can an update have begun."""
+    return machines.cluster(instance.database_server).is_finished(aside(instance, label))
 
 
-def put_back(instance: Instance, label: str) -> None:
-    """The copy becomes the database again. Nothing is lost: nobody could write since it was taken."""
+def put_back(instance: Instance, label: str) -> bool:
+    """The copy becomes the database again, if there is one. Nothing is lost: nobody could write since it was taken.
+
+    The pools must be stopped. Returns whether there was one. Safe to repeat.
+    """
     server = machines.cluster(instance.database_server)
-    name = aside(instance, label)
-    if has_aside(instance, label):
+    end_one_off(instance)
+    there = has_aside(instance, label)
+    if there:
         server.drop_database(instance.database)
-        server.rename_database(name, instance.database)
+        server.rename_database(aside(instance, label), instance.database)
+    else:
+        drop_aside(instance, label)  # what an interrupted call left of one
+    return there
 
 
 def drop_aside(instance: Instance, label: str) -> None:

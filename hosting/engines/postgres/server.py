@@ -179,6 +179,12 @@ class Server:
                 sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(identifier(database), sql.Literal(allowed))
             )
 
+    def is_finished(self, name: str) -> bool:
+        """Whether a database is there, and not only what an interrupted call left of one."""
+        with self._connect() as connection:
+            there = _exists(connection, "pg_database", "datname", name)
+            return there and self._connection_limit(connection, name) != _UNFINISHED
+
     def databases(self, prefix: str) -> set[str]:
         return self._names("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", prefix)
 
