@@ -2,19 +2,20 @@
 so both ends happen in containers, each as its instance's own role and with no way to the other's database.
 """
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from hosting import databases, filestores, machines, pools
-from hosting.engines.docker import Mount
+from hosting import databases, images, machines, pools
+from hosting.engines.docker import ContainerSpec, Mount
 from hosting.models import Instance, Pool
 from hosting.odoo import commands
 from portal.stories import PlatformError
 from portal.telling import Telling
 
-DUMP_S, NEUTRALISE_S = 3600, 600
-INSIDE = "/var/lib/berth-copy"
+COPY_S, NEUTRALISE_S = 3600, 600
+INSIDE, FROM, TO = "/var/lib/berth-copy", "/var/lib/berth-from", "/var/lib/berth-to"
 
 
 def copy(*, source: Instance, pool: Pool, telling: Telling) -> None:
@@ -25,53 +26,90 @@ def copy(*, source: Instance, pool: Pool, telling: Telling) -> None:
     target = pool.instance
     exchange = machines.folder(target) / "copy"
     shutil.rmtree(exchange, ignore_errors=True)
-    exchange.mkdir(parents=True)
+    exchange.mkdir(mode=0o700)
     pools.give_to_tenant(exchange)
+    folder = Mount(str(exchange), INSIDE, read_only=False)
+    plain = _spec(pool, telling)
     try:
+        _check_whole(source)
         telling.say(f"Dumping {source.hostname}.")
-        _run(
-            source,
-            pool,
-            ["pg_dump", "--format=custom", "--compress=1", "--no-owner", "--no-acl", _dump()],
-            exchange,
-            telling,
-        )
+        dump = ["pg_dump", "--format=custom", "--compress=1", "--no-owner", "--no-acl", f"--file={INSIDE}/dump"]
+        _run(_inside(source, replace(plain, argv=tuple(dump), mounts=(folder,)), telling), source, telling)
         telling.say("Restoring it.")
         # Without comments: those on the extensions, which belong to the administrator, could not be restored.
         options = ["--no-owner", "--no-acl", "--no-comments", "--exit-on-error", f"--dbname={target.database}"]
-        _run(target, pool, ["pg_restore", *options, _dump(file=True)], exchange, telling)
-        telling.say(f"{filestores.copy(source, target)} files of the filestore copied.")
+        restore = ["pg_restore", *options, f"{INSIDE}/dump"]
+        _run(_inside(target, replace(plain, argv=tuple(restore), mounts=(folder,)), telling), target, telling)
+        _copy_files(source, target, plain, telling)
     finally:
         shutil.rmtree(exchange, ignore_errors=True)
 
 
-def _dump(*, file: bool = False) -> str:
-    return f"{INSIDE}/dump" if file else f"--file={INSIDE}/dump"
+def _check_whole(source: Instance) -> None:
+    """A database that is being updated is half of one thing and half of another. Raises PlatformError."""
+    source.refresh_from_db(fields=["door"])
+    if source.door == Instance.Door.UPDATING:
+        raise PlatformError(
+            "Production is being updated at this moment",
+            "What would be copied now is neither the old state nor the new one. Production was not touched.",
+            "Rebuild when its deploy has ended.",
+        )
 
 
-def _run(instance: Instance, pool: Pool, argv: list[str], exchange: Path, telling: Telling) -> None:
-    """Run a program of PostgreSQL's as `instance`'s role on its network, with `exchange` as its only folder."""
-    spec = replace(
-        pools.spec(pool, "web", exchange),
+def _spec(pool: Pool, telling: Telling) -> ContainerSpec:
+    """A container with nothing in it but programs of Odoo's image: the build's own image holds its authors' code, which
+    must not meet production's password.
+    """
+    base = images.base(pool.instance.host, pool.instance.series, telling.log)
+    return replace(
+        pools.spec(pool, "web", Path("/nowhere")),
         name=databases.one_off_name(pool.instance),
-        argv=tuple(argv),
-        env=pools.environment(instance),
-        network=machines.network(production=instance.is_production),
+        image_id=base.image_id,
+        env={},
+        network=None,
         address=None,
-        mounts=(Mount(str(exchange), INSIDE, read_only=False),),
+        mounts=(),
         labels=pools.labels(pool, "run"),
         restart="no",
         stop_timeout_s=10,
     )
+
+
+def _inside(instance: Instance, spec: ContainerSpec, telling: Telling) -> ContainerSpec:
+    """The same with `instance`'s role and network."""
     telling.mask(instance.database_password)
-    with telling.command(argv) as command:
+    network = machines.network(production=instance.is_production)
+    return replace(spec, env=pools.environment(instance), network=network)
+
+
+def _copy_files(source: Instance, target: Instance, spec: ContainerSpec, telling: Telling) -> None:
+    """Copy the filestore, as the tenants' user and seeing nothing but the two data folders: both are full of whatever
+    the tenants put there, links to the machine's own files too. It is a copy, since a hard link would share the inode
+    with a tenant who owns his side of it. Safe to repeat.
+    """
+    folders = {instance: machines.folder(instance) / "data" for instance in (source, target)}
+    if not os.path.lexists(folders[source] / "filestore" / source.database):
+        return telling.say("There is no filestore to copy.")
+    telling.say("Copying the filestore.")
+    argv = ["cp", "--recursive", "--no-dereference", "--no-target-directory"]
+    argv += [f"{FROM}/filestore/{source.database}", f"{TO}/filestore/{target.database}"]
+    filestore = folders[target] / "filestore"
+    if not os.path.lexists(filestore):
+        filestore.mkdir()
+        pools.give_to_tenant(filestore)
+    mounts = (Mount(str(folders[source]), FROM, read_only=True), Mount(str(folders[target]), TO, read_only=False))
+    return _run(replace(spec, argv=tuple(argv), mounts=mounts), target, telling)
+
+
+def _run(spec: ContainerSpec, instance: Instance, telling: Telling) -> None:
+    with telling.command(spec.argv) as command:
         command.exit_code = machines.engine(instance.host).run_once(
-            spec, timeout=DUMP_S, output=telling.log, keep_going=telling.keep_going
+            spec, timeout=COPY_S, output=telling.log, keep_going=telling.keep_going
         )
     if command.exit_code:
         raise PlatformError(
             "Production could not be copied",
-            f"{argv[0]} ended with exit code {command.exit_code}. Production was only read.",
+            f"{spec.argv[0]} ended with exit code {command.exit_code}. Production was only read.",
             "The output says why. Rebuild; if it stays, tell the operator.",
         )
 
