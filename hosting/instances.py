@@ -1,8 +1,10 @@
 """Instances: made, and removed with everything they had."""
 
+import secrets
+
 from django.db import transaction
 
-from hosting import databases, machines, pools, routing
+from hosting import databases, pools, routing
 from hosting.models import DatabaseServer, Host, Instance, Pool, Stage
 from portal import audit, clock
 
@@ -13,7 +15,7 @@ def create(*, host: Host, stage: str, series: str, hostname: str, label: str = "
     server = DatabaseServer.objects.get(purpose=purpose)
     with transaction.atomic():
         instance = Instance.objects.create(
-            host=host, database_server=server, stage=stage, series=series, hostname=f"new-{clock.now().timestamp()}"
+            host=host, database_server=server, stage=stage, series=series, hostname=f"new-{secrets.token_hex(8)}"
         )
         instance.hostname = hostname.format(name=instance.name)
         instance.save(update_fields=["hostname"])
@@ -25,7 +27,9 @@ def create(*, host: Host, stage: str, series: str, hostname: str, label: str = "
 
 def stop(instance: Instance) -> None:
     """Take the instance off its address and remove its containers; the database stays."""
-    Instance.objects.filter(pk=instance.pk).update(door=Instance.Door.STOPPED, live_pool=None)
+    with transaction.atomic():
+        Instance.objects.filter(pk=instance.pk).update(door=Instance.Door.STOPPED, live_pool=None)
+        instance.pools.filter(state=Pool.State.LIVE).update(state=Pool.State.DRAINING)  # nobody starts them again
     instance.refresh_from_db()
     routing.apply(instance)
     for pool in instance.pools.exclude(state=Pool.State.GONE):
@@ -36,7 +40,7 @@ def stop(instance: Instance) -> None:
 def remove(instance: Instance) -> None:
     """Remove it for good: address, containers, database, role, files. Safe to repeat."""
     stop(instance)
-    machines.engine(instance.host).remove(databases.one_off_name(instance))
+    databases.end_one_off(instance)
     databases.remove(instance)
     routing.forget(instance)
     with transaction.atomic():

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from django.conf import settings
+from django.db import transaction
 
 from hosting import databases, machines, pools, routing, walls
 from hosting.engines.docker import EngineError
@@ -17,7 +18,7 @@ from hosting.models import DatabaseServer, Host, Instance, Pool, Slot
 
 log = logging.getLogger(__name__)
 
-FAULTS = (EngineError, DatabaseError, RouterError, FirewallError)
+FAULTS = (EngineError, DatabaseError, RouterError, FirewallError, OSError)
 
 
 def reconcile() -> list[str]:
@@ -53,24 +54,39 @@ def _containers(host: Host) -> list[str]:
             engine.remove(state.name)
             found.append(f"removed container {state.name}, which belongs to nothing")
     running = {state.name for state in existing if state.running}
+    draining = {pool.instance_id for pool in alive if pool.state == Pool.State.DRAINING}  # its crons end first
     for name, (pool, role) in by_name.items():
-        wanted = pool.state == Pool.State.LIVE and (role == "web" or pool.cron_workers)
+        may = role == "web" or (pool.cron_workers and pool.instance_id not in draining)
+        wanted = pool.state == Pool.State.LIVE and may
         if wanted and name not in running and pool.instance.host_id == host.pk:
-            pools.start(pool, role)
-            found.append(f"started container {name} of the live pool")
+            found += _start(pool, role)
     return found
 
 
+def _start(pool: Pool, role: str) -> list[str]:
+    """Start a container of a live pool, which stays live meanwhile: who stops one writes first that it isn't live."""
+    with transaction.atomic():
+        if not Pool.objects.select_for_update().filter(pk=pool.pk, state=Pool.State.LIVE):
+            return []
+        try:
+            pools.start(pool, role)
+        except FAULTS as error:  # such as an image that is gone: the other pools can be started
+            return [f"{pool.container(role)} can't be started: {error}"]
+    return [f"started container {pool.container(role)} of the live pool"]
+
+
 def _databases(server: DatabaseServer) -> list[str]:
-    """Drop databases and roles of ours that no instance has. A copy taken before an update goes with its instance."""
+    """Drop databases and roles of ours that no instance has, and copies taken before an update that is live now."""
     cluster = machines.cluster(server)
     prefix = f"b{settings.BERTH_INSTALLATION}_i"
     existing, roles = cluster.databases(prefix), cluster.roles(prefix)
     alive = Instance.objects.exclude(state=Instance.State.REMOVED).filter(database_server=server)
     names = {instance.database for instance in alive}
+    live = Pool.objects.filter(state=Pool.State.LIVE, instance__in=alive).select_related("instance")
+    outdated = {databases.aside(pool.instance, pool.build_label) for pool in live}
     found = []
     for name in sorted(existing):
-        if "_".join(name.split("_")[:2]) not in names:
+        if name in outdated or "_".join(name.split("_")[:2]) not in names:
             cluster.drop_database(name)
             found.append(f"dropped database {name}, which belongs to nothing")
     for role in sorted(roles - names):
