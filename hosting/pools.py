@@ -97,9 +97,11 @@ def write_conf(pool: Pool, purpose: Purpose) -> Path:
     path = machines.folder(instance) / f"g{pool.generation}" / f"{purpose}.conf"
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".part")
-    partial.write_text(text)
-    os.chmod(partial, 0o440)
-    os.chown(partial, 0, ODOO_UID)
+    partial.unlink(missing_ok=True)
+    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "w") as file:  # it holds passwords
+        file.write(text)
+        os.fchown(file.fileno(), 0, ODOO_UID)
+        os.fchmod(file.fileno(), 0o440)
     partial.replace(path)
     return path
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from hosting import machines
 from hosting.engines import probe
-from hosting.engines.docker import ContainerMissing
+from hosting.engines.docker import EngineError
+from hosting.engines.postgres import DatabaseError
 from hosting.models import Pool
 
 BUILD_FILE = "/etc/berth/build.json"
@@ -72,12 +73,12 @@ def wait_for_ports(pool: Pool, *, timeout: float, keep_going: Callable[[], None]
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         keep_going()
-        if _died(pool):
-            raise Died(f"The container of {pool.name} ended while Odoo was starting.")
         if probe.status(address, 8069, "/web/health", host) == 200 and (
             probe.status(address, 8072, "/websocket/health", host) == 200
         ):
             return
+        if _died(pool):
+            raise Died(f"The container of {pool.name} ended while Odoo was starting.")
         time.sleep(LIVENESS_S)
 
 
@@ -96,17 +97,26 @@ def _sleep(seconds: float, keep_going: Callable[[], None]) -> None:
 def look(pool: Pool) -> list[Check]:
     """All sides of the proof, in order. Slow ones come after those that fail early."""
     page = probe.get(str(pool.web_address), 8069, "/web/login", pool.instance.hostname)
-    return [
-        Check("container", _container(pool)),
-        Check("commit", _commit(pool)),
-        Check("database", _connected(pool)),
-        Check("modules", _modules(pool)),
-        Check("web port", _health(pool, 8069, "/web/health")),
-        Check("websocket port", _health(pool, 8072, "/websocket/health")),
-        Check("login page", "" if page.status == 200 and "<form" in page.text else f"answered {page.status}"),
-        Check("asset", _asset(pool, page.text)),
-        Check("websocket", _websocket(pool)),
-    ]
+    sides: dict[str, Callable[[], str]] = {
+        "container": lambda: _container(pool),
+        "commit": lambda: _commit(pool),
+        "database": lambda: _connected(pool),
+        "modules": lambda: _modules(pool),
+        "web port": lambda: _health(pool, 8069, "/web/health"),
+        "websocket port": lambda: _health(pool, 8072, "/websocket/health"),
+        "login page": lambda: "" if page.status == 200 and "<form" in page.text else f"answered {page.status}",
+        "asset": lambda: _asset(pool, page.text),
+        "websocket": lambda: _websocket(pool),
+    }
+    return [Check(name, _failure(side)) for name, side in sides.items()]
+
+
+def _failure(side: Callable[[], str]) -> str:
+    """An engine or a database that is away for a moment is looked at again, like all that isn't ready yet."""
+    try:
+        return side()
+    except (EngineError, DatabaseError) as error:
+        return str(error)
 
 
 def _container(pool: Pool) -> str:
@@ -122,11 +132,11 @@ def _container(pool: Pool) -> str:
 
 
 def _commit(pool: Pool) -> str:
+    raw = machines.engine(pool.instance.host).read_file(pool.container("web"), BUILD_FILE)
     try:
-        raw = machines.engine(pool.instance.host).read_file(pool.container("web"), BUILD_FILE)
-    except ContainerMissing:
-        return "no container"
-    told = json.loads(raw)
+        told = dict(json.loads(raw))
+    except (ValueError, TypeError):
+        return "the build file can't be read"
     if told.get("commit") != pool.commit or told.get("build") != pool.build_label:
         return f"the build file says {str(told.get('commit'))[:7]}, build {told.get('build')}"
     return ""

@@ -3,6 +3,9 @@
 import base64
 import http.client
 import secrets
+import socket
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 
 TIMEOUT_S = 20.0  # the first login page of a fresh registry builds its assets
@@ -41,13 +44,25 @@ def websocket(address: str, port: int, path: str, host: str) -> int:
 
 
 def _ask(address: str, port: int, path: str, headers: dict[str, str], timeout: float) -> Answer:
+    """`timeout` is for all of it: a tenant who sends a byte now and then must not hold up who asks."""
     connection = http.client.HTTPConnection(address, port, timeout=timeout)
+    late = threading.Event()
+
+    def hang_up() -> None:
+        late.set()
+        if connection.sock is not None:
+            with suppress(OSError):
+                connection.sock.shutdown(socket.SHUT_RDWR)
+
+    clock = threading.Timer(timeout, hang_up)
+    clock.start()
     try:
         connection.request("GET", path, headers=headers)
         response = connection.getresponse()
         text = "" if response.status == 101 else response.read(PAGE_LIMIT).decode(errors="replace")
-        return Answer(response.status, text)
-    except (OSError, http.client.HTTPException):
+        return Answer(0, "") if late.is_set() else Answer(response.status, text)
+    except (OSError, http.client.HTTPException, ValueError):  # the last for a path that is no path
         return Answer(0, "")
     finally:
+        clock.cancel()
         connection.close()
