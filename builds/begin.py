@@ -25,7 +25,7 @@ def begin(*, branch: Branch, commit: str, by: User | None, message: str = "", au
         stage=branch.stage,
         commit=commit,
         message=message,
-        author=author,
+        author=author[:200],
         asked_by=by,
     )
     build.story = stories.begin("deploy", object_id=build.pk, subject=branch.subject)
@@ -36,9 +36,10 @@ def begin(*, branch: Branch, commit: str, by: User | None, message: str = "", au
 def _skip_waiting(branch: Branch) -> None:
     """Builds that no worker has begun are ended; one that is being claimed at this moment is not."""
     over = {"state": State.DONE, "result": Result.CANCELLED, "finished_at": clock.now()}
-    for story in Story.objects.filter(subject=branch.subject, kind="deploy", state=State.QUEUED, started_at=None):
-        if Story.objects.filter(pk=story.pk, state=State.QUEUED).update(**over):
-            Build.objects.filter(story=story).update(verdict=SKIPPED, **over)
+    waiting = Story.objects.filter(subject=branch.subject, kind="deploy", state=State.QUEUED, started_at=None)
+    for pk in list(waiting.values_list("pk", flat=True)):
+        if waiting.filter(pk=pk).update(**over):
+            Build.objects.filter(story=pk).update(verdict=SKIPPED, **over)
 
 
 def rebuild(*, build: Build, by: User) -> Build:

@@ -4,16 +4,18 @@ worker of the queue `background`, so that no two go on at once."""
 import logging
 from datetime import timedelta
 
+from django.db.models import F, QuerySet
+
 from builds import deliveries, statuses
 from builds.models import Build
-from hosting import instances, machines
+from hosting import instances, machines, switch
 from hosting.engines.docker import EngineError
 from hosting.models import Host, Instance, Pool
-from hosting.reconcile import reconcile
+from hosting.reconcile import FAULTS, reconcile
 from portal import clock
 from portal.models import State
 from projects import providers
-from projects.connect import github
+from projects.connect import follow, github
 from projects.git import GitError, validate_branch
 from projects.models import Branch, Project, Stage
 
@@ -24,6 +26,7 @@ DEVELOPMENT_KEPT = timedelta(days=3)
 
 def mend() -> None:
     """Every half minute: rows and reality agree, and nothing that was stored is forgotten."""
+    clear_away()
     reconcile()
     deliveries.look_into_forgotten()
     statuses.send_missing()
@@ -34,23 +37,44 @@ def poll() -> None:
     for project in Project.objects.exclude(token=""):
         try:
             poll_project(project)
+        except providers.Unreachable as error:
+            log.warning("polling ends at %s: %s", project.slug, error)
+            return  # what waits behind these calls is the mending of everything
+        except providers.ProviderError as error:
+            log.warning("polling %s: %s", project.slug, error)
+
+
+def ask(project_id: int) -> None:
+    """Poll one project now: a delivery came that doesn't follow what we know."""
+    for project in Project.objects.exclude(token="").filter(pk=project_id):
+        try:
+            poll_project(project)
         except providers.ProviderError as error:
             log.warning("polling %s: %s", project.slug, error)
 
 
 def poll_project(project: Project) -> None:
-    """Compare the provider's branches with ours. What differs is a push that we missed."""
-    heads = {head.name: head.sha for head in github(project.token).branches(project.repository)}
+    """Compare the provider's branches with ours. What differs is a push that we missed.
+
+    Ours are read first: where a delivery moves one from here on, it is news, and the provider's answer is not.
+    """
     ours = {branch.name: branch.head for branch in project.branches.alive()}
-    for name, sha in heads.items():
-        if ours.get(name) != sha:
-            try:
-                validate_branch(name)
-            except GitError:
-                continue
-            log.info("polling %s: %s", project.slug, deliveries.move_branch(project, name, sha))
-    for name in ours.keys() - heads.keys():
-        deliveries.delete_branch(project, name)
+    follow(project)
+    heads = {head.name: head.sha for head in github(project.token).branches(project.repository)}
+    for name in sorted(ours.keys() | heads.keys()):
+        before, sha = ours.get(name, ""), heads.get(name, "")
+        try:
+            validate_branch(name)
+            if before != sha:
+                log.info("polling %s: %s", project.slug, _catch_up(project, name, sha, before=before))
+        except (GitError, deliveries.OutOfOrder) as error:
+            log.info("polling %s, %s: %s", project.slug, name, error)
+
+
+def _catch_up(project: Project, name: str, sha: str, *, before: str) -> str:
+    if sha:
+        return deliveries.move_branch(project, name, sha, before=before)
+    return deliveries.delete_branch(project, name, before=before)
 
 
 def clean_up() -> None:
@@ -60,12 +84,46 @@ def clean_up() -> None:
     """
     for instance in disposable():
         log.info("clean-up: removing %s (%s)", instance.name, instance.hostname)
+        _remove(instance)
+    for host in Host.objects.all():
+        try:
+            _remove_images(host)
+        except FAULTS as error:
+            log.warning("clean-up of images: %s", error)
+
+
+def clear_away() -> None:
+    """What stories left that could not clear it away at their end, mostly because an engine was away."""
+    idle = _idle().exclude(state=Instance.State.REMOVED)
+    for instance in idle.filter(state=Instance.State.NEW):
+        log.warning("clearing away %s, whose build has ended", instance.name)
+        _remove(instance)
+    left = Pool.objects.filter(instance__in=idle).exclude(state__in=(Pool.State.LIVE, Pool.State.GONE))
+    for pool in left.exclude(pk=F("instance__live_pool")).select_related("instance__host"):
+        log.warning("clearing away %s, whose build has ended", pool.name)
+        try:
+            switch.drain(pool, seconds=0, keep_going=lambda: None)
+            switch.retire(pool, keep_going=lambda: None)
+        except FAULTS as error:
+            log.warning("clearing away %s: %s", pool.name, error)
+
+
+def _idle() -> QuerySet[Instance]:
+    """Instances that no build works on, or is going to."""
+    building = Build.objects.exclude(state=State.DONE)
+    new, served = (building.exclude(**{name: None}).values(name) for name in ("instance", "branch__instance"))
+    return Instance.objects.exclude(pk__in=new).exclude(pk__in=served)
+
+
+def _remove(instance: Instance) -> None:
+    try:
         instances.remove(instance)
-    _remove_images()
+    except FAULTS as error:
+        log.warning("removing %s, which is tried again: %s", instance.name, error)
 
 
 def disposable() -> list[Instance]:
-    ready = Instance.objects.filter(state=Instance.State.READY).exclude(stage=Stage.PRODUCTION)
+    ready = _idle().filter(state=Instance.State.READY).exclude(stage=Stage.PRODUCTION)
     serving = Branch.objects.alive().exclude(instance=None).values("instance")
     old = ready.exclude(pk__in=serving)
     fresh = clock.now() - DEVELOPMENT_KEPT
@@ -75,15 +133,16 @@ def disposable() -> list[Instance]:
     ]
 
 
-def _remove_images() -> None:
-    """Images that no pool uses, and that no build is about to use."""
+def _remove_images(host: Host) -> None:
+    """Images that no pool uses, and that no build is about to use. What is used is read after what there is."""
+    engine = machines.engine(host)
+    engine.prune_builds(older_than_s=DEVELOPMENT_KEPT.total_seconds())
+    images = engine.images()
     used = set(Pool.objects.exclude(state=Pool.State.GONE).values_list("image_id", flat=True))
-    used |= set(Build.objects.exclude(state=State.DONE).values_list("image_id", flat=True))
-    for host in Host.objects.all():
-        machines.engine(host).prune_builds(older_than_s=DEVELOPMENT_KEPT.total_seconds())
-        for image in machines.engine(host).images():
-            if image.id not in used:
-                try:
-                    machines.engine(host).remove_image(image.id)
-                except EngineError as error:
-                    log.info("clean-up: %s", error)
+    building = {build.name for build in Build.objects.exclude(state=State.DONE)}
+    for image in images:
+        if image.id not in used and image.labels.get("berth.build") not in building:
+            try:
+                engine.remove_image(image.id)
+            except EngineError as error:
+                log.info("clean-up: %s", error)

@@ -1,5 +1,6 @@
 """Connecting a repository: the project, its branches, its webhook."""
 
+import re
 from collections.abc import Sequence
 
 from django.conf import settings
@@ -11,11 +12,13 @@ from portal import audit
 from portal.models import User
 from portal.stories import ProjectError
 from projects import providers
+from projects.git import GitError, validate_branch
 from projects.models import SLUG, Branch, Member, Project, Role, Stage
 from projects.providers.github import GitHub
 
 RESERVED_SLUGS = {"account", "operator", "api", "static", "webhooks", "hooks", "admin", "www", "mail"}
 RESERVED_SLUGS |= {"sign-in", "sign-out", "new", "login", "complete", "healthz"}  # the portal's own paths
+INSTANCE_NAME = re.compile(r"-i\d+$")  # so end the addresses of staging and development
 
 
 def github(token: str) -> GitHub:
@@ -52,7 +55,7 @@ def _check(*, slug: str, series: str) -> None:
         SLUG(slug)
     except ValidationError as error:
         raise ProjectError(f"The address {slug!r} can't be used", str(error.message), "Choose another one.") from error
-    if slug in RESERVED_SLUGS:
+    if slug in RESERVED_SLUGS or INSTANCE_NAME.search(slug):
         raise ProjectError(f"The address {slug!r} is reserved", "", "Choose another one.")
     if series not in settings.BERTH_ODOO_IMAGES:
         known = ", ".join(settings.BERTH_ODOO_IMAGES)
@@ -73,7 +76,7 @@ def _create(
     try:
         with transaction.atomic():
             project = Project.objects.create(
-                name=name or found.full_name,
+                name=(name or found.full_name)[:100],
                 slug=slug,
                 series=series,
                 host=host,
@@ -92,13 +95,34 @@ def _create(
             else "A repository has one project: delete that one first, or ask its admins in.",
         ) from error
     Member.objects.create(project=project, user=by, role=Role.ADMIN)
-    for head in heads:
-        stage = Stage.PRODUCTION if head.name == found.default_branch else Stage.DEVELOPMENT
-        Branch.objects.create(project=project, name=head.name, stage=stage, head=head.sha)
+    known = {found.default_branch: ""} | {head.name: head.sha for head in heads if _is_usable(head.name)}
+    for branch, sha in known.items():
+        stage = Stage.PRODUCTION if branch == found.default_branch else Stage.DEVELOPMENT
+        Branch.objects.create(project=project, name=branch, stage=stage, head=sha)
     audit.record(
         by=by, verb="create project", object=slug, project_id=project.pk, after={"repository": found.full_name}
     )
     return project
+
+
+def _is_usable(branch: str) -> bool:
+    try:
+        validate_branch(branch)
+    except GitError:
+        return False
+    return True
+
+
+def follow(project: Project) -> None:
+    """Take over how the repository is called by now, and where it is cloned from. Raises ProviderError."""
+    found = github(project.token).repository(project.repository)
+    before, after = (project.repository, project.clone_url), (found.full_name, found.clone_url)
+    if found.provider_id == project.provider_id and before != after:
+        project.repository, project.clone_url = after
+        project.save(update_fields=["repository", "clone_url"])
+        audit.record(
+            by=None, verb="follow repository", object=project.slug, project_id=project.pk, before=before, after=after
+        )
 
 
 def webhook_url(project: Project) -> str:
