@@ -1,6 +1,7 @@
 """The portal's pages as a browser without JavaScript gets them, signed in as the operator."""
 
 import html
+import re
 from types import TracebackType
 from typing import Self
 
@@ -10,6 +11,7 @@ from tests.installation import Installation
 from tests.rows import BuildRow
 
 TIMEOUT_S = 60.0
+TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="(\w+)"')
 
 
 class Portal:
@@ -17,6 +19,7 @@ class Portal:
         self._demo = installation.demo()
         self._session = requests.Session()
         self._session.trust_env = False
+        self._token = ""
 
     def __enter__(self) -> Self:
         """Sign in."""
@@ -40,13 +43,15 @@ class Portal:
         return html.unescape(response.text)
 
     def post(self, path: str, **form: str) -> None:
-        form["csrfmiddlewaretoken"] = self._session.cookies["csrftoken"]
-        address = self._demo["portal_url"] + path
-        headers = {"Referer": address}
-        self._session.post(address, data=form, headers=headers, timeout=TIMEOUT_S).raise_for_status()
+        """Send a form with the token of the page that was read last. Raises HTTPError where it is refused."""
+        form["csrfmiddlewaretoken"] = self._token
+        self._session.post(self._demo["portal_url"] + path, data=form, timeout=TIMEOUT_S).raise_for_status()
 
     def build_page(self, build: BuildRow) -> str:
         return self.page(f"/{self._demo['project']}/builds/{build.number}/")
 
     def _get(self, path: str) -> requests.Response:
-        return self._session.get(self._demo["portal_url"] + path, timeout=TIMEOUT_S)
+        response = self._session.get(self._demo["portal_url"] + path, timeout=TIMEOUT_S)
+        found = TOKEN.search(response.text)
+        self._token = found[1] if found else self._token
+        return response
