@@ -214,14 +214,24 @@ def _tell_step(kind: Kind, spec: StepSpec, telling: Telling) -> bool:
         raise
     except Exception as error:
         log.exception("story %s, step %s", telling.story.pk, spec.name)
-        return telling.fail(
-            Result.FAILURE,
-            f"{spec.title}: {type(error).__name__}",
-            str(error),
-            "This is a fault of the platform, not of the repository. Retry; if it stays, tell the operator.",
-        )
+        return telling.fail(Result.FAILURE, *_accident(spec, error))
     telling.final = telling.final or spec.final
     return True
+
+
+def _accident(spec: StepSpec, error: Exception) -> tuple[str, str, str]:
+    """Title, detail and remedy of what nobody foresaw. All programs say in the same words that a disk is full."""
+    if "no space left on device" in str(error).lower():
+        return (
+            "The disk of this machine is full",
+            f"{spec.title}: {error}",
+            "Nothing that serves was changed. Free some disk, or ask the operator to; then retry.",
+        )
+    return (
+        f"{spec.title}: {type(error).__name__}",
+        str(error),
+        "This is a fault of the platform, not of the repository. Retry; if it stays, tell the operator.",
+    )
 
 
 def _undo(kind: Kind, specs: Sequence[StepSpec], telling: Telling) -> None:

@@ -46,6 +46,13 @@ class RepositoryBroken(GitError):
     """The mirror on our disk is damaged."""
 
 
+class DiskFull(Exception):
+    """No room on this machine's disk. No GitError, as nobody who pushes can do anything about it."""
+
+    def __init__(self, output: str) -> None:
+        super().__init__(f"Git could not write its files: No space left on device.\n{output.strip()[-500:]}")
+
+
 def git(
     git_dir: Path,
     *arguments: str,
@@ -61,7 +68,7 @@ def git(
 
     `secret_settings` go through the environment, since everybody on the machine may read an argument list.
 
-    Raises GitError.
+    Raises GitError, DiskFull.
     """
     argv = ["git", f"--git-dir={git_dir}"]
     for key, value in {**_SETTINGS, **(settings or {})}.items():
@@ -146,8 +153,6 @@ class _Sign(NamedTuple):
 
 
 _SIGNS = (
-    _Sign(r"no space left on device|disk quota exceeded",
-          "the disk of this installation is full. Ask its operator to free some room, then build again."),
     _Sign(r"file name too long",
           "a branch or file has a name that is too long for this machine. Shorten it, then push again."),
     _Sign(r"could not read username|authentication failed|returned error: 40[13]|terminal prompts disabled",
@@ -174,9 +179,15 @@ _BROKEN = re.compile(
 )
 
 
-def _translated(error: CommandError, output: str) -> GitError:
+# `git checkout-index` doesn't say why it can't write a file.
+_FULL = re.compile(r"no space left on device|disk quota exceeded|unable to write file", re.IGNORECASE)
+
+
+def _translated(error: CommandError, output: str) -> GitError | DiskFull:
     if error.exit_code is None:
         return GitError(f"Git {error.reason}. Nothing was changed; try again.", output=output, transient=True)
+    if _FULL.search(output):
+        return DiskFull(output)
     for sign in _SIGNS:
         if re.search(sign.pattern, output, re.IGNORECASE):
             return GitError(f"Git failed: {sign.meaning}", output=output, transient=sign.transient)

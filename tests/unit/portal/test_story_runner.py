@@ -1,5 +1,7 @@
 """The runner of stories: told in order, once, resumed after a death, handed over, written down."""
 
+import errno
+import os
 import threading
 from datetime import timedelta
 
@@ -68,6 +70,15 @@ def test_stories_of_one_subject_wait_for_each_other(tale: Tale) -> None:
     assert told(first).state == State.DONE
     assert tale.rung == [second.pk]
     assert told(second).state == State.DONE
+
+
+def test_a_full_disk_is_called_by_its_name(tale: Tale) -> None:
+    tale.add("fetch", fails=OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/var/lib/berth/tree"))
+    story = told(tale.begin())
+    assert story.error_title == "The disk of this machine is full"
+    assert "Fetch: " in story.error_detail
+    assert "/var/lib/berth/tree" in story.error_detail
+    assert "Free some disk" in story.error_remedy
 
 
 def test_a_story_is_handed_over_between_two_steps(tale: Tale) -> None:
