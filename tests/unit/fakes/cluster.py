@@ -1,0 +1,107 @@
+"""PostgreSQL clusters in memory: as their administrator sees them, and as a hosted database's own role does."""
+
+from hosting.engines.postgres import DatabaseInUse, DatabaseMissing, ModuleState
+from tests.unit.fakes.world import Data, World
+
+
+class FakeCluster:
+    def __init__(self, world: World, purpose: str) -> None:
+        self.world, self.purpose = world, purpose
+
+    @property
+    def held(self) -> dict[str, Data]:
+        return self.world.databases[self.purpose]
+
+    def create_role(self, name: str, password: str, connection_limit: int) -> None:
+        self.world.happen("create role")
+        self.world.roles[self.purpose].add(name)
+
+    def create_database(self, name: str, owner: str) -> None:
+        self.world.happen("create database")
+        self.held.setdefault(name, Data(owner, finished=False))
+        self.world.happen("finish database")
+        self.held[name].finished = True
+
+    def copy_database(self, source: str, target: str, owner: str) -> None:
+        """It is there from the first moment, but unfinished until the end."""
+        self.world.happen("copy database")
+        if source not in self.held:
+            raise DatabaseMissing(f"There is no database {source}.")
+        if self.world.using(source):
+            raise DatabaseInUse(f"{self.world.using(source)} use {source}.")
+        if target in self.held and self.held[target].finished:
+            raise DatabaseInUse(f"The database {target} exists already.")
+        self.held[target] = self.held[source].copy(owner, finished=False)
+        self.world.happen("finish copy")
+        self.held[target].finished = True
+
+    def rename_database(self, old: str, new: str) -> None:
+        self.world.happen("rename database")
+        if old not in self.held and new in self.held:
+            return
+        if new in self.held:
+            raise DatabaseInUse(f"The database {new} exists already.")
+        self.held[new] = self.held.pop(old)
+
+    def drop_database(self, name: str) -> None:
+        self.world.happen("drop database")
+        self.held.pop(name, None)
+
+    def drop_role(self, name: str) -> None:
+        self.world.happen("drop role")
+        if any(data.owner == name for data in self.held.values()):
+            raise DatabaseInUse(f"{name} owns a database.")
+        self.world.roles[self.purpose].discard(name)
+
+    def is_finished(self, name: str) -> bool:
+        self.world.happen("ask for database")
+        return name in self.held and self.held[name].finished
+
+    def databases(self, prefix: str) -> set[str]:
+        self.world.happen("list databases")
+        return {name for name in self.held if name.startswith(prefix)}
+
+    def roles(self, prefix: str) -> set[str]:
+        return {name for name in self.world.roles[self.purpose] if name.startswith(prefix)}
+
+    def size(self, database: str) -> int:
+        self.world.happen("ask for size")
+        return 1
+
+    def clients(self, database: str) -> dict[str, int]:
+        self.world.happen("list clients")
+        containers = (self.world.containers[name] for name in self.world.using(database))
+        return {container.spec.address: 1 for container in containers if container.spec.address}
+
+
+class FakeDatabase:
+    """A hosted database as its own role sees it."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world, self.name = world, name
+
+    @property
+    def data(self) -> Data:
+        found = next((held[self.name] for held in self.world.databases.values() if self.name in held), None)
+        if found is None or not found.finished:
+            raise DatabaseMissing(f"{self.name} can't be entered.")
+        return found
+
+    def module_states(self) -> list[ModuleState]:
+        self.world.happen("read modules")
+        return [ModuleState(name, "installed", version) for name, version in sorted(self.data.modules.items())]
+
+    def modules_left_over(self) -> list[ModuleState]:
+        self.world.happen("read modules")
+        return []
+
+    def parameter(self, key: str) -> str | None:
+        return self.data.parameters.get(key)
+
+    def set_parameter(self, key: str, value: str) -> None:
+        self.world.happen("set parameter")
+        self.data.parameters[key] = value
+
+    def set_password(self, login: str, password_hash: str) -> bool:
+        self.world.happen("set password")
+        return True

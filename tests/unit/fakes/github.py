@@ -1,0 +1,66 @@
+"""GitHub and a Git mirror in memory."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from projects.git import Checkout, Commit, GitError
+from projects.providers import BranchHead, CommitState, Repository
+from tests.unit.fakes.world import World
+
+
+class FakeGitHub:
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.full_name = "acme/shop"
+
+    def repository(self, full_name: str) -> Repository:
+        url = f"https://github.com/{self.full_name}"
+        return Repository(
+            full_name=self.full_name,
+            clone_url=f"{url}.git",
+            ssh_url="",
+            html_url=url,
+            private=False,
+            default_branch="main",
+            provider_id="id-shop",
+        )
+
+    def branches(self, full_name: str) -> Sequence[BranchHead]:
+        self.world.happen("list branches")
+        return [BranchHead(name, sha) for name, sha in self.world.heads.items()]
+
+    def set_commit_status(self, full_name: str, sha: str, state: CommitState, **_told: str) -> None:
+        self.world.happen("set commit status")
+        self.world.statuses.append((sha, state))
+
+    def ensure_webhook(self, full_name: str, url: str, secret: str) -> int:
+        self.world.happen("install webhook")
+        return 1
+
+
+class FakeMirror:
+    """Each commit holds the modules that the world knows of."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def fetch(self, url: str, **options: Any) -> None:
+        self.world.happen("fetch")
+        options["keep_going"]()
+
+    def commit(self, sha: str) -> Commit:
+        if sha not in self.world.commits:
+            raise GitError(f"{sha} is not in the repository")
+        return Commit(sha, "Dev", "dev@example.com", "Change something", datetime.now(UTC))
+
+    def checkout(self, sha: str, target: Path, **options: Any) -> Checkout:
+        self.world.happen("checkout")
+        for name, version in self.world.commits[sha].items():
+            folder = target / name
+            folder.mkdir(parents=True, exist_ok=True)
+            manifest = {"name": name, "version": version, "depends": ["base"], "license": "LGPL-3"}
+            (folder / "__manifest__.py").write_text(repr(manifest))
+            (folder / "__init__.py").write_text("")
+        return Checkout(sha, ())

@@ -1,0 +1,67 @@
+"""Where the make-believe machines are put in place of the real ones."""
+
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+
+from builds import deploy
+from hosting import machines, walls
+from hosting.engines import probe
+from hosting.engines.probe import Answer
+from hosting.models import DatabaseServer, Slot
+from portal import stories
+from projects import connect
+from tests import cast
+from tests.unit.fakes.cluster import FakeCluster, FakeDatabase
+from tests.unit.fakes.engine import FakeEngine
+from tests.unit.fakes.github import FakeGitHub, FakeMirror
+from tests.unit.fakes.router import FakeRouter
+from tests.unit.fakes.world import World
+
+SLOTS = 6
+LOGIN_PAGE = '<link href="/web/assets/1/web.css"><form action="/web/login">'
+
+
+def install(world: World, monkeypatch: pytest.MonkeyPatch, settings: Settings, home: Path) -> None:
+    """From here on all that is done to machines is done to the world."""
+    settings.BERTH_HOME = home
+    settings.BERTH_INSTALLATION = world.installation
+    settings.BERTH_HOSTED_URL = "postgresql://berth_admin:x@127.0.0.1:5441/postgres"
+    settings.BERTH_LAB_URL = "postgresql://berth_admin:x@127.0.0.1:5442/postgres"
+    settings.BERTH_ODOO_IMAGES = {"18.0": "odoo:18.0"}
+    settings.BERTH_SLOTS = SLOTS
+    settings.BERTH_EXTRA_CA_FILE = ""
+    monkeypatch.setattr(machines, "engine", lambda _host: FakeEngine(world))
+    monkeypatch.setattr(machines, "cluster", lambda server: FakeCluster(world, server.purpose))
+    monkeypatch.setattr(machines, "database", lambda instance: FakeDatabase(world, instance.database))
+    monkeypatch.setattr(machines, "router", lambda slots=0: FakeRouter(world))
+    monkeypatch.setattr(deploy, "mirror", lambda _build: FakeMirror(world))
+    monkeypatch.setattr(connect, "GitHub", lambda _token, _url: FakeGitHub(world))
+    monkeypatch.setattr(stories, "async_task", lambda *_arguments, **_options: None)
+    monkeypatch.setattr(walls, "missing", lambda _installation, _bridges: [])
+    _answer_for_pools(world, monkeypatch)
+
+
+def _answer_for_pools(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pools answer at their addresses where their container runs."""
+
+    def runs(address: str) -> bool:
+        world.happen("ask a pool")
+        found = (container for container in world.containers.values() if container.spec.address == address)
+        return any(container.running for container in found)
+
+    def get(address: str, _port: int, path: str, _host: str) -> Answer:
+        return Answer(200 if runs(address) else 0, LOGIN_PAGE if path == "/web/login" else "")
+
+    monkeypatch.setattr(probe, "get", get)
+    monkeypatch.setattr(probe, "status", lambda address, port, path, host: 200 if runs(address) else 0)
+    monkeypatch.setattr(probe, "websocket", lambda address, port, path, host: 101 if runs(address) else 0)
+
+
+def machine_rows() -> None:
+    """This machine, its two clusters, and the router's slots."""
+    host = cast.host()
+    for purpose in DatabaseServer.Purpose:
+        DatabaseServer.objects.get_or_create(purpose=purpose, defaults={"host": host})
+    Slot.objects.bulk_create([Slot(number=number) for number in range(1, SLOTS + 1)], ignore_conflicts=True)

@@ -1,0 +1,113 @@
+"""What the make-believe machines have in common: the state of the world, and every call as an event in it."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hosting.engines.docker import ContainerSpec, ImageInfo
+from hosting.engines.haproxy import Route, Server
+
+ODOO_IMAGE = "sha256:odoo"
+
+
+class Killed(BaseException):
+    """As if the worker had been killed: from here on it does nothing more, not even in its `finally` clauses."""
+
+
+@dataclass
+class Data:
+    """A database: its owner and what is in it."""
+
+    owner: str
+    modules: dict[str, str] = field(default_factory=dict)  # installed ones with their versions
+    parameters: dict[str, str] = field(default_factory=dict)
+    rows: tuple[str, ...] = ()
+    finished: bool = True
+
+    def copy(self, owner: str, *, finished: bool) -> "Data":
+        modules, parameters = dict(self.modules), dict(self.parameters)
+        return replace(self, owner=owner, modules=modules, parameters=parameters, finished=finished)
+
+
+@dataclass
+class Container:
+    spec: ContainerSpec
+    running: bool = True
+    restarts: int = 0
+
+
+@dataclass
+class World:
+    """Everything outside the portal. Ahead of each event `watch` is called, and `before`, which may raise."""
+
+    installation: str
+    containers: dict[str, Container] = field(default_factory=dict)
+    images: dict[str, ImageInfo] = field(default_factory=dict)
+    databases: dict[str, dict[str, Data]] = field(default_factory=lambda: {"hosted": {}, "lab": {}})
+    roles: dict[str, set[str]] = field(default_factory=lambda: {"hosted": set(), "lab": set()})
+    hosts: dict[str, str] = field(default_factory=dict)
+    routes: dict[str, Route] = field(default_factory=dict)
+    slots: dict[int, list[Server]] = field(default_factory=dict)
+    commits: dict[str, dict[str, str]] = field(default_factory=dict)  # commit -> module -> version
+    heads: dict[str, str] = field(default_factory=dict)  # branch -> commit
+    statuses: list[tuple[str, str]] = field(default_factory=list)  # commit, state
+    watch: Callable[[], None] = lambda: None
+    before: Callable[[str], None] = lambda _what: None
+    dead: bool = False  # whoever makes the calls was killed
+    seen: Counter[str] = field(default_factory=Counter)
+    wrongs: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.images[ODOO_IMAGE] = ImageInfo(id=ODOO_IMAGE, tags=("odoo:18.0",), labels={}, size=1)
+
+    def happen(self, what: str) -> None:
+        """An event is about to happen."""
+        if self.dead:
+            raise Killed
+        self.seen[what] += 1
+        self.watch()
+        self.before(what)
+
+    def modules_of(self, image_id: str) -> dict[str, str]:
+        """The repository's modules in an image, with their versions as Odoo keeps them."""
+        commit = self.images[image_id].labels.get("berth.commit", "")
+        return {name: f"18.0.{version}" for name, version in self.commits.get(commit, {}).items()}
+
+    def using(self, database: str) -> list[str]:
+        """Running containers that are connected to a database."""
+        return [
+            name
+            for name, container in self.containers.items()
+            if container.running and container.spec.env.get("PGDATABASE") == database
+        ]
+
+    def answer(self, host: str) -> str:
+        """What a client gets at an address: the commit that serves him, a page's name, or what is wrong."""
+        instance = self.hosts.get(host)
+        route = self.routes.get(instance or "")
+        if route is None:
+            return "nowhere"
+        if not route.slot.startswith("s") or not route.slot[1:].isdecimal():
+            return route.slot
+        for server in self.slots.get(int(route.slot[1:]), []):
+            for container in self.containers.values():
+                if container.running and container.spec.address == server.address:
+                    known = self.databases["hosted"] | self.databases["lab"]
+                    return route.commit if container.spec.env["PGDATABASE"] in known else "without its database"
+            return f"{route.slot} leads to {server.address}, where nobody is"
+        return f"{route.slot} is empty"
+
+    def summary(self) -> dict[str, Any]:
+        """What there is, to be compared."""
+        return {
+            "containers": {name: (c.spec.image_id, c.running) for name, c in sorted(self.containers.items())},
+            "databases": {
+                purpose: {name: (d.owner, d.modules, d.rows, d.finished) for name, d in sorted(found.items())}
+                for purpose, found in self.databases.items()
+            },
+            "roles": self.roles,
+            "hosts": self.hosts,
+            "routes": {name: route.value for name, route in sorted(self.routes.items())},
+            "slots": {number: servers for number, servers in sorted(self.slots.items()) if servers},
+        }

@@ -1,0 +1,126 @@
+"""What the router is told is what the rows say."""
+
+import pytest
+
+from hosting import routing
+from hosting.engines.haproxy import Route, RouterDown, RouterError, Server
+from hosting.models import Instance, Slot, Stage
+from tests.unit.fakes import World
+from tests.unit.fakes.router import FakeRouter
+from tests.unit.fakes.seam import SLOTS
+from tests.unit.hosting import rows
+
+
+def test_an_open_door_leads_to_the_live_pools_slot(world: World) -> None:
+    instance = rows.instance()
+    pool = rows.live(instance, world)
+    route = routing.route(instance)
+    assert (route.slot, route.commit, route.robots) == (str(pool.slot), rows.COMMIT, "open")
+    assert world.answer("shop.localhost") == rows.COMMIT
+
+
+@pytest.mark.parametrize(("door", "page"), [(Instance.Door.UPDATING, "updating"), (Instance.Door.STOPPED, "stopped")])
+def test_a_closed_door_leads_to_a_page_whatever_is_live(world: World, door: Instance.Door, page: str) -> None:
+    instance = rows.instance()
+    rows.live(instance, world)
+    instance.door = door
+    assert routing.route(instance).slot == page
+
+
+def test_robots_are_only_let_in_to_production(world: World) -> None:
+    assert routing.route(rows.instance(Stage.STAGING, "staging.localhost")).robots == "closed"
+    assert routing.route(rows.instance(Stage.DEVELOPMENT, "dev.localhost")).robots == "closed"
+
+
+def test_production_gets_as_many_requests_as_it_has_workers_and_the_rest_one(world: World) -> None:
+    production, staging = rows.instance(), rows.instance(Stage.STAGING, "staging.localhost")
+    assert routing.servers(rows.pool(production, world)) == [Server("10.1.0.10", maxconn=2)]
+    assert routing.servers(rows.pool(staging, world)) == [Server("10.1.128.10", maxconn=1)]
+
+
+def test_a_slot_is_lent_once_and_filled(world: World) -> None:
+    pool = rows.pool(rows.instance(), world)
+    routing.lend_slot(pool)
+    routing.lend_slot(pool)
+    assert Slot.objects.filter(pool=pool).count() == 1
+    assert world.slots[pool.slot.number] == routing.servers(pool)
+
+
+def test_it_says_so_when_all_slots_are_lent(world: World) -> None:
+    instance = rows.instance()
+    for number in range(SLOTS):
+        routing.lend_slot(rows.pool(instance, world, f"b{number}"))
+    with pytest.raises(routing.NoSlotLeft, match="Raise BERTH_SLOTS"):
+        routing.lend_slot(rows.pool(instance, world, "b99"))
+
+
+def test_a_slot_that_is_taken_back_is_empty_and_free(world: World) -> None:
+    pool = rows.started(rows.instance(), world)
+    number = pool.slot.number
+    routing.take_slot_back(pool)
+    routing.take_slot_back(pool)
+    assert world.slots[number] == []
+    assert not Slot.objects.exclude(pool=None).exists()
+
+
+def test_a_slot_stays_lent_until_the_router_has_heard(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = rows.started(rows.instance(), world)
+
+    def refuse(*_arguments: object) -> None:
+        raise RouterError("no answer within 5 s")
+
+    monkeypatch.setattr(FakeRouter, "fill_slot", refuse)
+    with pytest.raises(RouterError):
+        routing.take_slot_back(pool)
+    assert Slot.objects.get(pool=pool)
+
+
+def test_a_router_that_is_down_finds_every_change_in_its_files(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def down(_router: FakeRouter) -> None:
+        raise RouterDown("No router listens.")
+
+    monkeypatch.setattr(FakeRouter, "_ask", down)
+    instance = rows.instance()
+    pool = rows.pool(instance, world)
+    routing.lend_slot(pool)
+    routing.apply(instance)
+    assert world.slots == {pool.slot.number: routing.servers(pool)}
+    assert (world.hosts, world.routes[instance.name].slot) == ({"shop.localhost": instance.name}, "stopped")
+    routing.take_slot_back(pool)
+    routing.forget(instance)
+    assert (world.hosts, world.routes, world.slots[1]) == ({}, {}, [])
+
+
+def test_all_is_written_for_the_routers_next_start(world: World) -> None:
+    pool = rows.live(rows.instance(), world)
+    world.hosts, world.routes, world.slots = {}, {}, {}
+    routing.write()
+    assert world.answer("shop.localhost") == pool.commit
+
+
+# --- mending ----------------------------------------------------------------------------------------------------------
+def test_a_router_that_agrees_is_left_alone(world: World) -> None:
+    rows.live(rows.instance(), world)
+    world.seen.clear()
+    assert routing.mend(FakeRouter(world).live_state()) == []
+    assert not {"set host", "set route", "fill slot"} & set(world.seen)
+
+
+def test_what_the_router_forgot_is_told_again(world: World) -> None:
+    rows.live(rows.instance(), world)
+    world.hosts, world.routes, world.slots = {}, {}, {}
+    assert routing.mend(FakeRouter(world).live_state()) == [
+        "filled slot s1 again",
+        "told the router again where shop.localhost is",
+    ]
+    assert world.answer("shop.localhost") == rows.COMMIT
+
+
+def test_what_belongs_to_nothing_is_taken_off_the_router(world: World) -> None:
+    rows.live(rows.instance(), world)
+    before = world.summary()
+    world.hosts["gone.localhost"] = "i999"
+    world.routes["i999"] = Route(instance="i999", slot="stopped")
+    world.slots[3] = [Server("10.1.0.99")]
+    assert len(routing.mend(FakeRouter(world).live_state())) == 3
+    assert world.summary() == before
