@@ -38,6 +38,7 @@ HOMES, PREFIX = Path("/var/tmp"), "berth-test-up-"
 UP_S, DOWN_S = 2400, 600
 BUILD_S = 900.0  # generous: the machine may be shared
 POLL_S = 0.1
+NO_IMAGE = "odoo.invalid/none:18.0"  # so that the stand-in is used, also where somebody pulls Odoo meanwhile
 STATIC_FILE = "berth_hello/static/src/version.txt"
 
 
@@ -80,8 +81,7 @@ class Installation:
 
     def up(self, **settings: str) -> None:
         """bin/up without its first part: what runs tests has the virtual environment already. Raises CommandError."""
-        image = os.environ.get("BERTH_ODOO_IMAGE")
-        images = {"BERTH_ODOO_IMAGES": f"18.0={image}"} if image else {}
+        images = {"BERTH_ODOO_IMAGES": f"18.0={os.environ.get('BERTH_ODOO_IMAGE', NO_IMAGE)}"}
         run([str(PYTHON), "-m", "deploy.up"], timeout=UP_S, cwd=CHECKOUT, env=self._surroundings(images | settings))
 
     def purge(self) -> None:
