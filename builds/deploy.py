@@ -204,6 +204,7 @@ def drain(build: Build, telling: Telling) -> None:
     """Requests in flight end on the old pool. Scheduled actions move to the new one: never two at a time."""
     assert build.pool is not None
     assert build.instance is not None
+    routing.apply(build.instance)  # again: who decided may have died before the router heard of it
     for pool in build.instance.pools.filter(state__in=(Pool.State.DRAINING, Pool.State.STANDING_BY)):
         pools.stop(pool, "cron", keep_going=telling.keep_going)
         left = switch.drain(pool, seconds=build.branch.drain_seconds, keep_going=telling.keep_going)
