@@ -5,7 +5,8 @@ import http.client
 import secrets
 import socket
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 TIMEOUT_S = 20.0  # the first login page of a fresh registry builds its assets
@@ -44,25 +45,34 @@ def websocket(address: str, port: int, path: str, host: str) -> int:
 
 
 def _ask(address: str, port: int, path: str, headers: dict[str, str], timeout: float) -> Answer:
-    """`timeout` is for all of it: a tenant who sends a byte now and then must not hold up who asks."""
+    """`timeout` is for connecting, and for all that follows: a byte now and then must not hold up who asks."""
     connection = http.client.HTTPConnection(address, port, timeout=timeout)
-    late = threading.Event()
-
-    def hang_up() -> None:
-        late.set()
-        if connection.sock is not None:
-            with suppress(OSError):
-                connection.sock.shutdown(socket.SHUT_RDWR)
-
-    clock = threading.Timer(timeout, hang_up)
-    clock.start()
     try:
-        connection.request("GET", path, headers=headers)
-        response = connection.getresponse()
-        text = "" if response.status == 101 else response.read(PAGE_LIMIT).decode(errors="replace")
+        connection.connect()
+        with _hung_up(connection.sock, timeout) as late:
+            connection.request("GET", path, headers=headers)
+            response = connection.getresponse()
+            text = "" if response.status == 101 else response.read(PAGE_LIMIT).decode(errors="replace")
         return Answer(0, "") if late.is_set() else Answer(response.status, text)
     except (OSError, http.client.HTTPException, ValueError):  # the last for a path that is no path
         return Answer(0, "")
     finally:
-        clock.cancel()
         connection.close()
+
+
+@contextmanager
+def _hung_up(line: socket.socket, after: float) -> Iterator[threading.Event]:
+    """End the line `after` seconds, whoever still speaks; the event says that it came to that."""
+    late = threading.Event()
+
+    def hang_up() -> None:
+        late.set()
+        with suppress(OSError):
+            line.shutdown(socket.SHUT_RDWR)
+
+    clock = threading.Timer(after, hang_up)
+    clock.start()
+    try:
+        yield late
+    finally:
+        clock.cancel()
