@@ -1,7 +1,7 @@
 """Rows of instances and pools, and what stands for them in the make-believe world."""
 
 from hosting import databases, pools, routing, switch
-from hosting.engines.docker import ImageInfo
+from hosting.engines.docker import ContainerSpec, ImageInfo
 from hosting.models import Instance, Pool, Stage
 from tests import cast
 from tests.unit.fakes import World
@@ -53,3 +53,9 @@ def live(instance: Instance, world: World, label: str = "b1") -> Pool:
         pools.start(made, "cron")
     instance.refresh_from_db()
     return Pool.objects.get(pk=made.pk)
+
+
+def one_off(instance: Instance) -> ContainerSpec:
+    """What a worker left at work on the database."""
+    name = databases.one_off_name(instance)
+    return ContainerSpec(name, "sha256:b1", ("odoo",), 1, 1, 1, env={"PGDATABASE": instance.database})
