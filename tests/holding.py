@@ -23,7 +23,7 @@ FUNCTION = """
 """
 TRIGGER = """
     CREATE OR REPLACE TRIGGER hold_here BEFORE UPDATE ON portal_step FOR EACH ROW
-    WHEN (NEW.name = '{step}' AND OLD.state <> NEW.state AND NEW.state = '{state}') EXECUTE FUNCTION hold_here()
+    WHEN (NEW.name = '{step}' AND {change}) EXECUTE FUNCTION hold_here()
 """
 
 
@@ -31,6 +31,14 @@ class Moment(StrEnum):
     BEGINS = "begins"  # the step before is done, and nothing says that this one has begun
     MIDDLE = "middle"  # somewhere in it, at random
     ENDS = "ends"  # all of it is done, and nothing says so
+    UNDONE = "undone"  # all of it is taken back, as a later one or itself failed, and nothing says so
+
+
+CHANGES = {
+    Moment.BEGINS: "OLD.state <> NEW.state AND NEW.state = 'running'",
+    Moment.ENDS: "OLD.state <> NEW.state AND NEW.state = 'done'",
+    Moment.UNDONE: "NEW.undone AND NOT OLD.undone",
+}
 
 
 class Held:
@@ -72,8 +80,7 @@ def hold(installation: Installation, step: str, moment: Moment) -> Iterator[Held
         connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
         if moment != Moment.MIDDLE:
             connection.execute(FUNCTION)
-            state = "running" if moment == Moment.BEGINS else "done"
-            connection.execute(TRIGGER.format(step=step, state=state))
+            connection.execute(TRIGGER.format(step=step, change=CHANGES[moment]))
         try:
             yield held
         finally:

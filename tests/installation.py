@@ -191,6 +191,15 @@ class Installation:
             text = response.read().decode(errors="replace")
             return Answer(response.status, response.getheader("X-Berth-Commit") or "", text)
 
+    def versions(self) -> dict[str, str]:
+        """Module -> installed version, in production's database."""
+        host = urlsplit(self.demo()["production_url"]).hostname
+        (row,) = self.query("SELECT id FROM hosting_instance WHERE hostname = %s AND state = 'ready'", host)
+        name = f"b{self.values['BERTH_INSTALLATION']}_i{row['id']}"
+        with psycopg.connect(self.values["BERTH_HOSTED_URL"], dbname=name) as connection:
+            asked = "SELECT name, latest_version FROM ir_module_module WHERE state = 'installed'"
+            return {str(module): str(version) for module, version in connection.execute(asked)}
+
     def load(self, paths: Sequence[str] = ("/web/login",), *, clients: int = 4, pause: float = 0.1) -> Load:
         """Steady load on the demo's production."""
         return Load(self.demo()["production_url"], paths, clients=clients, pause=pause)

@@ -10,7 +10,8 @@ from contextlib import suppress
 from tests.installation import STATIC_FILE, Installation
 from tests.rows import BuildRow
 
-MANIFEST = "berth_library/__manifest__.py"
+HELLO, LIBRARY = "berth_hello/__manifest__.py", "berth_library/__manifest__.py"
+VIEWS = "berth_library/views/library_book_views.xml"
 PATHS = ("/web/login", f"/{STATIC_FILE}")
 
 
@@ -21,11 +22,21 @@ def change_static_file(installation: Installation) -> str:
 
 def raise_version(installation: Installation) -> str:
     """A deploy that updates a module in the database."""
-    manifest = installation.read(MANIFEST)
-    found = re.search(r'"version": "18\.0\.1\.0\.(\d+)"', manifest)
+    return installation.push({LIBRARY: raised(installation, LIBRARY)}, "Raise the version of a module")
+
+
+def break_update(installation: Installation) -> str:
+    """A deploy of an update that fails at its second module, when the first has changed the database."""
+    files = {HELLO: raised(installation, HELLO), LIBRARY: raised(installation, LIBRARY)}
+    return installation.push(files | {VIEWS: "<odoo><record/></odoo>\n"}, "Break the update of a module")
+
+
+def raised(installation: Installation, manifest: str) -> str:
+    """The manifest with the next version."""
+    text = installation.read(manifest)
+    found = re.search(r'"version": "18\.0\.1\.0\.(\d+)"', text)
     assert found
-    version = f'"version": "18.0.1.0.{int(found[1]) + 1}"'
-    return installation.push({MANIFEST: manifest.replace(found[0], version)}, "Raise the version of a module")
+    return text.replace(found[0], f'"version": "18.0.1.0.{int(found[1]) + 1}"')
 
 
 CHANGES: dict[str, Callable[[Installation], str]] = {"plain": change_static_file, "update": raise_version}

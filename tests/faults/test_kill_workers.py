@@ -3,9 +3,14 @@
 Nobody may notice: the build ends, nothing is left over, and the address answers all the time.
 """
 
+import os
+import signal
+import time
+from collections.abc import Callable
+
 import pytest
 
-from tests.faults.changes import CHANGES, PATHS, kill_teller
+from tests.faults.changes import CHANGES, PATHS, VIEWS, break_update, kill_teller
 from tests.holding import Moment, hold
 from tests.installation import STATIC_FILE, Installation
 from tests.load import UPDATING
@@ -27,7 +32,7 @@ STEPS = (
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("moment", Moment)
+@pytest.mark.parametrize("moment", [Moment.BEGINS, Moment.MIDDLE, Moment.ENDS])
 def test_a_killed_worker_is_not_noticed(installation: Installation, moment: Moment, change: str, step: str) -> None:
     with installation.load(PATHS) as load:
         load.wait_for(20)
@@ -43,6 +48,66 @@ def test_a_killed_worker_is_not_noticed(installation: Installation, moment: Mome
     assert installation.settled() == []
     expected = [UPDATING] if change == "update" else []
     assert load.figures().failed_but(*expected) == 0, load.figures()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_failed_update_is_taken_back_whoever_is_killed_meanwhile(installation: Installation, killed: bool) -> None:
+    views, before = installation.read(VIEWS), installation.answer(f"/{STATIC_FILE}")
+    versions = installation.versions()
+    with installation.load(PATHS) as load:
+        load.wait_for(20)
+        if killed:
+            with hold(installation, "prepare_production", Moment.UNDONE) as held:
+                sha = break_update(installation)
+                held.wait()
+                kill_teller(installation, installation.builds(sha)[0])
+        else:
+            sha = break_update(installation)
+        build = installation.wait_for_build(sha)
+        load.wait_for(20)
+    after = installation.answer(f"/{STATIC_FILE}")
+    taken_back = installation.versions()
+    again = installation.wait_for_build(installation.push({VIEWS: views}, "Mend the update"))
+    assert (build.result, build.error_title) == ("failure", "The modules could not be updated"), build
+    assert after == before
+    assert taken_back == versions
+    assert load.figures().failed_but(UPDATING) == 0, load.figures()
+    assert again.result == "success", again
+    assert installation.versions() != versions
+    assert installation.settled() == []
+
+
+@pytest.mark.parametrize(("change", "step"), [("plain", "build_image"), ("update", "prepare_production")])
+def test_a_worker_that_slept_through_its_lease_does_no_harm(installation: Installation, change: str, step: str) -> None:
+    """Stopped, it loses its story to another; awake again, it must not go on with it."""
+    with installation.load(PATHS) as load:
+        load.wait_for(20)
+        with hold(installation, step, Moment.MIDDLE) as held:
+            sha = CHANGES[change](installation)
+            held.wait()
+        story = installation.builds(sha)[0].story
+        asleep = installation.teller(story)
+        os.kill(asleep, signal.SIGSTOP)
+        try:
+            wait_until(lambda: installation.teller(story) != asleep)
+        finally:
+            os.kill(asleep, signal.SIGCONT)
+        build = installation.wait_for_build(sha)
+        load.wait_for(20)
+    assert build.result == "success", build
+    answer = installation.answer(f"/{STATIC_FILE}")
+    assert (answer.commit, answer.text) == (sha, installation.read(STATIC_FILE))
+    assert installation.settled() == []
+    assert load.figures().failed_but(*([UPDATING] if change == "update" else [])) == 0, load.figures()
+
+
+def wait_until(happened: Callable[[], bool], timeout: float = 300) -> None:
+    """Raises TimeoutError."""
+    deadline = time.monotonic() + timeout
+    while not happened():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"It did not happen within {timeout:.0f} s")
+        time.sleep(0.5)
 
 
 @pytest.mark.parametrize("program", ["worker-urgent", "worker-deploy", "worker-background"])
