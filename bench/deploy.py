@@ -58,7 +58,7 @@ def figures(counted: Figures) -> dict[str, Figure]:
 
 
 def measure_deploys(installation: Installation) -> tuple[Figures, float]:
-    """The load's figures, and the seconds from a push until its content is served, summed. Raises NotServed."""
+    """The load's figures, and the seconds from each push to the end of its build, summed. Raises NotServed."""
     seconds = 0.0
     with installation.load(PATHS, clients=CLIENTS, pause=PAUSE_S) as load:
         load.wait_for(AROUND)

@@ -116,6 +116,22 @@ def test_processes_are_killed_in_the_middle(installation: Installation, change: 
     assert [program for program in programs if installation.pid(program) in [0, *killed[program]]] == []
 
 
+def test_a_worker_that_is_told_to_stop_hands_its_story_over(installation: Installation) -> None:
+    with hold(installation, "build_image", Moment.MIDDLE) as held:
+        sha = change_static_file(installation)
+        held.wait()
+    installation.control("stop", "worker-deploy")
+    handed = installation.builds(sha)[0]
+    installation.control("start", "worker-deploy")
+    build = installation.wait_for_build(sha)
+    assert handed.steps["build_image"].state == "done"
+    assert handed.steps["report"].state == "queued"
+    assert build.result == "success", build
+    assert {step.attempts for step in build.steps.values()} == {1}
+    assert is_served(installation, sha)
+    assert installation.settled() == []
+
+
 def test_a_push_while_all_web_processes_are_down_is_found_later(installation: Installation) -> None:
     """The delivery is lost with them; the polling finds the push."""
     for program in ("web-1", "web-2"):

@@ -43,8 +43,10 @@ class Command(BaseCommand):
                 time.sleep(POLL_S)
             else:
                 answering.add(_fork(ring))
-        for pid in answering - _ended(answering):
+        answering -= _ended(answering)
+        for pid in answering:
             os.kill(pid, signal.SIGTERM)
+        for pid in answering:
             os.waitpid(pid, 0)
 
     def _stop(self, *_signal: object) -> None:
