@@ -23,6 +23,7 @@ from projects.providers.github_webhooks import parse_push, verify_signature
 log = logging.getLogger(__name__)
 
 LIMIT = 25 * 1024 * 1024  # GitHub sends no larger payload
+NOWHERE = "0" * 40  # where a branch was that is new
 PATIENCE = timedelta(hours=1)  # with a delivery that can't be looked into
 
 
@@ -100,7 +101,7 @@ def take_push(project: Project, push: Push) -> str:
     if push.provider_id != project.provider_id:
         return f"refused: the push is for repository {push.full_name}"
     assert push.branch is not None
-    before = "" if push.created else push.before
+    before = push.before if push.before != NOWHERE else ""
     try:
         if push.full_name != project.repository:
             raise OutOfOrder(f"the repository is called {push.full_name} now")

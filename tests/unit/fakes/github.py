@@ -13,12 +13,11 @@ from tests.unit.fakes.world import World
 class FakeGitHub:
     def __init__(self, world: World) -> None:
         self.world = world
-        self.full_name = "acme/shop"
 
     def repository(self, full_name: str) -> Repository:
-        url = f"https://github.com/{self.full_name}"
+        url = f"https://github.com/{self.world.repository}"
         return Repository(
-            full_name=self.full_name,
+            full_name=self.world.repository,
             clone_url=f"{url}.git",
             ssh_url="",
             html_url=url,

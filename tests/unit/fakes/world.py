@@ -50,6 +50,7 @@ class World:
     routes: dict[str, Route] = field(default_factory=dict)
     slots: dict[int, list[Server]] = field(default_factory=dict)
     commits: dict[str, dict[str, str]] = field(default_factory=dict)  # commit -> module -> version
+    repository: str = "acme/shop"  # what GitHub calls it now
     heads: dict[str, str] = field(default_factory=dict)  # branch -> commit
     statuses: list[tuple[str, str]] = field(default_factory=list)  # commit, state
     watch: Callable[[], None] = lambda: None

@@ -1,0 +1,211 @@
+"""What nobody needs any more goes; what somebody works on, or serves, stays."""
+
+from datetime import timedelta
+
+import pytest
+
+from builds import rounds
+from builds.models import Build
+from hosting.engines.docker import EngineUnreachable, ImageInfo
+from hosting.models import Instance, Pool, Stage
+from portal import clock
+from portal.models import Result, State
+from projects.models import Branch, Project
+from projects.providers import Forbidden, Unreachable
+from tests import cast
+from tests.unit.fakes import World
+from tests.unit.fakes.engine import FakeEngine
+from tests.unit.fakes.github import FakeGitHub
+from tests.unit.hosting import rows
+
+OLD = rounds.DEVELOPMENT_KEPT + timedelta(hours=1)
+
+
+@pytest.fixture
+def project(world: World) -> Project:
+    return cast.project("shop", token="github-token")
+
+
+def served(project: Project, world: World, name: str, stage: Stage) -> tuple[Branch, Instance]:
+    """A branch with the database that serves it."""
+    instance = rows.instance(stage, f"{name}.localhost")
+    rows.live(instance, world, f"b{instance.pk}")
+    branch = cast.branch(project, name, stage, instance=instance)
+    cast.build(branch)
+    return branch, instance
+
+
+def former(branch: Branch, world: World) -> Instance:
+    """A database of an earlier build, stopped since."""
+    instance = rows.instance(Stage(branch.stage), f"former-{Instance.objects.count()}.localhost")
+    Instance.objects.filter(pk=instance.pk).update(state=Instance.State.READY)
+    cast.build(branch, instance=instance)
+    return instance
+
+
+# --- databases --------------------------------------------------------------------------------------------------------
+def test_the_database_that_serves_a_branch_stays_however_old(project: Project, world: World) -> None:
+    for name, stage in (("main", Stage.PRODUCTION), ("next", Stage.STAGING), ("feature", Stage.DEVELOPMENT)):
+        served(project, world, name, stage)
+    with clock.moved(OLD):
+        assert rounds.disposable() == []
+
+
+def test_former_databases_of_development_stay_three_days_and_of_staging_not(project: Project, world: World) -> None:
+    development = former(served(project, world, "feature", Stage.DEVELOPMENT)[0], world)
+    staging = former(served(project, world, "next", Stage.STAGING)[0], world)
+    assert rounds.disposable() == [staging]
+    with clock.moved(OLD):
+        assert rounds.disposable() == [development, staging]
+
+
+def test_databases_of_a_deleted_branch_go_at_once(project: Project, world: World) -> None:
+    branch, instance = served(project, world, "feature", Stage.DEVELOPMENT)
+    Branch.objects.filter(pk=branch.pk).update(deleted_at=clock.now())
+    rounds.clean_up()
+    assert Instance.objects.get(pk=instance.pk).state == Instance.State.REMOVED
+    assert (world.containers, world.databases["lab"], world.hosts) == ({}, {}, {})
+
+
+def test_production_never_goes(project: Project, world: World) -> None:
+    branch, _instance = served(project, world, "main", Stage.PRODUCTION)
+    Branch.objects.filter(pk=branch.pk).update(deleted_at=clock.now(), instance=None)
+    with clock.moved(OLD):
+        assert rounds.disposable() == []
+
+
+def test_a_database_on_which_a_build_works_is_let_be(project: Project, world: World) -> None:
+    """As between the switch and the end of its story."""
+    branch, _instance = served(project, world, "next", Stage.STAGING)
+    instance = former(branch, world)
+    Build.objects.filter(instance=instance).update(state=State.RUNNING, result=Result.NONE)
+    assert rounds.disposable() == []
+    Branch.objects.filter(pk=branch.pk).update(deleted_at=clock.now())
+    assert rounds.disposable() == []  # nor the one that the build is to take the place of
+
+
+def test_one_that_can_not_be_removed_now_keeps_no_other(
+    project: Project, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    branch, _instance = served(project, world, "next", Stage.STAGING)
+    first, second = former(branch, world), former(branch, world)
+    real = FakeEngine.remove
+
+    def remove(engine: FakeEngine, name: str) -> None:
+        if f"-{first.name}-" in name:
+            raise EngineUnreachable("The engine gave no answer.")
+        real(engine, name)
+
+    monkeypatch.setattr(FakeEngine, "remove", remove)
+    rounds.clean_up()
+    states = {pk: Instance.objects.get(pk=pk).state for pk in (first.pk, second.pk)}
+    assert states == {first.pk: Instance.State.READY, second.pk: Instance.State.REMOVED}
+
+
+# --- what stories left ------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("state", [Pool.State.STARTING, Pool.State.DRAINING, Pool.State.STANDING_BY])
+def test_a_pool_that_an_ended_build_left_is_retired(project: Project, world: World, state: Pool.State) -> None:
+    _branch, instance = served(project, world, "main", Stage.PRODUCTION)
+    before = world.summary()
+    left = rows.started(instance, world, "b99")
+    Pool.objects.filter(pk=left.pk).update(state=state)
+    rounds.clear_away()
+    assert Pool.objects.get(pk=left.pk).state == Pool.State.GONE
+    assert world.summary() == before
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING])
+def test_a_pool_of_a_build_that_is_not_over_is_let_be(project: Project, world: World, state: State) -> None:
+    branch, instance = served(project, world, "main", Stage.PRODUCTION)
+    left = rows.started(instance, world, "b99")
+    cast.build(branch, result=None, instance=None)
+    Build.objects.filter(result=Result.NONE).update(state=state)
+    rounds.clear_away()
+    assert Pool.objects.get(pk=left.pk).state == Pool.State.STARTING
+
+
+def test_a_paused_pool_that_is_an_instances_only_one_is_nobodys_to_retire(project: Project, world: World) -> None:
+    _branch, instance = served(project, world, "main", Stage.PRODUCTION)
+    Pool.objects.update(state=Pool.State.STANDING_BY)
+    rounds.clear_away()
+    assert instance.pools.get().state == Pool.State.STANDING_BY
+
+
+def test_a_half_made_database_of_an_ended_build_is_removed(project: Project, world: World) -> None:
+    branch, _instance = served(project, world, "feature", Stage.DEVELOPMENT)
+    before = world.summary()
+    half = rows.instance(Stage.DEVELOPMENT, "half.localhost")
+    cast.build(branch, result=Result.FAILURE, instance=half)
+    rounds.clear_away()
+    assert Instance.objects.get(pk=half.pk).state == Instance.State.REMOVED
+    assert world.summary() == before
+
+
+def test_a_half_made_database_of_a_build_that_goes_on_is_let_be(project: Project, world: World) -> None:
+    branch, _instance = served(project, world, "feature", Stage.DEVELOPMENT)
+    half = rows.instance(Stage.DEVELOPMENT, "half.localhost")
+    cast.build(branch, result=None, instance=half)
+    rounds.clear_away()
+    assert Instance.objects.get(pk=half.pk).state == Instance.State.NEW
+
+
+# --- images -----------------------------------------------------------------------------------------------------------
+def image(world: World, name: str, build: str = "b0") -> str:
+    world.images[name] = ImageInfo(id=name, tags=(), labels={"berth.build": build}, size=1)
+    return name
+
+
+def test_images_that_nobody_uses_go(project: Project, world: World) -> None:
+    served(project, world, "main", Stage.PRODUCTION)
+    before = set(world.images)
+    image(world, "sha256:unused")
+    rounds.clean_up()
+    assert set(world.images) == before
+
+
+def test_an_image_that_was_built_this_moment_stays(project: Project, world: World) -> None:
+    """Its build has not written down yet which one it is."""
+    build = cast.build(cast.branch(project, "feature"), result=None)
+    kept = image(world, "sha256:new", build.name)
+    rounds.clean_up()
+    assert kept in world.images
+
+
+# --- GitHub -----------------------------------------------------------------------------------------------------------
+def test_a_project_that_is_refused_keeps_no_other_from_being_polled(
+    project: Project, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    polled = poll(monkeypatch, Forbidden("The token is invalid."))
+    cast.project("other", token="another-token")
+    rounds.poll()
+    assert polled == ["shop", "other"]
+
+
+def test_a_github_that_is_away_is_asked_once_a_round(
+    project: Project, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each call may take a minute, and the mending of everything waits for it."""
+    polled = poll(monkeypatch, Unreachable("No answer."))
+    cast.project("other", token="another-token")
+    rounds.poll()
+    assert polled == ["shop"]
+
+
+def poll(monkeypatch: pytest.MonkeyPatch, error: Exception) -> list[str]:
+    polled: list[str] = []
+
+    def refuse(project: Project) -> None:
+        polled.append(project.slug)
+        raise error
+
+    monkeypatch.setattr(rounds, "poll_project", refuse)
+    return polled
+
+
+def test_mending_takes_its_turn_with_everything(project: Project, world: World) -> None:
+    world.heads = {}
+    rounds.mend()
+    rounds.poll()
+    rounds.ask(project.pk)
+    rounds.ask(999)
+    assert FakeGitHub(world).branches("acme/shop") == []
