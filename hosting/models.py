@@ -68,6 +68,8 @@ class Instance(models.Model):
 
         OPEN = "open", "the live pool"
         UPDATING = "updating", "back in a moment"
+        HELD = "held", "waiting for an update"
+        ASLEEP = "asleep", "waking up"
         STOPPED = "stopped", "stopped"
 
     host = models.ForeignKey(Host, models.PROTECT)
@@ -81,6 +83,7 @@ class Instance(models.Model):
     database_password = EncryptedField(default=new_password)
     login_password = EncryptedField(blank=True)  # of Odoo's `admin`, where Berth made the database
     admin_password = EncryptedField(default=new_password)  # Odoo's database manager; nobody is ever told
+    last_request_at = models.DateTimeField(null=True)  # as the router's request log says it, websockets apart
     created_at = models.DateTimeField(default=clock.now)
     removed_at = models.DateTimeField(null=True)
 
@@ -122,6 +125,7 @@ class Pool(models.Model):
         LIVE = "live", "live"
         STANDING_BY = "standing by", "stopped for an update, may come back"
         DRAINING = "draining", "finishing its last requests"
+        KEPT = "kept", "kept to roll back to"
         GONE = "gone", "gone"
 
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="pools")
@@ -134,7 +138,10 @@ class Pool(models.Model):
     queue_job = models.BooleanField(default=False)  # loaded server-wide where the repository has it
     workers = models.PositiveSmallIntegerField(default=2)
     cron_workers = models.PositiveSmallIntegerField(default=0)
-    memory_mb = models.PositiveIntegerField(default=1536)
+    memory_mb = models.PositiveIntegerField(default=1536)  # of each container
+    cpus = models.DecimalField(max_digits=5, decimal_places=2, default=1)  # of each container
+    kept_until = models.DateTimeField(null=True)  # of a kept pool
+    outdated = models.BooleanField(default=False)  # its code can't run any more on what an update made of the database
     web_address = models.GenericIPAddressField(protocol="IPv4", null=True)
     cron_address = models.GenericIPAddressField(protocol="IPv4", null=True)
     created_at = models.DateTimeField(default=clock.now)

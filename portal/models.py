@@ -90,7 +90,6 @@ class Story(models.Model):
     error_detail = models.TextField(blank=True)
     error_remedy = models.TextField(blank=True)
     cancel_requested = models.BooleanField(default=False)
-    handover_requested = models.BooleanField(default=False)
     claim = models.CharField(max_length=32, blank=True)
     lease_until = models.DateTimeField(null=True)
     rung_at = models.DateTimeField(default=clock.now)

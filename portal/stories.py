@@ -148,7 +148,7 @@ def _claim(story_id: int) -> Story | None:
             won = (
                 Story.objects.claimable()
                 .filter(~Exists(earlier), pk=story_id, kind__in=_kinds)
-                .update(state=State.RUNNING, claim=claim, lease_until=now + LEASE, handover_requested=False)
+                .update(state=State.RUNNING, claim=claim, lease_until=now + LEASE)
             )
     except IntegrityError:  # another story of the same subject was claimed in the same instant
         log.info("story %s waits for its turn", story_id)

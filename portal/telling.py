@@ -56,7 +56,6 @@ class Telling:
         self._cancelled = threading.Event()
         if story.cancel_requested:
             self._cancelled.set()
-        self._handover = threading.Event()
         self._ended = threading.Event()
         self._heart = threading.Thread(target=self._beat, name=f"heartbeat of story {story.pk}", daemon=True)
 
@@ -128,7 +127,7 @@ class Telling:
 
     # --- for the runner ---------------------------------------------------------------------------------------------
     def handover_requested(self) -> bool:
-        return self._handover.is_set() or _handing_over.is_set()
+        return _handing_over.is_set()
 
     def enter(self, row: Step) -> None:
         self._step = row
@@ -181,7 +180,7 @@ class Telling:
         self._ended.set()
         self._heart.join()
         Story.objects.filter(pk=self.story.pk, claim=self._claim).update(
-            state=State.QUEUED, claim="", lease_until=None, handover_requested=False
+            state=State.QUEUED, claim="", lease_until=None
         )
 
     def hold(self) -> None:
@@ -235,8 +234,5 @@ class Telling:
             if not self._ended.is_set():
                 self._lost.set()
             return
-        cancel, handover = mine.values_list("cancel_requested", "handover_requested").get()
-        if cancel:
+        if mine.values_list("cancel_requested", flat=True).get():
             self._cancelled.set()
-        if handover:
-            self._handover.set()

@@ -81,6 +81,16 @@ class Branch(models.Model):
         ALL = "all", "the repository's modules and its submodules'"
         LIST = "list", "a list"
 
+    class Strategy(models.TextChoices):
+        BLUE_GREEN = "blue-green", "blue-green: the new pool starts beside the old one"
+        IN_TURN = "in-turn", "one after the other: the old pool stops first, for machines with little memory"
+
+    class LongUpdates(models.TextChoices):
+        """What is done where the rehearsal of an update took longer than visitors may be kept waiting."""
+
+        PUT_OFF = "put-off", "put the update off and say so"
+        PAGE = "page", "show a maintenance page meanwhile"
+
     project = models.ForeignKey(Project, models.CASCADE, related_name="branches")
     name = models.CharField(max_length=255)
     stage = models.CharField(max_length=12, choices=Stage.choices, default=Stage.DEVELOPMENT)
@@ -89,9 +99,18 @@ class Branch(models.Model):
     install_list = models.JSONField(default=list)
     run_tests = models.BooleanField(default=True)
     test_tags = models.CharField(max_length=200, blank=True)
-    workers = models.PositiveSmallIntegerField(default=2)
-    memory_mb = models.PositiveIntegerField(default=1536)
+    replicas = models.PositiveSmallIntegerField(default=1)  # containers with HTTP workers in a pool of production
+    workers = models.PositiveSmallIntegerField(default=2)  # HTTP workers in each of them
+    memory_mb = models.PositiveIntegerField(default=1536)  # of each container
+    cpus = models.DecimalField(max_digits=5, decimal_places=2, null=True)  # of each container; None: the platform's
+    strategy = models.CharField(max_length=12, choices=Strategy.choices, default=Strategy.BLUE_GREEN)
     drain_seconds = models.PositiveIntegerField(default=60)
+    full_timeout_seconds = models.PositiveIntegerField(default=180)  # for a new pool to prove itself
+    probe_path = models.CharField(max_length=200, default="/web/login")
+    keep_minutes = models.PositiveIntegerField(default=15)  # a replaced pool of production, to roll back to
+    long_updates = models.CharField(max_length=8, choices=LongUpdates.choices, default=LongUpdates.PUT_OFF)
+    hold_seconds = models.PositiveSmallIntegerField(default=25)  # the longest that visitors wait for an update
+    idle_minutes = models.PositiveIntegerField(default=30)  # without a request before it sleeps; never production
     head = models.CharField(max_length=40, blank=True)  # the newest commit that we know of
     deleted_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=clock.now)

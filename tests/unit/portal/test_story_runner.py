@@ -81,25 +81,6 @@ def test_a_full_disk_is_called_by_its_name(tale: Tale) -> None:
     assert "Free some disk" in story.error_remedy
 
 
-def test_a_story_is_handed_over_between_two_steps(tale: Tale) -> None:
-    tale.add("fetch")
-    tale.add("build")
-    story = tale.begin()
-    handed = tale.steps[0].tell
-
-    def ask_for_it(_object: object, telling: Telling) -> None:
-        handed(_object, telling)
-        Story.objects.update(handover_requested=True)
-        telling._beat_once()
-
-    tale.steps = (StepSpec("fetch", "Fetch", ask_for_it), tale.steps[1])
-    story = told(story)
-    assert (story.state, story.claim) == (State.QUEUED, "")
-    assert tale.rung[-1] == story.pk
-    assert told(story).result == Result.SUCCESS
-    assert tale.happened == ["started", "fetch", "build", "finished success"]
-
-
 def test_a_process_that_shall_end_hands_over_what_it_tells(tale: Tale, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(telling, "_handing_over", threading.Event())
     tale.add("fetch")
