@@ -142,13 +142,15 @@ def _new_instance(build: Build, hostname: str) -> Instance:
 
 
 def _pool(build: Build, instance: Instance, telling: Telling) -> Pool:
-    """The build's generation, made on the first call."""
-    if build.pool is not None:
-        return build.pool
+    """The build's generation, made on the first call. What is to be said of it is said at each: a resumed step begins
+    without its earlier warnings.
+    """
     branch, major = build.branch, series.find(instance.series).major
     warning = floors.memory_warning(branch.memory_mb * floors.MIB, major)
     if warning:
         telling.warn(warning)
+    if build.pool is not None:
+        return build.pool
     with transaction.atomic():
         build.instance = instance
         build.pool = pools.create(

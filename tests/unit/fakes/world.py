@@ -1,5 +1,6 @@
 """What the make-believe machines have in common: the state of the world, and every call as an event in it."""
 
+import copy
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -101,6 +102,9 @@ class World:
 
     def summary(self) -> dict[str, Any]:
         """What there is, to be compared."""
+        return copy.deepcopy(self._summary())
+
+    def _summary(self) -> dict[str, Any]:
         return {
             "containers": {name: (c.spec.image_id, c.running) for name, c in sorted(self.containers.items())},
             "databases": {
