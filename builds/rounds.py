@@ -8,7 +8,7 @@ from django.db.models import F, QuerySet
 
 from builds import deliveries, statuses
 from builds.models import Build
-from hosting import instances, machines, switch
+from hosting import hold, instances, machines, switch
 from hosting.engines.docker import EngineError
 from hosting.models import Host, Instance, Pool
 from hosting.reconcile import FAULTS, reconcile
@@ -27,6 +27,7 @@ DEVELOPMENT_KEPT = timedelta(days=3)
 def mend() -> None:
     """Every half minute: rows and reality agree, and nothing that was stored is forgotten."""
     clear_away()
+    release_forgotten()
     reconcile()
     deliveries.look_into_forgotten()
     statuses.send_missing()
@@ -106,6 +107,15 @@ def clear_away() -> None:
             switch.retire(pool, keep_going=lambda: None)
         except FAULTS as error:
             log.warning("clearing away %s: %s", pool.name, error)
+
+
+def release_forgotten() -> None:
+    """Requests that a program held that died. A story's hold ends with the story, which is always told to its end."""
+    try:
+        for line in hold.release_forgotten(_idle()):
+            log.warning("rounds: %s", line)
+    except FAULTS as error:
+        log.warning("releasing what is held: %s", error)
 
 
 def _idle() -> QuerySet[Instance]:

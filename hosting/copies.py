@@ -48,7 +48,7 @@ def copy(*, source: Instance, pool: Pool, telling: Telling) -> None:
 def _check_whole(source: Instance) -> None:
     """A database that is being updated is half of one thing and half of another. Raises PlatformError."""
     source.refresh_from_db(fields=["door"])
-    if source.door == Instance.Door.UPDATING:
+    if source.door in (Instance.Door.UPDATING, Instance.Door.HELD):
         raise PlatformError(
             "Production is being updated at this moment",
             "What would be copied now is neither the old state nor the new one. Production was not touched.",

@@ -83,6 +83,7 @@ class Instance(models.Model):
     database_password = EncryptedField(default=new_password)
     login_password = EncryptedField(blank=True)  # of Odoo's `admin`, where Berth made the database
     admin_password = EncryptedField(default=new_password)  # Odoo's database manager; nobody is ever told
+    held_at = models.DateTimeField(null=True)  # since when its door is HELD
     last_request_at = models.DateTimeField(null=True)  # as the router's request log says it, websockets apart
     created_at = models.DateTimeField(default=clock.now)
     removed_at = models.DateTimeField(null=True)
@@ -138,6 +139,7 @@ class Pool(models.Model):
     queue_job = models.BooleanField(default=False)  # loaded server-wide where the repository has it
     workers = models.PositiveSmallIntegerField(default=2)
     cron_workers = models.PositiveSmallIntegerField(default=0)
+    crons_stopped = models.BooleanField(default=False)  # for an update: the reconciler leaves them so
     memory_mb = models.PositiveIntegerField(default=1536)  # of each container
     cpus = models.DecimalField(max_digits=5, decimal_places=2, default=1)  # of each container
     kept_until = models.DateTimeField(null=True)  # of a kept pool

@@ -56,7 +56,8 @@ def _containers(host: Host) -> list[str]:
     running = {state.name for state in existing if state.running}
     draining = {pool.instance_id for pool in alive if pool.state == Pool.State.DRAINING}  # its crons end first
     for name, (pool, role) in by_name.items():
-        may = role == "web" or (pool.cron_workers and pool.instance_id not in draining)
+        crons = pool.cron_workers and not pool.crons_stopped and pool.instance_id not in draining
+        may = role == "web" or crons
         wanted = pool.state == Pool.State.LIVE and may
         if wanted and name not in running and pool.instance.host_id == host.pk:
             found += _start(pool, role)
@@ -64,9 +65,11 @@ def _containers(host: Host) -> list[str]:
 
 
 def _start(pool: Pool, role: str) -> list[str]:
-    """Start a container of a live pool, which stays live meanwhile: who stops one writes first that it isn't live."""
+    """Start a container of a live pool, which stays live meanwhile: who stops one writes first that it isn't live, or
+    that its scheduled actions are to stop."""
+    wanted = {"state": Pool.State.LIVE} | ({"crons_stopped": False} if role == "cron" else {})
     with transaction.atomic():
-        if not Pool.objects.select_for_update().filter(pk=pool.pk, state=Pool.State.LIVE):
+        if not Pool.objects.select_for_update().filter(pk=pool.pk, **wanted):
             return []
         try:
             pools.start(pool, role)

@@ -24,6 +24,7 @@ def wanted() -> RouterState:
         hosts={instance.hostname: instance.name for instance in instances},
         routes={instance.name: route(instance) for instance in instances},
         slots={slot.number: servers(slot.pool) for slot in _slots().exclude(pool=None) if slot.pool},
+        held=frozenset(instance.name for instance in instances if instance.door == Instance.Door.HELD),
     )
 
 
@@ -36,11 +37,14 @@ def _slots() -> QuerySet[Slot]:
 
 
 def route(instance: Instance) -> Route:
-    """Where requests for an instance go: the slot of its live pool while its door is open, else a page."""
+    """Where requests for an instance go: the slot of its live pool while its door is open, else a page.
+
+    The route of a held one leads where it would if it were open: a release is nothing but a release.
+    """
     pool = instance.live_pool
     slot = getattr(pool, "slot", None)
     robots: Robots = "open" if instance.is_production else "closed"
-    if instance.door == Instance.Door.OPEN and pool is not None and slot is not None:
+    if instance.door in (Instance.Door.OPEN, Instance.Door.HELD) and pool is not None and slot is not None:
         return Route(instance=instance.name, slot=str(slot), commit=pool.commit, robots=robots)
     page = "updating" if instance.door == Instance.Door.UPDATING else "stopped"
     return Route(instance=instance.name, slot=page, robots=robots)
@@ -73,12 +77,15 @@ def apply(instance: Instance) -> None:
         instance = _served().get(pk=instance.pk)
         _tell(machines.router().set_host, instance.hostname, instance.name)
         _tell(machines.router().set_route, route(instance))
+        held = instance.door == Instance.Door.HELD
+        _tell(machines.router().hold if held else machines.router().release, instance.name)
 
 
 def forget(instance: Instance) -> None:
     """Take a removed instance's address off the router."""
     _tell(machines.router().remove_host, instance.hostname)
     _tell(machines.router().remove_route, instance.name)
+    _tell(machines.router().release, instance.name)
 
 
 def _tell(change: Callable[Values, None], *values: Values.args, **named: Values.kwargs) -> None:
@@ -129,7 +136,8 @@ def mend(live: RouterState) -> list[str]:
             found.append(f"filled slot s{number} again")
     for instance in _served():
         name = instance.name
-        if live.routes.get(name) != want.routes.get(name) or live.hosts.get(instance.hostname) != name:
+        door = live.routes.get(name), name in live.held
+        if door != (want.routes.get(name), name in want.held) or live.hosts.get(instance.hostname) != name:
             apply(instance)
             found.append(f"told the router again where {instance.hostname} is")
     for host in live.hosts.keys() - want.hosts.keys():
@@ -138,6 +146,9 @@ def mend(live: RouterState) -> list[str]:
     for name in live.routes.keys() - want.routes.keys():
         machines.router().remove_route(name)
         found.append(f"removed the route of {name}, which belongs to nothing")
+    for name in live.held - want.routes.keys():
+        machines.router().release(name)
+        found.append(f"released {name} at the router, which belongs to nothing")
     return found
 
 

@@ -27,10 +27,11 @@ def switch_to(pool: Pool) -> Pool | None:
     if former is not None:
         former.state = Pool.State.DRAINING
         former.save(update_fields=["state"])
-    pool.state = Pool.State.LIVE
-    pool.save(update_fields=["state"])
-    instance.live_pool, instance.state, instance.door = pool, Instance.State.READY, Instance.Door.OPEN
-    instance.save(update_fields=["live_pool", "state", "door"])
+    pool.state, pool.crons_stopped = Pool.State.LIVE, False
+    pool.save(update_fields=["state", "crons_stopped"])
+    instance.live_pool, instance.state = pool, Instance.State.READY
+    instance.door, instance.held_at = Instance.Door.OPEN, None
+    instance.save(update_fields=["live_pool", "state", "door", "held_at"])
     transaction.on_commit(lambda: routing.apply(instance), robust=True)
     return former
 

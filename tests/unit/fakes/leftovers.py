@@ -18,6 +18,8 @@ def _router(scenery: Scenery, live: list[Pool]) -> Iterator[str]:
     world, wanted = scenery.world, routing.wanted()
     if (world.hosts, world.routes) != (wanted.hosts, wanted.routes):
         yield f"the router has {world.hosts} {world.routes}, not {wanted}"
+    if world.held:
+        yield f"the router holds {world.held}"
     filled = {number: servers for number, servers in world.slots.items() if servers}
     if filled != wanted.slots:
         yield f"slots {filled}, not {wanted.slots}"

@@ -38,6 +38,16 @@ class FakeRouter:
         self.world.routes.pop(instance, None)
         self._ask()
 
+    def hold(self, instance: str) -> None:
+        self._told("hold")
+        self.world.held.add(instance)
+        self._ask()
+
+    def release(self, instance: str) -> None:
+        self._told("release")
+        self.world.held.discard(instance)
+        self._ask()
+
     def fill_slot(self, number: int, servers: Sequence[Server]) -> None:
         self._told("fill slot" if servers else "empty slot")
         self.world.slots[number] = list(servers)
@@ -64,9 +74,11 @@ class FakeRouter:
             hosts=dict(self.world.hosts),
             routes=dict(self.world.routes),
             slots={number: list(servers) for number, servers in self.world.slots.items() if servers},
+            held=frozenset(self.world.held),
         )
 
     def write(self, wanted: RouterState | Callable[[], RouterState]) -> None:
         state = wanted() if callable(wanted) else wanted
         self.world.hosts, self.world.routes = dict(state.hosts), dict(state.routes)
+        self.world.held = set(state.held)
         self.world.slots = {number: list(servers) for number, servers in state.slots.items() if servers}

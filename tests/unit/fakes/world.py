@@ -49,6 +49,7 @@ class World:
     roles: dict[str, set[str]] = field(default_factory=lambda: {"hosted": set(), "lab": set()})
     hosts: dict[str, str] = field(default_factory=dict)
     routes: dict[str, Route] = field(default_factory=dict)
+    held: set[str] = field(default_factory=set)
     slots: dict[int, list[Server]] = field(default_factory=dict)
     commits: dict[str, dict[str, str]] = field(default_factory=dict)  # commit -> module -> version
     repository: str = "acme/shop"  # what GitHub calls it now
@@ -87,6 +88,8 @@ class World:
     def answer(self, host: str) -> str:
         """What a client gets at an address: the commit that serves him, a page's name, or what is wrong."""
         instance = self.hosts.get(host)
+        if instance in self.held:
+            return "held"
         route = self.routes.get(instance or "")
         if route is None:
             return "nowhere"
@@ -113,6 +116,7 @@ class World:
             },
             "roles": self.roles,
             "hosts": self.hosts,
+            "held": self.held,
             "routes": {name: route.value for name, route in sorted(self.routes.items())},
             "slots": {number: servers for number, servers in sorted(self.slots.items()) if servers},
         }

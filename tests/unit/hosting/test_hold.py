@@ -1,0 +1,159 @@
+"""A hold: who comes waits, what runs ends, and nothing stays held."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from hosting import hold, routing, switch
+from hosting.engines.haproxy import RouterDown
+from hosting.models import Instance, Pool
+from hosting.reconcile import reconcile
+from portal import clock
+from tests.unit.fakes import World
+from tests.unit.fakes.router import FakeRouter
+from tests.unit.hosting import rows
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def go_on() -> None:
+    """As a story that nobody wants to stop."""
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hold, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(hold, "AGAIN_S", 0.01)
+    monkeypatch.setattr(hold, "POLL_S", 0.001)
+
+
+@pytest.fixture
+def live(world: World) -> Pool:
+    return rows.live(rows.instance(), world)
+
+
+def busy(monkeypatch: pytest.MonkeyPatch, *counts: int) -> list[str]:
+    """So many requests are in flight, one number an answer, the last for ever. Returns what the router is told."""
+    answers, told = iter(counts), list[str]()
+
+    def in_flight(_router: FakeRouter, _number: int) -> tuple[int, int]:
+        return next(answers, counts[-1]), 3
+
+    monkeypatch.setattr(FakeRouter, "in_flight", in_flight)
+    monkeypatch.setattr(FakeRouter, "close_websockets", lambda _router, _number: told.append("closed"))
+    return told
+
+
+def test_a_held_instance_keeps_its_route_and_its_requests_wait(world: World, live: Pool) -> None:
+    route = world.routes[live.instance.name]
+    assert hold.begin(live.instance)
+    assert world.answer("shop.localhost") == "held"
+    assert world.routes[live.instance.name] == route
+    hold.release(live.instance)
+    assert world.answer("shop.localhost") == rows.COMMIT
+
+
+@pytest.mark.parametrize("door", [Instance.Door.STOPPED, Instance.Door.UPDATING, Instance.Door.ASLEEP])
+def test_only_an_open_door_is_held_and_only_a_held_one_opened(world: World, live: Pool, door: Instance.Door) -> None:
+    Instance.objects.filter(pk=live.instance_id).update(door=door)
+    assert not hold.begin(live.instance)
+    hold.release(live.instance)
+    assert Instance.objects.get(pk=live.instance_id).door == door
+    assert world.held == set()
+
+
+def test_a_hold_told_twice_began_once(world: World, live: Pool) -> None:
+    hold.begin(live.instance)
+    since = Instance.objects.get(pk=live.instance_id).held_at
+    assert hold.begin(live.instance)
+    assert Instance.objects.get(pk=live.instance_id).held_at == since
+
+
+def test_a_router_that_is_started_anew_holds_again(world: World, live: Pool) -> None:
+    hold.begin(live.instance)
+    assert routing.wanted().held == {live.instance.name}
+    world.held.clear()
+    reconcile()
+    assert world.held == {live.instance.name}
+
+
+def test_a_hold_that_no_row_knows_is_ended_by_the_reconciler(world: World, live: Pool) -> None:
+    world.held = {live.instance.name, "i999"}
+    reconcile()
+    assert world.held == set()
+
+
+def test_the_switch_releases(world: World, live: Pool) -> None:
+    new = rows.started(live.instance, world, "b2")
+    hold.begin(live.instance)
+    switch.switch_to(new)
+    assert world.held == set()
+    assert world.routes[live.instance.name].slot == str(new.slot)
+    assert Instance.objects.get(pk=live.instance_id).held_at is None
+
+
+def test_it_waits_for_what_is_in_flight_and_closes_websockets_then(live: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = busy(monkeypatch, 2, 1, 0)
+    hold.make_quiet(live.instance, within=60, say=told.append, keep_going=go_on)
+    assert told == ["closed"]
+
+
+def test_a_request_that_runs_long_puts_the_hold_off(world: World, live: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = busy(monkeypatch, 1)
+    with pytest.raises(hold.Busy, match="1 requests took more than"):
+        hold.make_quiet(live.instance, within=0.2, say=said.append, keep_going=go_on)
+    assert world.answer("shop.localhost") == rows.COMMIT
+    assert said
+    assert all("Trying again" in line for line in said)
+
+
+def test_nothing_is_held_between_two_tries(world: World, live: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = set[str]()
+    busy(monkeypatch, 1)
+    with pytest.raises(hold.Busy):
+        hold.make_quiet(
+            live.instance,
+            within=0.2,
+            say=lambda _line: seen.add(world.answer("shop.localhost")),
+            keep_going=lambda: seen.add("going"),
+        )
+    assert seen == {"going", rows.COMMIT}
+
+
+def test_a_router_that_is_down_has_nothing_in_flight(live: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise RouterDown("No router listens.")
+
+    monkeypatch.setattr(FakeRouter, "in_flight", refuse)
+    assert hold.wait_until_quiet(live.instance, seconds=5, keep_going=go_on) == 0
+
+
+def test_scheduled_actions_stay_stopped_until_they_are_started(world: World, live: Pool) -> None:
+    cron = live.container("cron")
+    hold.stop_crons(live.instance, keep_going=go_on)
+    reconcile()
+    assert not world.containers[cron].running
+    hold.start_crons(live.instance)
+    assert world.containers[cron].running
+
+
+@pytest.fixture
+def forgotten(world: World, live: Pool) -> Callable[[], list[str]]:
+    hold.stop_crons(live.instance, keep_going=go_on)
+    hold.begin(live.instance)
+    return lambda: hold.release_forgotten(Instance.objects.all())
+
+
+def test_what_is_held_now_is_not_forgotten(world: World, live: Pool, forgotten: Callable[[], list[str]]) -> None:
+    assert forgotten() == []
+    assert world.answer("shop.localhost") == "held"
+
+
+def test_what_nobody_holds_any_more_is_released(world: World, live: Pool, forgotten: Callable[[], list[str]]) -> None:
+    before = clock.now() - hold.FORGOTTEN - timedelta(seconds=1)
+    Instance.objects.filter(pk=live.instance_id).update(held_at=before)
+    assert len(forgotten()) == 2
+    assert world.answer("shop.localhost") == rows.COMMIT
+    assert world.containers[live.container("cron")].running
+    assert forgotten() == []
