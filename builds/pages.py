@@ -108,6 +108,7 @@ def branch_context(access: Access, branch: Branch, tab: str) -> dict[str, Any]:
         "latest": reading.for_lists().filter(branch=branch).order_by("-pk").first(),
         "may_connect": access.may(Tool.CONNECT, branch.stage),
         "may_deploy": access.may(Tool.DEPLOY, branch.stage),
+        "may_set": access.may(Tool.BRANCH_SETTINGS, branch.stage),
         "may_read_logs": access.may(Tool.LOGS, branch.stage),
         "commands": gitcommands.commands(branch, base=production.name if production else branch.name),
         "github_url": settings.BERTH_GITHUB_URL,

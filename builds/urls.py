@@ -1,6 +1,6 @@
 from django.urls import include, path
 
-from builds import buildpage, deliveries, logpages, pages, starting
+from builds import branchsettings, buildpage, deliveries, logpages, pages, starting
 
 urlpatterns = [
     path("", pages.projects, name="projects"),
@@ -14,6 +14,7 @@ urlpatterns = [
                 path("", pages.branches, name="branches"),
                 path("<int:pk>/", pages.branch, name="branch"),
                 path("<int:pk>/move/", pages.move_branch, name="move-branch"),
+                path("<int:pk>/settings/", branchsettings.branch_settings, name="branch-settings"),
                 path("<int:pk>/logs/", logpages.branch_log, name="branch-log"),
             ]
         ),

@@ -1,7 +1,10 @@
 """Rows of what people own: projects, their members and branches."""
 
+from decimal import Decimal
 from typing import ClassVar
 
+from django.core.validators import MaxValueValidator as AtMost
+from django.core.validators import MinValueValidator as AtLeast
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
@@ -10,6 +13,7 @@ from hosting.models import Host, Instance, Stage
 from portal import clock
 from portal.models import User
 from portal.secrets import EncryptedField, new_password
+from projects import validators
 
 __all__ = ["Branch", "Member", "Project", "Role", "Stage"]
 
@@ -96,21 +100,35 @@ class Branch(models.Model):
     stage = models.CharField(max_length=12, choices=Stage.choices, default=Stage.DEVELOPMENT)
     instance = models.OneToOneField(Instance, models.SET_NULL, null=True, related_name="+")  # the one that serves now
     install = models.CharField(max_length=4, choices=Install.choices, default=Install.MINE)
-    install_list = models.JSONField(default=list)
+    install_list = models.JSONField(default=list, blank=True, validators=[validators.module_names])
     run_tests = models.BooleanField(default=True)
-    test_tags = models.CharField(max_length=200, blank=True)
-    replicas = models.PositiveSmallIntegerField(default=1)  # containers with HTTP workers in a pool of production
-    workers = models.PositiveSmallIntegerField(default=2)  # HTTP workers in each of them
-    memory_mb = models.PositiveIntegerField(default=1536)  # of each container
-    cpus = models.DecimalField(max_digits=5, decimal_places=2, null=True)  # of each container; None: the platform's
+    test_tags = models.CharField(max_length=200, blank=True, validators=[validators.test_tags])
+    replicas = models.PositiveSmallIntegerField(  # containers with HTTP workers in a pool of production
+        default=1, validators=[AtLeast(1), AtMost(4)]
+    )
+    workers = models.PositiveSmallIntegerField(  # HTTP workers in each of them
+        default=2, validators=[AtLeast(1), AtMost(64)]
+    )
+    memory_mb = models.PositiveIntegerField(default=1536, validators=[AtLeast(256)])  # of each container
+    cpus = models.DecimalField(  # of each container; None: the platform's
+        max_digits=5, decimal_places=2, null=True, blank=True, validators=[AtLeast(Decimal("0.1"))]
+    )
     strategy = models.CharField(max_length=12, choices=Strategy.choices, default=Strategy.BLUE_GREEN)
-    drain_seconds = models.PositiveIntegerField(default=60)
-    full_timeout_seconds = models.PositiveIntegerField(default=180)  # for a new pool to prove itself
-    probe_path = models.CharField(max_length=200, default="/web/login")
-    keep_minutes = models.PositiveIntegerField(default=15)  # a replaced pool of production, to roll back to
+    drain_seconds = models.PositiveIntegerField(default=60, validators=[AtMost(1200)])
+    full_timeout_seconds = models.PositiveIntegerField(  # for a new pool to prove itself
+        default=180, validators=[AtLeast(20), AtMost(3600)]
+    )
+    probe_path = models.CharField(max_length=200, default="/web/login", validators=[validators.probe_path])
+    keep_minutes = models.PositiveIntegerField(  # a replaced pool of production, to roll back to
+        default=15, validators=[AtMost(1440)]
+    )
     long_updates = models.CharField(max_length=8, choices=LongUpdates.choices, default=LongUpdates.PUT_OFF)
-    hold_seconds = models.PositiveSmallIntegerField(default=25)  # the longest that visitors wait for an update
-    idle_minutes = models.PositiveIntegerField(default=30)  # without a request before it sleeps; never production
+    hold_seconds = models.PositiveSmallIntegerField(  # the longest that visitors wait for an update
+        default=25, validators=[AtLeast(1), AtMost(60)]
+    )
+    idle_minutes = models.PositiveIntegerField(  # without a request before it sleeps; never production
+        default=30, validators=[AtLeast(1), AtMost(10080)]
+    )
     head = models.CharField(max_length=40, blank=True)  # the newest commit that we know of
     deleted_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=clock.now)

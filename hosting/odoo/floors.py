@@ -11,6 +11,9 @@ PADDING = 256 * MIB
 USERS_PER_WORKER = 6
 """Odoo's rule of thumb: https://www.odoo.com/documentation/18.0/administration/on_premise/deploy.html#worker-number-calculation"""
 
+HEAVY_SHARE, HEAVY, LIGHT = 0.2, 1024 * MIB, 150 * MIB
+"""Odoo's estimate of what requests take: one of five is heavy. Same page."""
+
 _FLOORS = ((14, 1024), (18, 1536), (19, 2048))
 
 
@@ -48,3 +51,8 @@ def workers_for_cpus(cpus: float) -> int:
 def workers_for_users(users: int) -> int:
     """How many workers so many concurrent users need."""
     return max(1, math.ceil(users / USERS_PER_WORKER))
+
+
+def memory_for_workers(workers: int) -> int:
+    """What so many workers take together, by Odoo's estimate."""
+    return round(workers * (HEAVY_SHARE * HEAVY + (1 - HEAVY_SHARE) * LIGHT))

@@ -49,6 +49,7 @@ EXPECTED = {
     "branches": everywhere(302, 302, 302, 404, SIGN_IN),
     "branch": MEMBERS,
     "branch-log": by_stage(200),
+    "branch-settings": by_stage(200),
     "move-branch": by_stage(302, method="post"),
     "builds": MEMBERS,
     "build": MEMBERS,

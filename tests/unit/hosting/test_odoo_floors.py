@@ -4,6 +4,7 @@ from hosting.odoo.floors import (
     MIB,
     granted_memory,
     memory_floor,
+    memory_for_workers,
     memory_warning,
     workers_for_cpus,
     workers_for_users,
@@ -35,3 +36,8 @@ def test_workers_for_cpus(cpus: float, workers: int) -> None:
 @pytest.mark.parametrize(("users", "workers"), [(0, 1), (6, 1), (7, 2), (60, 10)])
 def test_workers_for_users(users: int, workers: int) -> None:
     assert workers_for_users(users) == workers
+
+
+def test_memory_for_workers_counts_one_heavy_request_of_five() -> None:
+    assert memory_for_workers(1) == pytest.approx(325 * MIB, rel=0.01)
+    assert memory_for_workers(4) == pytest.approx(4 * memory_for_workers(1), rel=0.01)

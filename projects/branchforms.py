@@ -1,0 +1,219 @@
+"""What people set on a branch: the groups of its settings page, and which of them each stage has a use for."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from django import forms
+from django.forms import BoundField
+
+from hosting.odoo import floors, series
+from projects.models import Branch, Stage
+
+ALL, PRODUCTION = tuple(Stage), (Stage.PRODUCTION,)
+COPIES = (Stage.STAGING, Stage.DEVELOPMENT)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How the page shows one column: its unit, and the stages on which it does anything."""
+
+    name: str
+    label: str
+    help: str
+    unit: str = ""
+    stages: tuple[Stage, ...] = ALL
+
+
+@dataclass(frozen=True)
+class Group:
+    """Settings that belong together, and when a change of them takes effect."""
+
+    title: str
+    effect: str
+    settings: tuple[Setting, ...] = field(default=())
+
+
+NEXT_BUILD, NEXT_DEPLOY, AT_ONCE = "with the next build", "with the next deploy", "at once"
+GROUPS = (
+    Group(
+        "Modules and tests",
+        NEXT_BUILD,
+        (
+            Setting("install", "Modules to install", "In a new database. One that exists keeps what it has."),
+            Setting("install_list", "The list", "Technical names, such as sale_management, with spaces between."),
+            Setting("run_tests", "Run the tests", "Those of the modules that are installed.", stages=COPIES),
+            Setting(
+                "test_tags",
+                "Test tags",
+                "As Odoo writes them: /sale,-/sale:TestSlow. Empty: all tests of the installed modules.",
+                stages=COPIES,
+            ),
+        ),
+    ),
+    Group(
+        "Workers",
+        NEXT_DEPLOY,
+        (Setting("workers", "Workers", "", "workers", PRODUCTION),),
+    ),
+    Group(
+        "Deploys",
+        NEXT_DEPLOY,
+        (
+            Setting("strategy", "Order", "What happens to the old pool while the new one starts.", stages=PRODUCTION),
+            Setting("probe_path", "Path to probe", "A new pool must answer it with 200 before it gets a request."),
+            Setting("full_timeout_seconds", "Time to get ready", "After that, a new pool has failed.", "s"),
+            Setting(
+                "drain_seconds",
+                "Time to finish",
+                "How long requests in flight may end on the old pool. More where people export a lot.",
+                "s",
+                PRODUCTION,
+            ),
+            Setting(
+                "keep_minutes",
+                "Keep the old pool",
+                "To roll back in a second. 0 where there is no memory for it.",
+                "min",
+                PRODUCTION,
+            ),
+        ),
+    ),
+    Group(
+        "Updates of modules",
+        NEXT_DEPLOY,
+        (
+            Setting(
+                "hold_seconds",
+                "Visitors may wait",
+                "Requests are held while modules are updated.",
+                "s",
+                PRODUCTION,
+            ),
+            Setting(
+                "long_updates", "If it takes longer", "As the rehearsal on a copy foretells it.", stages=PRODUCTION
+            ),
+        ),
+    ),
+    Group(
+        "Sleep",
+        AT_ONCE,
+        (
+            Setting(
+                "idle_minutes",
+                "Sleeps after",
+                "So long without a request. The next one wakes it up and is answered.",
+                "min",
+                COPIES,
+            ),
+        ),
+    ),
+)
+SETTINGS = {setting.name: setting for group in GROUPS for setting in group.settings}
+
+
+class ModulesField(forms.CharField):
+    """Technical names, written with spaces, commas or line breaks between; a list in the row."""
+
+    widget = forms.Textarea
+
+    def prepare_value(self, value: Any) -> Any:
+        return " ".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        return list(dict.fromkeys(str(value or "").replace(",", " ").split()))
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool((initial or []) != self.to_python(data))
+
+
+class BranchForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A branch's settings but memory and CPU, which have a form of their own: they change under a running database."""
+
+    install_list = ModulesField(required=False)
+
+    class Meta:
+        model = Branch
+        fields = tuple(SETTINGS)
+
+    def __init__(self, *arguments: Any, cpus: float, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        for name, setting in SETTINGS.items():
+            if self.instance.stage not in setting.stages:
+                del self.fields[name]
+                continue
+            self.fields[name].label, self.fields[name].help_text = setting.label, setting.help
+        if "workers" in self.fields:
+            self.fields["workers"].help_text = workers_help(self.instance.workers, cpus)
+        for each in self.fields.values():
+            each.widget.attrs["class"] = _class(each.widget)
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        if values.get("install") == Branch.Install.LIST and not values.get("install_list", True):
+            self.add_error("install_list", "Name the modules to install.")
+        return values
+
+    def groups(self) -> Iterator[tuple[Group, list[tuple[BoundField, str]]]]:
+        """What the page shows: each group with its fields and their units."""
+        for group in GROUPS:
+            shown = [(self[each.name], each.unit) for each in group.settings if each.name in self.fields]
+            if shown:
+                yield group, shown
+
+    def effects(self) -> dict[str, list[str]]:
+        """When what was changed takes effect, with the labels of what was."""
+        found: dict[str, list[str]] = {}
+        for group in GROUPS:
+            for setting in group.settings:
+                if setting.name in self.changed_data:
+                    found.setdefault(group.effect, []).append(setting.label)
+        return found
+
+
+class SizeForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Memory and cores of each container of a branch's database."""
+
+    insist = forms.BooleanField(required=False, label="Less memory than it needs")
+
+    class Meta:
+        model = Branch
+        fields = ("memory_mb", "cpus")
+        labels = {"memory_mb": "Memory", "cpus": "Cores"}  # noqa: RUF012
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        for each in self.fields.values():
+            each.widget.attrs["class"] = _class(each.widget)
+        self.major = series.find(self.instance.project.series).major
+        floor = floors.memory_floor(self.major) // floors.MIB
+        self.fields["memory_mb"].help_text = f"Odoo {self.major} needs {floor:,} MB at least."
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        warning = floors.memory_warning(values.get("memory_mb", 0) * floors.MIB, self.major)
+        if values.get("memory_mb") and warning and not values.get("insist"):
+            self.add_error("memory_mb", f"{warning} To keep it, tick the box.")
+        return values
+
+    @property
+    def below_floor(self) -> bool:
+        """Whether the box is of any use."""
+        asked = self["memory_mb"].value()
+        return str(asked).isdecimal() and bool(floors.memory_warning(int(asked) * floors.MIB, self.major))
+
+
+def workers_help(workers: int, cpus: float) -> str:
+    """The rules of thumb, with this branch's figures."""
+    users, memory = workers * floors.USERS_PER_WORKER, floors.memory_for_workers(workers) // floors.MIB
+    return (
+        f"Cores x 2 + 1 as a rule: {floors.workers_for_cpus(cpus)} with {cpus:g} cores. "
+        f"{workers} serve some {users} people and take about {memory:,} MB, "
+        "if one request of five is heavy (1 GB) and the others light (150 MB)."
+    )
+
+
+def _class(widget: forms.Widget) -> str:
+    if isinstance(widget, forms.CheckboxInput):
+        return "form-check-input"
+    return "form-select" if isinstance(widget, forms.Select) else "form-control"
