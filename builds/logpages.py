@@ -72,10 +72,11 @@ def _answer(
 def _read(request: HttpRequest, instance: Instance, name: str, wanted: logfiles.Wanted) -> dict[str, Any]:
     """What to show, and as which part of the page."""
     before, after = request.GET.get("before", ""), request.GET.get("after", "")
+    if after.isdecimal():
+        inode = request.GET.get("inode", "")
+        page = logfiles.follow(instance, name, int(after), int(inode) if inode.isdecimal() else 0, wanted)
+        return {"log": page, "part": "newer"}
     with logfiles.opened(instance, name) as stream:
-        if after.isdecimal():
-            page = logfiles.read_on(stream, int(after), wanted)
-            return {"log": page, "part": "newer"}
         page = logfiles.read_back(stream, int(before) if before.isdecimal() else None, wanted)
     asked = cast(HtmxRequest, request).htmx.target == "log"
     return {"log": page, "part": "older" if before.isdecimal() else "entries" if asked else ""}

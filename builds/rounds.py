@@ -6,14 +6,14 @@ from datetime import timedelta
 
 from django.db.models import F, QuerySet
 
-from builds import deliveries, statuses
+from builds import deliveries, statuses, steplog
 from builds.models import Build
-from hosting import hold, instances, machines, switch
+from hosting import hold, instances, logrotation, machines, switch
 from hosting.engines.docker import EngineError
 from hosting.models import Host, Instance, Pool
 from hosting.reconcile import FAULTS, reconcile
 from portal import clock
-from portal.models import State
+from portal.models import LogChunk, State
 from projects import providers
 from projects.connect import follow, github
 from projects.git import GitError, validate_branch
@@ -29,6 +29,7 @@ def mend() -> None:
     clear_away()
     release_forgotten()
     reconcile()
+    logrotation.tidy_all()
     deliveries.look_into_forgotten()
     statuses.send_missing()
 
@@ -82,6 +83,7 @@ def clean_up() -> None:
     """Every hour: databases that nobody needs any more go, with the images of their builds.
 
     Development builds stay three days, and of every branch the newest; of staging the newest. Production never goes.
+    What builds printed is kept for steplog.KEPT.
     """
     for instance in disposable():
         log.info("clean-up: removing %s (%s)", instance.name, instance.hostname)
@@ -91,6 +93,16 @@ def clean_up() -> None:
             _remove_images(host)
         except FAULTS as error:
             log.warning("clean-up of images: %s", error)
+    _forget_output()
+
+
+def _forget_output() -> None:
+    """What the steps of old builds printed goes; that of each branch's newest build stays, however old."""
+    newest = Build.objects.exclude(story=None).order_by("branch", "-pk").distinct("branch").values("story")
+    old = LogChunk.objects.filter(step__story__finished_at__lt=clock.now() - steplog.KEPT)
+    count, _by_model = old.exclude(step__story__in=newest).delete()
+    if count:
+        log.info("clean-up: %s pieces of output that are older than %s days", count, steplog.KEPT.days)
 
 
 def clear_away() -> None:

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from portal import clock
 from portal.models import Command, LogChunk, State, Step
 
+KEPT = timedelta(days=90)  # what a build printed; of each branch's newest build for good
 TAIL_LINES = 200
 FAILED_TAIL_LINES = 50
 CHUNKS = 60  # of one answer; a chunk has up to 16,000 characters
@@ -27,6 +29,12 @@ class Excerpt:
     def more(self) -> bool:
         """Whether more may come."""
         return self.step.state != State.DONE
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether the output may have been removed since."""
+        at = self.step.finished_at
+        return self.follows and not self.after and at is not None and at < clock.now() - KEPT
 
 
 def tail(step: Step) -> Excerpt:

@@ -1,4 +1,4 @@
-"""Reading a database's log files for a page.
+"""Reading a database's log files for a page. hosting/logrotation.py keeps them small.
 
 The tenant can write in the folder: a file may be a link to /etc/shadow, a pipe that never answers, or replaced while it
 is read. So every part of the path is opened beneath the one before, following no link, and only regular files are read.
@@ -8,7 +8,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import BinaryIO
@@ -53,6 +53,7 @@ class LogPage:
     entries: list[LogEntry]
     start: int  # the page covers the bytes from here
     end: int  # to here
+    inode: int = 0  # of this file, which keeps it when it is rotated
 
 
 @dataclass(frozen=True)
@@ -71,21 +72,31 @@ class Wanted:
 def files(instance: Instance) -> list[LogFile]:
     """The database's log files, the one that was written last first."""
     try:
-        with _folder(instance) as folder:
-            found = [_look_at(folder, name) for name in os.listdir(folder) if _NAME.fullmatch(name)]
+        with folder(instance) as beneath:
+            return files_in(beneath)
     except OSError:
         return []
+
+
+def files_in(folder: int) -> list[LogFile]:
+    """Those in an opened folder."""
+    found = [_look_at(folder, name) for name in os.listdir(folder) if is_name(name)]
     return sorted(filter(None, found), key=lambda file: file.changed_at, reverse=True)
+
+
+def is_name(name: str) -> bool:
+    """Whether a log file may have this name."""
+    return _NAME.fullmatch(name) is not None
 
 
 @contextmanager
 def opened(instance: Instance, name: str) -> Iterator[BinaryIO]:
     """The file, to be given to the two below. Raises NoSuchLog."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise NoSuchLog(name)
     try:
-        with _folder(instance) as folder:
-            descriptor = os.open(name, _FILE, dir_fd=folder)
+        with folder(instance) as beneath:
+            descriptor = os.open(name, _FILE, dir_fd=beneath)
     except OSError as error:
         raise NoSuchLog(name) from error
     with os.fdopen(descriptor, "rb") as stream:
@@ -103,7 +114,7 @@ def read_back(stream: BinaryIO, before: int | None, wanted: Wanted) -> LogPage:
         found = _entries(_bytes(stream, begin, start), begin, whole=begin == 0)
         start = found[0].at if found else begin
         kept = list(filter(wanted, found)) + kept
-    return LogPage(kept, start, end)
+    return LogPage(kept, start, end, _inode(stream))
 
 
 def read_on(stream: BinaryIO, after: int, wanted: Wanted) -> LogPage:
@@ -113,21 +124,48 @@ def read_on(stream: BinaryIO, after: int, wanted: Wanted) -> LogPage:
     complete = block.rfind(b"\n") + 1
     if not complete and len(block) == BLOCK:
         complete = BLOCK
-    return LogPage(list(filter(wanted, _entries(block[:complete], start, whole=True))), start, start + complete)
+    return LogPage(
+        list(filter(wanted, _entries(block[:complete], start, whole=True))), start, start + complete, _inode(stream)
+    )
+
+
+def follow(instance: Instance, name: str, after: int, inode: int, wanted: Wanted) -> LogPage:
+    """What was written after byte `after` of the file with that inode, which may have been rotated away since.
+
+    An inode of 0 means whichever has the name now. Raises NoSuchLog.
+    """
+    rest = None
+    with suppress(NoSuchLog), opened(instance, rotated(name, 1)) as stream:
+        if _inode(stream) == inode:
+            rest = read_on(stream, after, wanted)
+    if rest is not None and rest.end > rest.start:
+        return rest
+    try:
+        with opened(instance, name) as stream:
+            return read_on(stream, after if inode in (0, _inode(stream)) else 0, wanted)
+    except NoSuchLog:
+        if rest is None:
+            raise
+        return rest  # its server has written nothing since
+
+
+def rotated(name: str, number: int) -> str:
+    """What a log file is called after `number` rotations."""
+    return f"{name}.{number}" if number else name
 
 
 @contextmanager
-def _folder(instance: Instance) -> Iterator[int]:
-    """The folder of the log files, opened part by part beneath $BERTH_HOME."""
-    folder = os.open(settings.BERTH_HOME, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def folder(instance: Instance) -> Iterator[int]:
+    """The folder of the log files, opened part by part beneath $BERTH_HOME. Raises OSError."""
+    reached = os.open(settings.BERTH_HOME, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for part in ("instances", instance.name, "log"):
-            inner = os.open(part, _FOLDER, dir_fd=folder)
-            os.close(folder)
-            folder = inner
-        yield folder
+            inner = os.open(part, _FOLDER, dir_fd=reached)
+            os.close(reached)
+            reached = inner
+        yield reached
     finally:
-        os.close(folder)
+        os.close(reached)
 
 
 def _look_at(folder: int, name: str) -> LogFile | None:
@@ -138,6 +176,10 @@ def _look_at(folder: int, name: str) -> LogFile | None:
     if not stat.S_ISREG(found.st_mode):
         return None
     return LogFile(name, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+
+
+def _inode(stream: BinaryIO) -> int:
+    return os.fstat(stream.fileno()).st_ino
 
 
 def _size(stream: BinaryIO) -> int:

@@ -1,11 +1,13 @@
 """What a step wrote, as a page reads it on."""
 
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 from django.test import Client
 
 from builds import steplog
+from portal import clock
 from portal.models import Command, LogChunk, Result, State, Step
 from tests import cast
 
@@ -98,3 +100,12 @@ def test_a_cursor_that_makes_no_sense_does_no_harm(
     client.force_login(people.dev)
 
     assert client.get(f"/demo/builds/1/steps/build_image/?{query}").status_code == 200
+
+
+def test_it_says_where_output_was_removed_for_its_age(step: Step) -> None:
+    at = clock.now() - steplog.KEPT - timedelta(hours=1)
+    Step.objects.filter(pk=step.pk).update(state=State.DONE, result=Result.SUCCESS, finished_at=at)
+    step.refresh_from_db()
+    assert steplog.tail(step).forgotten
+    cast.output(step, "kept, as it is the newest build's\n")
+    assert not steplog.tail(step).forgotten

@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from builds import rounds
+from builds import rounds, steplog
 from builds.models import Build
 from hosting.engines.docker import EngineUnreachable, ImageInfo
 from hosting.models import Instance, Pool, Stage
 from portal import clock
-from portal.models import Result, State
+from portal.models import LogChunk, Result, State, Step
 from projects.models import Branch, Project
 from projects.providers import Forbidden, Unreachable
 from tests import cast
@@ -169,6 +169,23 @@ def test_an_image_that_was_built_this_moment_stays(project: Project, world: Worl
     kept = image(world, "sha256:new", build.name)
     rounds.clean_up()
     assert kept in world.images
+
+
+# --- output -----------------------------------------------------------------------------------------------------------
+def test_output_goes_after_its_time_but_not_that_of_a_branchs_newest_build(project: Project, world: World) -> None:
+    branch = cast.branch(project, "feature")
+    old, newest = cast.build(branch), cast.build(branch)
+    rounds.clean_up()
+    assert output(old)
+    with clock.moved(steplog.KEPT + timedelta(hours=1)):
+        going_on = cast.build(cast.branch(project, "other"), result=None)
+        rounds.clean_up()
+    assert (output(old), output(newest) > 0, output(going_on) > 0) == (0, True, True)
+    assert Step.objects.filter(story=old.story).exists()
+
+
+def output(build: Build) -> int:
+    return LogChunk.objects.filter(step__story=build.story).count()
 
 
 # --- GitHub -----------------------------------------------------------------------------------------------------------

@@ -161,3 +161,23 @@ def test_it_ends_whatever_the_tenant_wrote(content: bytes, instance: Instance, f
             before, rounds = logfiles.read_back(stream, before, Wanted()).start, rounds + 1
 
     assert before == 0
+
+
+def test_it_follows_a_file_across_its_rotation(instance: Instance, folder: Path) -> None:
+    file = folder / "odoo.log"
+    file.write_text(lines(2))
+    page = follow(instance, None)
+    with file.open("a") as still_open:
+        file.rename(folder / "odoo.log.1")
+        assert follow(instance, page).entries == []  # and no error, though nothing has the name now
+        still_open.write(LINE.format(2, "INFO", 2))
+    file.write_text(LINE.format(3, "INFO", 3) + LINE.format(4, "INFO", 4))
+    page = follow(instance, page)
+    assert [last(entry) for entry in page.entries] == [2]
+    page = follow(instance, page)
+    assert [last(entry) for entry in page.entries] == [3, 4]
+    assert follow(instance, page).entries == []
+
+
+def follow(instance: Instance, page: logfiles.LogPage | None) -> logfiles.LogPage:
+    return logfiles.follow(instance, "odoo.log", page.end if page else 0, page.inode if page else 0, Wanted())
