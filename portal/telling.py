@@ -179,9 +179,7 @@ class Telling:
         """Hand the story over: whoever comes next resumes it at the step that follows."""
         self._ended.set()
         self._heart.join()
-        Story.objects.filter(pk=self.story.pk, claim=self._claim).update(
-            state=State.QUEUED, claim="", lease_until=None
-        )
+        Story.objects.filter(pk=self.story.pk, claim=self._claim).update(state=State.QUEUED, claim="", lease_until=None)
 
     def hold(self) -> None:
         """Keep the claim to the end of the transaction: what is written in it is the holder's. Raises ClaimLost."""
