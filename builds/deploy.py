@@ -18,7 +18,7 @@ from builds.inspect import Inspection, inspect
 from builds.models import Build
 from builds.prepare import prepare_development, prepare_production, prepare_staging
 from hosting import databases, images, instances, machines, pools, proof, routing, switch
-from hosting.engines.docker import BuildFailed
+from hosting.engines.docker import BuildFailed, TimedOut
 from hosting.models import Instance, Pool
 from hosting.odoo.floors import MIB
 from portal.models import Result, State, Story
@@ -145,6 +145,7 @@ def _image(build: Build, base: images.Base, context: Path, tag: str, telling: Te
             memory_bytes=settings.BERTH_BUILD_MEMORY_MB * MIB,
             cpus=float(settings.BERTH_POOL_CPUS),
             network=machines.network(production=False),
+            timeout=settings.BERTH_BUILD_SECONDS,
             output=telling.log,
             keep_going=telling.keep_going,
         )
@@ -153,6 +154,13 @@ def _image(build: Build, base: images.Base, context: Path, tag: str, telling: Te
             "The image could not be built",
             f"{error}\n\n{error.tail}",
             "Mostly a line of a requirements file can't be installed: correct it and push again.",
+        ) from error
+    except TimedOut as error:
+        raise ProjectError(
+            "Building the image took too long",
+            f"{error} What served before goes on serving.",
+            "Mostly a requirement is compiled from source: ask for a version that has a wheel, and push again. Where "
+            "it needs the time, the operator can raise BERTH_BUILD_SECONDS.",
         ) from error
 
 

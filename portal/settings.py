@@ -25,6 +25,7 @@ BERTH_EXTRA_CA_FILE = env.text("BERTH_EXTRA_CA_FILE", "")
 BERTH_SLOTS = env.number("BERTH_SLOTS", 64)  # pools that may be awake at once; growing it reloads the router
 BERTH_POOL_CPUS = env.number("BERTH_POOL_CPUS", 2)  # cores that one container may use
 BERTH_BUILD_MEMORY_MB = env.number("BERTH_BUILD_MEMORY_MB", 2048)
+BERTH_BUILD_SECONDS = env.number("BERTH_BUILD_SECONDS", 1800)  # that the build of an image may take
 BERTH_REGION = env.text("BERTH_REGION", "here")
 BERTH_DEMO = env.flag("BERTH_DEMO", default=True)
 

@@ -30,6 +30,7 @@ def build(hosted: Tenants, context: Path, *lines: str, **changes: Any) -> str:
         "memory_bytes": 64 * MIB,
         "cpus": 1,
         "network": "none",
+        "timeout": 120,
     }
     dockerfile = "\n".join((f"FROM {hosted.image_id}", *lines))
     return hosted.docker.build(context, dockerfile, **{**values, **changes})
@@ -91,12 +92,25 @@ def test_a_base_image_that_is_missing_is_named(hosted: Tenants, tmp_path: Path) 
             memory_bytes=MIB * 64,
             cpus=1,
             network="none",
+            timeout=60,
         )
 
 
 def test_a_command_that_wants_too_much_memory_is_killed(hosted: Tenants, tmp_path: Path) -> None:
     with pytest.raises(BuildFailed, match="want of memory"):
         build(hosted, tmp_path, "RUN x=0123456789; while true; do x=$x$x; done")
+
+
+def test_a_build_that_takes_too_long_is_stopped_and_leaves_no_image(hosted: Tenants, tmp_path: Path) -> None:
+    tag = f"berth-{hosted.docker.installation}/i42:late"
+    with pytest.raises(TimedOut, match=f"Building image {tag} took over 2 s"):
+        build(hosted, tmp_path, "RUN echo begun; sleep 300", tag=tag, timeout=2)
+
+    assert hosted.docker.image(tag) is None
+    until = time.monotonic() + 15
+    while containers_of_builds(hosted) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert containers_of_builds(hosted) == []
 
 
 def test_a_build_is_cancelled_within_a_second(hosted: Tenants, tmp_path: Path) -> None:

@@ -186,5 +186,6 @@ def test_a_build_that_loses_its_engine_is_no_success(
             memory_bytes=64 * 1024 * 1024,
             cpus=1,
             network="none",
+            timeout=60,
             output=said,
         )

@@ -182,6 +182,7 @@ def test_a_build_is_behind_the_same_wall(
         memory_bytes=64 * 1024 * 1024,
         cpus=1,
         network=hosted.network(hosted.lab),
+        timeout=60,
         output=said.append,
     )
 

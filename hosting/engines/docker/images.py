@@ -35,13 +35,8 @@ class Images(Connection):
 
     def pull(self, ref: str, *, timeout: float, output: Output = discard, keep_going: KeepGoing = forever) -> ImageInfo:
         """Fetch an image from its registry. Raises ImageMissing, TimedOut after `timeout` seconds, EngineError."""
-        deadline = time.monotonic() + timeout
-
-        def bounded() -> None:
-            keep_going()
-            if time.monotonic() > deadline:
-                raise TimedOut(f"Pulling image {ref} took over {timeout:.0f} s and was stopped. Try again later.")
-
+        late = TimedOut(f"Pulling image {ref} took over {timeout:.0f} s and was stopped. Try again later.")
+        bounded = _bounded(keep_going, timeout, late)
         stream = Stream(self.url, f"/v{self.api_version}/images/create", {"fromImage": with_tag(ref)})
         for event in follow(lambda: stream, keep_going=bounded, cancel=stream.cancel):
             if "error" in event:
@@ -63,14 +58,16 @@ class Images(Connection):
         memory_bytes: int,
         cpus: float,
         network: str,
+        timeout: float,
         output: Output = discard,
         keep_going: KeepGoing = forever,
     ) -> str:
         """Build an image and return its ID; `memory_bytes`, `cpus` and `network` (a name, or "none") bind its commands.
 
-        `context` is a folder, `dockerfile` the text of the Dockerfile. A `.dockerignore` at the top of the folder
-        counts: keep a customer's files in a folder of their own. `output` gets the builder's words; what `keep_going`
-        raises, four times a second, stops the build. Raises BuildFailed, ImageMissing, EngineError.
+        `timeout` is in seconds. `context` is a folder, `dockerfile` the text of the Dockerfile. A `.dockerignore` at
+        the top of the folder counts: keep a customer's files in a folder of their own. `output` gets the builder's
+        words; what `keep_going` raises, four times a second, stops the build. Raises BuildFailed, ImageMissing,
+        TimedOut, EngineError.
         """
         for base in base_images(dockerfile):
             if self.image(base) is None:
@@ -80,11 +77,13 @@ class Images(Connection):
         owned = with_label(dockerfile, INSTALLATION_LABEL, self.installation)
         params = build_params(tag=tag, labels=labels, memory_bytes=memory_bytes, cpus=cpus, network=network)
         log = BuildLog()
+        late = TimedOut(f"Building image {tag} took over {timeout:.0f} s and was stopped. No image was made.")
+        bounded = _bounded(keep_going, timeout, late)
         with tempfile.TemporaryFile() as packed:
             pack(context, owned, packed)
             packed.seek(0)
             stream = Stream(self.url, f"/v{self.api_version}/build", params, packed)
-            for event in follow(lambda: stream, keep_going=keep_going, cancel=stream.cancel):
+            for event in follow(lambda: stream, keep_going=bounded, cancel=stream.cancel):
                 if text := log.hear(event):
                     output(text)
         return log.finished()
@@ -119,6 +118,18 @@ class Images(Connection):
                     f"Image {image_id} is in use by a container and was kept. Remove the container first."
                 )
             self.api.remove_image(info.id, force=True)
+
+
+def _bounded(keep_going: KeepGoing, timeout: float, late: TimedOut) -> KeepGoing:
+    """`keep_going`, which raises `late` from `timeout` seconds from now on."""
+    deadline = time.monotonic() + timeout
+
+    def call() -> None:
+        keep_going()
+        if time.monotonic() > deadline:
+            raise late
+
+    return call
 
 
 def with_tag(ref: str) -> str:

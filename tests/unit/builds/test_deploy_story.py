@@ -9,7 +9,7 @@ from pytest_django import Settings
 from builds import deploy
 from builds.models import Build
 from hosting import proof
-from hosting.engines.docker import BuildFailed
+from hosting.engines.docker import BuildFailed, TimedOut
 from hosting.models import Instance, Pool
 from portal.models import Command, LogChunk, Result, Story
 from projects.git import GitError
@@ -108,6 +108,16 @@ def test_an_image_that_does_not_build_says_the_command_and_its_last_lines(
     build = stage.tell(build)
     assert build.result == Result.FAILURE
     assert "no such package" in said(build)
+    assert stage.world.answer("shop.localhost") == OLD
+
+
+def test_an_image_that_takes_too_long_says_what_to_do(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = stage.same()
+    monkeypatch.setattr(FakeEngine, "build", raising(TimedOut("Building image x took over 1800 s and was stopped.")))
+    build = stage.tell(build)
+    assert build.result == Result.FAILURE
+    assert said(build).startswith("Building the image took too long")
+    assert "BERTH_BUILD_SECONDS" in Story.objects.get(pk=build.story_id or 0).error_remedy
     assert stage.world.answer("shop.localhost") == OLD
 
 
