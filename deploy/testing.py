@@ -38,6 +38,8 @@ def test() -> int:
     try:
         values = prepare(home, progress)
         chosen = choose(arguments, values)
+        if "--all" in arguments:
+            values |= {"BERTH_TEST_ALL": "1"}  # for tests that else choose among what they try
         progress.say(f"pytest {' '.join(chosen)}")
         return subprocess.run([str(PYTHON), "-m", "pytest", *chosen], cwd=CHECKOUT, env=values, check=False).returncode
     finally:

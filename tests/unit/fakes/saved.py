@@ -21,7 +21,8 @@ class Saved:
         self.files = home.with_name(f"{home.name}-saved")
         shutil.rmtree(self.files, ignore_errors=True)
         shutil.copytree(home, self.files, symlinks=True)
-        self.tables = [model._meta.db_table for app in APPS for model in apps.get_app_config(app).get_models()]
+        models = (model for app in APPS for model in apps.get_app_config(app).get_models(include_auto_created=True))
+        self.tables = [model._meta.db_table for model in models]
         self.drop()
         self._run(f"CREATE TABLE saved_{table} AS TABLE {table}" for table in self.tables)
 
@@ -29,15 +30,13 @@ class Saved:
         vars(world).update(copy.deepcopy(self.world))
         shutil.rmtree(self.home)
         shutil.copytree(self.files, self.home, symlinks=True)
-        fill = "; ".join(f"INSERT INTO {table} SELECT * FROM saved_{table}" for table in self.tables)
+        fill = [f"DELETE FROM {table}; INSERT INTO {table} SELECT * FROM saved_{table}" for table in self.tables]
         # Without triggers no foreign key is checked, so that tables may come in any order.
-        self._run([f"SET session_replication_role = replica; TRUNCATE {', '.join(self.tables)} CASCADE; {fill};"
-                   "SET session_replication_role = DEFAULT"])  # fmt: skip
+        self._run(["SET session_replication_role = replica", *fill, "SET session_replication_role = DEFAULT"])
 
     def drop(self) -> None:
         self._run(f"DROP TABLE IF EXISTS saved_{table}" for table in self.tables)
 
     def _run(self, statements: Iterable[str]) -> None:
         with connection.cursor() as cursor:
-            for statement in statements:
-                cursor.execute(statement)
+            cursor.execute("; ".join(statements))

@@ -1,12 +1,13 @@
 """Where the make-believe machines are put in place of the real ones."""
 
+import time
 from pathlib import Path
 
 import pytest
 from pytest_django import Settings
 
 from builds import deploy
-from hosting import machines, walls
+from hosting import machines, proof, switch, walls
 from hosting.engines import probe
 from hosting.engines.probe import Answer
 from hosting.models import DatabaseServer, Slot
@@ -41,6 +42,21 @@ def install(world: World, monkeypatch: pytest.MonkeyPatch, settings: Settings, h
     monkeypatch.setattr(stories, "async_task", lambda *_arguments, **_options: None)
     monkeypatch.setattr(walls, "missing", lambda _installation, _bridges: [])
     _answer_for_pools(world, monkeypatch)
+    for waiting in (proof, switch):
+        monkeypatch.setattr(waiting, "time", Haste())
+
+
+class Haste:
+    """A clock for modules that wait: it goes on by as much as was to be slept, at once."""
+
+    def __init__(self) -> None:
+        self.slept = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.slept
+
+    def sleep(self, seconds: float) -> None:
+        self.slept += seconds
 
 
 def _answer_for_pools(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,6 +116,10 @@ def scenery(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path)
     home.mkdir()
     install(world, monkeypatch, settings, home)
     machine_rows()
+    with (
+        connection.cursor() as cursor
+    ):  # a build is loaded with all around it: planning that takes longer than the query
+        cursor.execute("SET join_collapse_limit = 1")
     scenery = Scenery(world, home)
     enter = Telling.__enter__
 
