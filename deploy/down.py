@@ -10,7 +10,7 @@ import docker
 from docker.errors import DockerException
 from docker.models.containers import Container
 
-from deploy import engine, environment, homes, networks, postgresql, router, supervisor
+from deploy import engine, environment, homes, networks, postgresql, router, supervisor, systemd
 from deploy.environment import Environment
 from deploy.progress import Progress, SetupError, main
 from hosting.engines.docker import EngineError
@@ -66,6 +66,8 @@ def stop_hosted(home: Path, values: Environment, progress: Progress) -> None:
 
 def purge(home: Path, values: Environment, progress: Progress) -> None:
     url = docker_url(values)
+    with progress.step("units of systemd"):
+        systemd.remove(values)
     try:
         with progress.step("containers, images, networks and firewall rules"):
             each_container(values, lambda container: container.remove(force=True, v=True))

@@ -35,6 +35,17 @@ def ensure(values: Environment, url: str, progress: Progress) -> None:
         ) from error
 
 
+def close_early(values: Environment) -> None:
+    """The rules alone, before the engine starts containers; the networks are there from before. Raises SetupError."""
+    try:
+        firewall.go_ahead_of_engine()
+        walls.close(values["BERTH_INSTALLATION"], bridges(values))
+    except FirewallError as error:
+        raise SetupError(
+            str(error), left="No rule was changed.", todo="mend what the message says and run bin/up."
+        ) from error
+
+
 def remove(values: Environment, url: str) -> None:
     """Raises EngineError or FirewallError."""
     firewall.remove(values["BERTH_INSTALLATION"])

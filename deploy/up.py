@@ -1,12 +1,25 @@
 """bin/up: the steps from a bare machine to a production database that answers. Each can be run again at any time."""
 
+import argparse
 import hashlib
 import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 
-from deploy import engine, environment, frontend, homes, images, networks, packages, postgresql, router, supervisor
+from deploy import (
+    engine,
+    environment,
+    frontend,
+    homes,
+    images,
+    networks,
+    packages,
+    postgresql,
+    router,
+    supervisor,
+    systemd,
+)
 from deploy.environment import Environment
 from deploy.management import manage, open_installation
 from deploy.processes import CHECKOUT
@@ -15,36 +28,60 @@ from deploy.progress import Progress, main
 DEMO = 1200.0  # seconds until the demo's production database answers; building the first image takes most of it
 
 
+NOT_AT_BOOT = {"Odoo images", "start after a reboot", "demo"}
+
+
 def up() -> int:
-    progress = Progress()
-    with progress.step("packages"):
-        packages.ensure(packages.TO_RUN, progress)
+    arguments, progress = parser().parse_args(), Progress()
+    if arguments.walls:
+        with progress.step("firewall"):
+            networks.close_early(environment.load(homes.find()))
+        return 0
+    if not arguments.boot:
+        with progress.step("packages"):
+            packages.ensure(packages.TO_RUN, progress)
     home = homes.prepare(homes.given(), progress)
     with homes.alone(home):
         values = settle(home, progress)
-        url = values.get("BERTH_DOCKER_URL", engine.DEFAULT_URL)
-        steps: list[tuple[str, Callable[[], object]]] = [
-            ("tenants' networks and firewall", lambda: networks.ensure(values, url, progress)),
-            ("PostgreSQL", lambda: postgresql.ensure(home, values, progress)),
-            ("settings and code", lambda: open_installation(home)),
-            ("front-end files", lambda: frontend.ensure(CHECKOUT)),
-            ("database of the portal", lambda: manage("migrate", "--no-input")),
-            ("this machine's rows", lambda: manage("installation")),
-            ("static files", lambda: collect_static(home)),
-            ("Odoo images", lambda: images.ensure(home, values, progress)),
-            ("router", lambda: router.ensure(home, progress)),
-            ("Berth's processes", lambda: supervisor.ensure(home, values, progress)),
-            ("hosted databases", lambda: manage("reconcile", output=progress.stream())),
-        ]
-        if environment.has_demo(values):
-            wait = f"--wait={DEMO:.0f}"
-            steps.append(("demo", lambda: manage("demo", wait, output=progress.stream())))
-        for name, action in steps:
-            with progress.step(name):
-                action()
-    progress.say("")
-    progress.say(addresses(home, values))
+        for name, action in steps(home, values, progress).items():
+            if not (arguments.boot and name in NOT_AT_BOOT):
+                with progress.step(name):
+                    action()
+    if not arguments.boot:  # nobody sees it then, and it would keep a password in the machine's journal
+        progress.say("")
+        progress.say(addresses(home, values))
     return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="bin/up", description="Sets Berth up and starts it, or repairs what is down.")
+    choice = made.add_mutually_exclusive_group()
+    choice.add_argument("--boot", action="store_true", help="start what is set up, as systemd does after a reboot")
+    choice.add_argument("--walls", action="store_true", help="set the firewall rules only; the engine need not run yet")
+    return made
+
+
+def steps(home: Path, values: Environment, progress: Progress) -> dict[str, Callable[[], object]]:
+    """What follows once it is known which installation this is, in order."""
+    url = values.get("BERTH_DOCKER_URL", engine.DEFAULT_URL)
+    found: dict[str, Callable[[], object]] = {
+        "tenants' networks and firewall": lambda: networks.ensure(values, url, progress),
+        "PostgreSQL": lambda: postgresql.ensure(home, values, progress),
+        "settings and code": lambda: open_installation(home),
+        "front-end files": lambda: frontend.ensure(CHECKOUT),
+        "database of the portal": lambda: manage("migrate", "--no-input"),
+        "this machine's rows": lambda: manage("installation"),
+        "static files": lambda: collect_static(home),
+        "Odoo images": lambda: images.ensure(home, values, progress),
+        "router": lambda: router.ensure(home, progress),
+        "Berth's processes": lambda: supervisor.ensure(home, values, progress),
+        "hosted databases": lambda: manage("reconcile", output=progress.stream()),
+        "start after a reboot": lambda: systemd.ensure(home, values, progress),
+    }
+    if environment.has_demo(values):
+        wait = f"--wait={DEMO:.0f}"
+        found["demo"] = lambda: manage("demo", wait, output=progress.stream())
+    return found
 
 
 def settle(home: Path, progress: Progress) -> Environment:

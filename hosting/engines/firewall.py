@@ -144,6 +144,12 @@ def apply(installation: str, wanted: Sequence[Rule]) -> None:
     _restore(lines)
 
 
+def go_ahead_of_engine() -> None:
+    """Make the chain that Docker makes at its start, so that rules can be in it before. Raises FirewallError."""
+    if not _exists("DOCKER-USER"):
+        _restore([":DOCKER-USER - [0:0]"])
+
+
 def check(installation: str, wanted: Sequence[Rule]) -> list[str]:
     """What is not as `wanted`, in words; empty when all is well. Raises FirewallError."""
     found = [f"{base} does not lead to {chain}" for base, chain in _missing_jumps(installation)]

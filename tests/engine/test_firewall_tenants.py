@@ -1,7 +1,9 @@
 """What a hosted container reaches and what it doesn't, on the real bridges, with a make-believe Internet outside."""
 
+import os
 import secrets
 import socket
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -255,3 +257,20 @@ def test_removing_leaves_no_trace_and_other_installations_alone(
     finally:
         firewall.remove(stranger)
         firewall.apply(installation, rules)
+
+
+def test_rules_are_there_before_docker_makes_its_chain_and_stay_when_it_does() -> None:
+    """As after a reboot; in a network of its own, where no engine ever was."""
+    code = """
+from hosting import walls
+from hosting.engines import firewall
+wanted = walls.bridges("abcdef", "10.99.0.0/16", hosted_port=1, lab_port=2)
+for _twice in range(2):
+    firewall.go_ahead_of_engine()
+    walls.close("abcdef", wanted)
+rules = firewall.rules("abcdef", list(wanted.values()), firewall.host_resolvers())
+print([line for line in firewall.check("abcdef", rules) if "bridge-nf" not in line], len(rules))
+"""
+    told = run(["unshare", "--net", sys.executable, "-c", code], timeout=60, env=dict(os.environ)).output
+    assert told.startswith("[] ")
+    assert int(told.split()[1]) > 10
