@@ -21,6 +21,7 @@ from hosting import databases, images, instances, machines, pools, proof, routin
 from hosting.engines.docker import BuildFailed, TimedOut
 from hosting.models import Instance, Pool
 from hosting.odoo.floors import MIB
+from portal import clock
 from portal.models import Result, State, Story
 from portal.stories import Kind, ProjectError, StepSpec, register, step
 from portal.telling import Telling
@@ -200,6 +201,7 @@ def switch_over(build: Build, telling: Telling) -> None:
     assert build.pool is not None
     assert build.instance is not None
     former = switch.switch_to(build.pool)
+    Build.objects.filter(pk=build.pk, switched_at=None).update(switched_at=clock.now())
     # Unless the branch was moved to another stage meanwhile: then it waits for the database of a build there.
     Branch.objects.filter(pk=build.branch.pk, stage=build.stage).update(instance=build.instance)
     telling.say(

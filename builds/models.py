@@ -54,6 +54,7 @@ class Build(models.Model):
     verdict = models.CharField(max_length=300, blank=True)  # the letter's first sentence
     created_at = models.DateTimeField(default=clock.now)
     started_at = models.DateTimeField(null=True)
+    switched_at = models.DateTimeField(null=True)  # when its pool got the requests, for the first time
     finished_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -8,7 +8,7 @@ from django.db.models import F, QuerySet
 
 from builds import deliveries, statuses, steplog
 from builds.models import Build
-from hosting import hold, instances, logrotation, machines, switch
+from hosting import hold, instances, logrotation, machines, switch, traffic
 from hosting.engines.docker import EngineError
 from hosting.models import Host, Instance, Pool
 from hosting.reconcile import FAULTS, reconcile
@@ -85,6 +85,7 @@ def clean_up() -> None:
     Development builds stay three days, and of every branch the newest; of staging the newest. Production never goes.
     What builds printed is kept for steplog.KEPT.
     """
+    traffic.forget()
     for instance in disposable():
         log.info("clean-up: removing %s (%s)", instance.name, instance.hostname)
         _remove(instance)

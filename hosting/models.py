@@ -180,3 +180,39 @@ class Slot(models.Model):
 
     def __str__(self) -> str:
         return f"s{self.number}"
+
+
+class TrafficSecond(models.Model):
+    """Requests of an instance that ended within one second, summed by the agent from the router's request log.
+
+    A second may have several rows: lines that come late are added. No foreign key is checked, so that writing never
+    waits for an instance that is locked while the router is told something. What counts as what: see
+    `hosting.engines.haproxy.Request.outcome`; websockets are in no other figure than their own.
+    """
+
+    instance = models.ForeignKey(Instance, models.DO_NOTHING, db_constraint=False, related_name="+")
+    at = models.DateTimeField()
+    requests = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    left = models.PositiveIntegerField(default=0)  # went away before their answer; neither failed nor answered
+    websockets = models.PositiveIntegerField(default=0)  # that ended
+    held = models.PositiveIntegerField(default=0)
+    longest_held_ms = models.PositiveIntegerField(default=0)
+    longest_gap_ms = models.PositiveIntegerField(default=0)  # in which somebody waited and nobody was answered
+    latencies = models.JSONField(default=dict)  # bucket -> requests; see hosting/traffic.py
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["instance", "at"]), models.Index(fields=["at"])]
+
+    def __str__(self) -> str:
+        return f"i{self.instance_id} at {self.at:%H:%M:%S}: {self.requests} requests"
+
+
+class TrafficWatch(models.Model):
+    """A time in which the request log was listened to; what came to its end is written down with it."""
+
+    since = models.DateTimeField()
+    until = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.since:%H:%M:%S} to {self.until:%H:%M:%S}"

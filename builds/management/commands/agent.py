@@ -1,14 +1,18 @@
-"""The agent of this machine: rings for what is done again and again."""
+"""The agent of this machine: rings for what is done again and again, and listens to the router's request log."""
 
 import logging
+import signal
+import sys
 import time
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 from django_q.models import OrmQ
 from django_q.tasks import async_task
 
+from hosting import machines
+from hosting.listening import Listener
 from portal import stories
 
 log = logging.getLogger(__name__)
@@ -18,18 +22,26 @@ ROUNDS_S = {"builds.rounds.mend": 30.0, "builds.rounds.poll": 120.0, "builds.rou
 
 
 class Command(BaseCommand):
-    help = "Ring for lost stories every 5 s, and for the rounds of mending, polling and cleaning up."
+    help = (
+        "Ring for lost stories every 5 s and for the rounds of mending, polling and cleaning up; read the request log."
+    )
 
     def handle(self, *_args: Any, **_options: Any) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that the listener writes what it has
         due = dict.fromkeys(ROUNDS_S, 0.0)
-        while True:
-            try:
-                stories.ring_all()
-                self._rounds(due)
-            except DatabaseError as error:
-                log.warning("agent: %s", error)
-                connection.close()
-            time.sleep(BELL_S)
+        with Listener(machines.router().config) as listener:
+            while listener.is_alive():
+                self._ring(due)
+                time.sleep(BELL_S)
+        raise CommandError("Nobody listens to the request log any more; why is said above. The agent starts anew.")
+
+    def _ring(self, due: dict[str, float]) -> None:
+        try:
+            stories.ring_all()
+            self._rounds(due)
+        except DatabaseError as error:
+            log.warning("agent: %s", error)
+            connection.close()
 
     def _rounds(self, due: dict[str, float]) -> None:
         """Ring for what is due, unless the worker is still busy with earlier rounds."""

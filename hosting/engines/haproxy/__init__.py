@@ -6,6 +6,7 @@ slot is a pair of backends whose servers are filled at runtime. A switch is one 
 
 from hosting.engines.haproxy.process import start_argv
 from hosting.engines.haproxy.render import render_config, render_maps, render_slot, render_slots
+from hosting.engines.haproxy.requestlog import Request, open_log
 from hosting.engines.haproxy.router import Router
 from hosting.engines.haproxy.runtime import UnexpectedAnswer
 from hosting.engines.haproxy.values import (
@@ -24,6 +25,7 @@ from hosting.engines.haproxy.values import (
 __all__ = [
     "PAGES",
     "SERVERS_PER_SLOT",
+    "Request",
     "Robots",
     "Route",
     "Router",
@@ -34,6 +36,7 @@ __all__ = [
     "RouterState",
     "Server",
     "UnexpectedAnswer",
+    "open_log",
     "render_config",
     "render_maps",
     "render_slot",
