@@ -24,15 +24,17 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import psycopg
+from cryptography.fernet import Fernet, MultiFernet
 from psycopg.rows import dict_row
 
 from deploy import environment, supervisor
 from deploy.processes import CHECKOUT, PYTHON
 from portal.commands import run
 from tests.clone import Clone, Content
-from tests.load import Load
+from tests.load import Client, Load
 from tests.orphans import orphans
 from tests.rows import BuildRow, read_build
+from tests.users import Session, Writer, Writes
 
 HOMES, PREFIX = Path("/var/tmp"), "berth-test-up-"
 UP_S, DOWN_S = 2400, 600
@@ -193,16 +195,37 @@ class Installation:
 
     def versions(self) -> dict[str, str]:
         """Module -> installed version, in production's database."""
-        host = urlsplit(self.demo()["production_url"]).hostname
-        (row,) = self.query("SELECT id FROM hosting_instance WHERE hostname = %s AND state = 'ready'", host)
-        name = f"b{self.values['BERTH_INSTALLATION']}_i{row['id']}"
-        with psycopg.connect(self.values["BERTH_HOSTED_URL"], dbname=name) as connection:
+        (row,) = self._production()
+        with psycopg.connect(self.values["BERTH_HOSTED_URL"], dbname=self._database(row["id"])) as connection:
             asked = "SELECT name, latest_version FROM ir_module_module WHERE state = 'installed'"
             return {str(module): str(version) for module, version in connection.execute(asked)}
 
-    def load(self, paths: Sequence[str] = ("/web/login",), *, clients: int = 4, pause: float = 0.1) -> Load:
+    def load(
+        self, paths: Sequence[str] = ("/web/login",), *, clients: int = 4, pause: float = 0.1,
+        users: Sequence[Client] = (),
+    ) -> Load:  # fmt: skip
         """Steady load on the demo's production."""
-        return Load(self.demo()["production_url"], paths, clients=clients, pause=pause)
+        return Load(self.demo()["production_url"], paths, clients=clients, pause=pause, users=users)
+
+    def sign_in(self) -> Session:
+        """As the administrator of production's database, with the password that Berth made."""
+        (row,) = self._production()
+        keys = [Fernet(key.strip()) for key in self.values["BERTH_FERNET_KEYS"].split(",")]
+        password = MultiFernet(keys).decrypt(row["login_password"].encode()).decode()
+        return Session.begin(self.demo()["production_url"], self._database(row["id"]), "admin", password)
+
+    def writes(self, writers: Sequence[Writer]) -> Writes:
+        """What became of what writers were told is written to production."""
+        (row,) = self._production()
+        parts = urlsplit(self.values["BERTH_HOSTED_URL"])
+        return Writes.of(writers, parts._replace(path=f"/{self._database(row['id'])}").geturl())
+
+    def _production(self) -> list[dict[str, Any]]:
+        host = urlsplit(self.demo()["production_url"]).hostname
+        return self.query("SELECT * FROM hosting_instance WHERE hostname = %s AND state = 'ready'", host)
+
+    def _database(self, instance: int) -> str:
+        return f"b{self.values['BERTH_INSTALLATION']}_i{instance}"
 
     # --- its processes ----------------------------------------------------------------------------------------------
     def control(self, *arguments: str) -> str:

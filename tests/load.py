@@ -1,4 +1,4 @@
-"""Clients that request an address all the time and count what went wrong.
+"""Clients that request an address all the time and count what went wrong. Those who sign in and write: tests/users.py.
 
 *Failed* is what the whole project means by it: an exception, a reset, a timeout, 5xx, 404, 408 or 429. Nothing is tried
 again, not even on a kept connection, where browsers would.
@@ -8,11 +8,11 @@ import http.client
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count, pairwise
+from itertools import cycle, pairwise
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 from urllib.parse import urlsplit
 
 TIMEOUT_S = 30.0
@@ -41,25 +41,58 @@ class _Answer:
     problem: str  # "" when all is well
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A request that a client wants to make."""
+
+    path: str
+    body: bytes | None = None  # with one, it is posted as JSON
+    cookie: str = ""
+
+
+class Client(Protocol):
+    """What one client does again and again."""
+
+    def ask(self) -> Asked: ...
+
+    def hear(self, body: bytes) -> str:
+        """What is wrong with an answer whose status is well; "" if nothing."""
+
+
+class Visitor:
+    """Asks for pages, one after the other."""
+
+    def __init__(self, paths: Sequence[str], cookie: str = "") -> None:
+        self._asked = cycle([Asked(path, cookie=cookie) for path in paths])
+
+    def ask(self) -> Asked:
+        return next(self._asked)
+
+    def hear(self, body: bytes) -> str:
+        return ""
+
+
 class Load:
     """Steady load on `url`; a context manager. Every second client keeps its connection, the others open one a request.
 
-    The name in the URL is sent as Host, and the connection goes to `address` (loopback, where a router listens).
+    The name in the URL is sent as Host, and connections go to `address` (loopback, where a router listens), which may
+    be changed meanwhile. There are `clients` visitors of `paths`, and `users` beside them.
     """
 
     def __init__(
         self, url: str, paths: Sequence[str] = ("/web/login",), *, clients: int = 4, pause: float = 0.05,
-        address: str = "127.0.0.1",
+        address: str = "127.0.0.1", users: Sequence[Client] = (),
     ) -> None:  # fmt: skip
         parts = urlsplit(url)
-        self._host, self._address, self._port = parts.netloc, address, parts.port or 80
-        self._paths, self._pause = paths, pause
+        self.address = address
+        self._host, self._port = parts.netloc, parts.port or 80
+        self._pause = pause
         self._answers: list[_Answer] = []
         self._stopped = threading.Event()
         self._began = 0.0
         self._threads = [
-            threading.Thread(target=self._client, args=(number % 2 == 0,), name=f"load {number}", daemon=True)
-            for number in range(clients)
+            threading.Thread(target=self._work, args=(client, number % 2 == 0), name=f"load {number}", daemon=True)
+            for number, client in enumerate([*(Visitor(paths) for _ in range(clients)), *users])
         ]
 
     def __enter__(self) -> Self:
@@ -86,7 +119,7 @@ class Load:
     def figures(self) -> Figures:
         """What was counted so far; after the block, everything."""
         answers = list(self._answers)
-        times = sorted((answer.ended - answer.began) * 1000 for answer in answers)
+        times = _times(answers)
         well = sorted(answer.ended for answer in answers if not answer.problem)
         last = max((answer.ended for answer in answers), default=self._began)
         gaps = [after - before for before, after in pairwise([self._began, *well, last])]
@@ -100,31 +133,53 @@ class Load:
             failures=failures,
         )
 
-    def _client(self, keep: bool) -> None:
-        connection = http.client.HTTPConnection(self._address, self._port, timeout=TIMEOUT_S)
-        for number in count():
-            if self._stopped.is_set():
-                break
+    def p99_within(self, spans: Sequence[tuple[float, float]]) -> float:
+        """Of requests that were under way in any of these stretches of the monotonic clock, in milliseconds."""
+        return percentile(
+            _times(
+                a for a in list(self._answers) if any(a.began < ends and a.ended > begins for begins, ends in spans)
+            ),
+            99,
+        )
+
+    def _work(self, client: Client, keep: bool) -> None:
+        connection = http.client.HTTPConnection(self.address, self._port, timeout=TIMEOUT_S)
+        while not self._stopped.is_set():
             began = time.monotonic()
-            problem = self._request(connection, self._paths[number % len(self._paths)], keep)
+            problem = self._request(connection, client, keep)
             self._answers.append(_Answer(began, time.monotonic(), problem))
-            if problem or not keep:
+            if problem or not keep or connection.host != self.address:
                 connection.close()
+                connection = http.client.HTTPConnection(self.address, self._port, timeout=TIMEOUT_S)
             self._stopped.wait(self._pause)
         connection.close()
 
-    def _request(self, connection: http.client.HTTPConnection, path: str, keep: bool) -> str:
-        headers = {"Host": self._host, "Connection": "keep-alive" if keep else "close"}
+    def _request(self, connection: http.client.HTTPConnection, client: Client, keep: bool) -> str:
+        asked = client.ask()
+        method = "GET" if asked.body is None else "POST"
         try:
-            connection.request("GET", path, headers=headers)
+            connection.request(method, asked.path, body=asked.body, headers=self._headers(asked, keep))
             response = connection.getresponse()
-            response.read()
+            body = response.read()
         except (OSError, http.client.HTTPException) as error:
             return type(error).__name__
         if response.status not in FAILED and response.status < 500:
-            return ""
+            return client.hear(body)
         later = response.getheader("Retry-After")
         return f"{response.status}, retry-after {later}" if later else str(response.status)
+
+    def _headers(self, asked: Asked, keep: bool) -> Mapping[str, str]:
+        headers = {"Host": self._host, "Connection": "keep-alive" if keep else "close"}
+        if asked.body is not None:
+            headers["Content-Type"] = "application/json"
+        if asked.cookie:
+            headers["Cookie"] = asked.cookie
+        return headers
+
+
+def _times(answers: Iterable[_Answer]) -> list[float]:
+    """Milliseconds, in order."""
+    return sorted((answer.ended - answer.began) * 1000 for answer in answers)
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
