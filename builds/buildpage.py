@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from builds import begin, steplog
+from builds import begin, failure, steplog
 from builds.access import build_or_404
 from builds.models import Build
 from portal.live import in_words, is_poll, respond
@@ -51,6 +51,8 @@ def build(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "may_read": may_read,
         "ahead": _ahead(build),
         "tests_told": _tests_told(build),
+        "failed": failure.card(build) if may_read else None,
+        "checks_amiss": [check for check in build.checks if check["todo"]],
         "stand_in": build.odoo_image.startswith("stand-in"),
         "github_url": settings.BERTH_GITHUB_URL,
         "steps_changed": is_poll(request) and request.GET.get("steps") != str(len(steps)),

@@ -8,27 +8,27 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 
-from builds import statuses
-from builds.dockerfile import dockerfile, write_context
-from builds.inspect import Inspection, inspect
+from builds import image, patience, statuses
+from builds.inspect import inspect
+from builds.mirrors import mirror
 from builds.models import Build
+from builds.preflight import check_beforehand
 from builds.prepare import prepare_development, prepare_production, prepare_staging
-from hosting import databases, images, instances, machines, pools, proof, routing, switch
-from hosting.engines.docker import BuildFailed, TimedOut
+from hosting import databases, images, instances, pools, proof, routing, switch
 from hosting.models import Instance, Pool
-from hosting.odoo.floors import MIB
-from portal import clock
-from portal.models import Result, State, Story
+from portal import attempts, clock
+from portal.models import Command, Result, State, Story
 from portal.stories import Kind, ProjectError, StepSpec, register, step
 from portal.telling import Telling
-from projects.git import GitError, Mirror, UrlPolicy, refuse_escaping_symlinks
+from projects.git import Checkout, Commit, GitError, refuse_escaping_symlinks
 from projects.models import Branch, Stage
 
-FETCH_S = 300
+START_S = 60  # for the engine to answer; it starts containers in the background
 PROOF_S = 180  # a pool that isn't ready by then isn't going to be
 LAST_LINES = 50
 
@@ -40,18 +40,23 @@ def steps(build: Build) -> tuple[StepSpec, ...]:
         Stage.STAGING: prepare_staging,
         Stage.DEVELOPMENT: prepare_development,
     }[Stage(build.stage)]
-    return (fetch, look_inside, build_image, prepare, start_pool, prove_ready, switch_over, drain, report)
+    return (
+        check_beforehand,
+        fetch,
+        look_inside,
+        build_image,
+        prepare,
+        start_pool,
+        prove_ready,
+        switch_over,
+        drain,
+        report,
+    )
 
 
 def folder(build: Build) -> Path:
     """The build's own files: the exported commit and what the image is made from. Removed when the story ends."""
     return Path(settings.BERTH_HOME) / "builds" / build.name
-
-
-def mirror(build: Build) -> Mirror:
-    private = settings.BERTH_GIT_ALLOW_PRIVATE
-    policy = UrlPolicy(allow_private=private, allow_http=private)
-    return Mirror(Path(settings.BERTH_HOME) / "git" / f"p{build.project_id}.git", policy)
 
 
 @step("Fetch the commit")
@@ -60,26 +65,23 @@ def fetch(build: Build, telling: Telling) -> None:
     project = build.project
     telling.mask(project.token)
     source = mirror(build)
-    with (
-        telling.command(["git", "fetch", project.clone_url]) as command,
-        projects_errors("The commit can't be fetched"),
-    ):
-        source.fetch(
-            project.clone_url, token=project.token, timeout=FETCH_S, output=telling.log, keep_going=telling.keep_going
-        )
-        commit = source.commit(build.commit)
-        command.exit_code = 0
+    hearing: dict[str, Any] = {"output": telling.log, "keep_going": telling.keep_going}
+    timeout = patience.transfer_seconds(source.size())
+
+    def get(_row: Command, seconds: float) -> Commit:
+        source.fetch(project.clone_url, token=project.token, timeout=seconds, **hearing)
+        return source.commit(build.commit)
+
+    def export(_row: Command, seconds: float) -> Checkout:
+        tree = folder(build) / "tree"
+        return source.checkout(build.commit, tree, url=project.clone_url, timeout=seconds, **hearing)
+
+    with projects_errors("The commit can't be fetched"):
+        commit = attempts.command(telling, ["git", "fetch", project.clone_url], get, timeout=timeout)
     build.message, build.author = commit.message, commit.author_name
     build.save(update_fields=["message", "author"])
     with projects_errors("The commit can't be exported"):
-        checkout = source.checkout(
-            build.commit,
-            folder(build) / "tree",
-            url=project.clone_url,
-            timeout=FETCH_S,
-            output=telling.log,
-            keep_going=telling.keep_going,
-        )
+        checkout = attempts.command(telling, ["git", "checkout", build.commit], export, timeout=timeout)
         refuse_escaping_symlinks(folder(build) / "tree")
     build.inspection = {"submodules": checkout.submodule_paths}
     build.save(update_fields=["inspection"])
@@ -123,46 +125,9 @@ def build_image(build: Build, telling: Telling) -> None:
     """The Odoo image, the repository's requirements, its addons, and a file that says which commit it is."""
     base = images.base(build.project.host, build.project.series, telling.log)
     telling.say(f"From {base.name}" + (": Berth's stand-in, not Odoo itself" if base.stand_in else ""))
-    context = folder(build) / "context"
-    tag = f"berth-{settings.BERTH_INSTALLATION}/p{build.project_id}:{build.name}"
-    with telling.command(["docker", "build", "--tag", tag, "."]) as command:
-        build.image_id = _image(build, base, context, tag, telling)
-        command.exit_code = 0
+    build.image_id = image.make(build, base, folder(build), telling)
     build.odoo_image = base.name
     build.save(update_fields=["image_id", "odoo_image"])
-
-
-def _image(build: Build, base: images.Base, context: Path, tag: str, telling: Telling) -> str:
-    """Write the context, let the engine build it, and return the image's ID."""
-    found = Inspection.from_json(build.inspection)
-    ca_file = Path(settings.BERTH_EXTRA_CA_FILE) if settings.BERTH_EXTRA_CA_FILE else None
-    write_context(folder(build) / "tree", found, context, commit=build.commit, build=build.name, extra_ca_file=ca_file)
-    try:
-        return machines.engine(build.project.host).build(
-            context,
-            dockerfile(base.image_id, requirements=bool(found.requirements_files), extra_ca=ca_file is not None),
-            tag=tag,
-            labels={"berth.commit": build.commit, "berth.build": build.name},
-            memory_bytes=settings.BERTH_BUILD_MEMORY_MB * MIB,
-            cpus=float(settings.BERTH_POOL_CPUS),
-            network=machines.network(production=False),
-            timeout=settings.BERTH_BUILD_SECONDS,
-            output=telling.log,
-            keep_going=telling.keep_going,
-        )
-    except BuildFailed as error:
-        raise ProjectError(
-            "The image could not be built",
-            f"{error}\n\n{error.tail}",
-            "Mostly a line of a requirements file can't be installed: correct it and push again.",
-        ) from error
-    except TimedOut as error:
-        raise ProjectError(
-            "Building the image took too long",
-            f"{error} What served before goes on serving.",
-            "Mostly a requirement is compiled from source: ask for a version that has a wheel, and push again. Where "
-            "it needs the time, the operator can raise BERTH_BUILD_SECONDS.",
-        ) from error
 
 
 def undo_start(build: Build, _telling: Telling) -> None:
@@ -175,7 +140,7 @@ def undo_start(build: Build, _telling: Telling) -> None:
 def start_pool(build: Build, telling: Telling) -> None:
     assert build.pool is not None
     pool = build.pool
-    pools.start(pool)
+    attempts.again(telling, lambda _seconds: pools.start(pool), timeout=START_S)
     routing.lend_slot(pool)
     telling.say(f"{pool.name}: {pool.workers} workers, {pool.memory_mb} MB, at {pool.web_address}")
 

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.text import slugify
 
+from builds import patience
 from builds.inspect import due_modules
 from builds.models import Build
 from builds.testlog import Outcome, read_tests
@@ -17,7 +18,7 @@ from portal.stories import ProjectError, step
 from portal.telling import Telling
 from projects.models import Branch, Stage
 
-INSTALL_S, UPDATE_S, TESTS_S = 1800, 1800, 3600
+INSTALL_S, TESTS_S = 1800, 3600
 DNS_LABEL = 63
 LAST_LINES = 50
 
@@ -221,8 +222,9 @@ def _keep_tests(build: Build, lines: Sequence[str], telling: Telling) -> None:
 
 
 def _update(pool: Pool, due: Sequence[str], telling: Telling) -> None:
-    argv = commands.update_argv(pool.instance.database, due)
-    run = databases.run_odoo(pool, argv, telling=telling, timeout=UPDATE_S)
+    instance = pool.instance
+    timeout = patience.update_seconds(machines.cluster(instance.database_server).size(instance.database))
+    run = databases.run_odoo(pool, commands.update_argv(instance.database, due), telling=telling, timeout=timeout)
     report = read_run(run.lines)
     if run.exit_code != 0 or report.errors or report.criticals:
         raise _odoo_failed("The modules could not be updated", run, report)

@@ -8,6 +8,7 @@ from django.conf import settings
 from passlib.hash import pbkdf2_sha512
 
 from hosting import machines, pools
+from hosting.engines.docker import OutOfMemory, TimedOut
 from hosting.models import Instance, Pool
 from hosting.odoo.conf import Purpose
 from hosting.odoo.floors import MIB
@@ -16,6 +17,7 @@ from portal.stories import PlatformError, ProjectError
 from portal.telling import Telling
 
 REPORT_URL = "http://127.0.0.1:8069"  # a PDF asks its own container for its style sheets, not the router
+LAST_LINES = 50
 CONNECTIONS = {True: 64, False: 32}  # production, the rest
 
 
@@ -67,10 +69,22 @@ def run_odoo(pool: Pool, argv: Sequence[str], *, telling: Telling, timeout: floa
         telling.log(text)
 
     with telling.command(argv) as command:
-        command.exit_code = machines.engine(instance.host).run_once(
-            spec, timeout=timeout, output=output, keep_going=telling.keep_going
-        )
+        try:
+            command.exit_code = machines.engine(instance.host).run_once(
+                spec, timeout=timeout, output=output, keep_going=telling.keep_going
+            )
+        except (OutOfMemory, TimedOut) as error:
+            raise _too_much(error, pieces) from error
     return Run(exit_code=command.exit_code or 0, lines=tuple("".join(pieces).splitlines()))
+
+
+def _too_much(error: OutOfMemory | TimedOut, pieces: Sequence[str]) -> ProjectError:
+    """Odoo wanted more memory or time than it gets."""
+    detail = "\n".join([str(error), "", *"".join(pieces).splitlines()[-LAST_LINES:]])
+    if isinstance(error, OutOfMemory):
+        todo = "Give the branch more memory in its settings, or let the module load less at once; then push again."
+        return ProjectError("Odoo needed more memory than it has", detail, todo)
+    return ProjectError("Odoo took too long", detail, "Make what it does quicker, or split it; then push again.")
 
 
 def one_off_name(instance: Instance) -> str:

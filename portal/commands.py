@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, ClassVar
 
 Output = Callable[[str], None]
 
@@ -28,10 +28,18 @@ def discard(_text: str) -> None:
 class CommandError(Exception):
     """A program ended with another exit code than 0, could not be started, or ran into its time limit."""
 
+    transient: ClassVar[bool] = False  # what a program's own errors mean, its caller knows
+
     def __init__(self, argv: Sequence[str], exit_code: int | None, output: str, reason: str = "") -> None:
         self.argv, self.exit_code, self.output = list(argv), exit_code, output
         self.reason = reason or f"ended with exit code {exit_code}"
         super().__init__(f"{argv[0]} {self.reason}: {output.strip()[-800:]}")
+
+
+class TimeUp(CommandError):
+    """It was still running at its time limit. With more time it may end."""
+
+    transient = True
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ def run(
     exception raised by it kills the program (that is how a story is cancelled). The whole process group is killed then,
     and when the time is up, so that no grandchild is left behind.
 
-    Raises CommandError.
+    Raises CommandError, TimeUp.
     """
     started = time.monotonic()
     try:
@@ -84,7 +92,7 @@ def run(
         _kill(process)
         if isinstance(error, _TimeUp):
             reason = f"was still running after {timeout:.0f} s and was stopped"
-            raise CommandError(argv, None, kept, reason) from error
+            raise TimeUp(argv, None, kept, reason) from error
         raise
     finally:
         _close(process)

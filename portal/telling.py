@@ -12,7 +12,6 @@ from typing import Self
 from django.db import connection, transaction
 
 from portal import clock
-from portal.commands import CommandError
 from portal.models import Command, LogChunk, Result, State, Step, Story
 
 log = logging.getLogger(__name__)
@@ -101,8 +100,8 @@ class Telling:
         self._command = Command.objects.create(step=self._step, argv=[self._clean(part) for part in argv])
         try:
             yield self._command
-        except CommandError as error:
-            self._command.exit_code = error.exit_code
+        except Exception as error:
+            self._command.exit_code = getattr(error, "exit_code", None)
             raise
         finally:
             self.flush()

@@ -133,6 +133,21 @@ class Mirror:
         job.export(self, sha, url, "", depth=0)
         return Checkout(sha=sha, submodule_paths=tuple(found))
 
+    def ask(self, url: str, *, token: str | None = None, timeout: float, keep_going: KeepGoing = lambda: None) -> None:
+        """See whether the server at `url` lets us read the repository. Nothing is fetched. Raises GitError."""
+        address = locate(url, self.policy)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        git(
+            self.path, "ls-remote", "--quiet", "--", address.url, "HEAD",
+            timeout=timeout, settings=self._settings(address), secret_settings=_authorization(address, token),
+            secrets=_secrets(token), keep_going=keep_going,
+        )  # fmt: skip
+
+    def size(self) -> int:
+        """Bytes on disk, submodules' mirrors apart; 0 where nothing was fetched yet."""
+        found = (Path(folder) / name for folder, _folders, names in os.walk(self.path) for name in names)
+        return sum(path.lstat().st_size for path in found if path.exists())
+
     def mark_damaged(self) -> None:
         """Let the next fetch make the mirror anew."""
         self._damaged.touch()
@@ -252,7 +267,9 @@ class _Export:
         except InvalidName as error:
             raise SubmoduleError(path, address, str(error)) from None
         except GitError as error:
-            raise SubmoduleError(path, address, str(error), transient=error.transient, output=error.output) from None
+            raise SubmoduleError(
+                path, address, str(error), transient=error.transient, output=error.output, exit_code=error.exit_code
+            ) from None
         return mirror
 
     def _write_files(self, mirror: Mirror, sha: str, folder: Path) -> None:

@@ -37,8 +37,8 @@ MAX_OUTPUT = 64_000_000
 class GitError(Exception):
     """Git could not do it. The text says what was wrong and what to do; `transient` whether to try again."""
 
-    def __init__(self, text: str, *, output: str = "", transient: bool = False) -> None:
-        self.output, self.transient = output, transient
+    def __init__(self, text: str, *, output: str = "", transient: bool = False, exit_code: int | None = None) -> None:
+        self.output, self.transient, self.exit_code = output, transient, exit_code
         super().__init__(text)
 
 
@@ -170,6 +170,8 @@ _SIGNS = (
     _Sign(r"could not resolve host|couldn't connect|connection (?:refused|reset|timed out)|failed to connect|gnutls"
           r"|returned error: (?:429|5\d\d)|early eof|hung up|operation too slow|broken pipe|unexpected disconnect",
           "the server could not be reached. Try again in a moment.", True),
+    _Sign(r"unable to create '[^']*\.lock'|another git process seems to be running|cannot lock ref",
+          "another Git works on the mirror of this repository. Try again in a moment.", True),
 )  # fmt: skip
 
 _BROKEN = re.compile(
@@ -184,14 +186,16 @@ _FULL = re.compile(r"no space left on device|disk quota exceeded|unable to write
 
 
 def _translated(error: CommandError, output: str) -> GitError | DiskFull:
-    if error.exit_code is None:
+    code = error.exit_code
+    if code is None:
         return GitError(f"Git {error.reason}. Nothing was changed; try again.", output=output, transient=True)
     if _FULL.search(output):
         return DiskFull(output)
     for sign in _SIGNS:
         if re.search(sign.pattern, output, re.IGNORECASE):
-            return GitError(f"Git failed: {sign.meaning}", output=output, transient=sign.transient)
+            return GitError(f"Git failed: {sign.meaning}", output=output, transient=sign.transient, exit_code=code)
     if _BROKEN.search(output):
-        return RepositoryBroken("Git failed: the mirror of this repository is damaged. Build again.", output=output)
+        text = "Git failed: the mirror of this repository is damaged. Build again."
+        return RepositoryBroken(text, output=output, exit_code=code)
     last = output.strip().rpartition("\n")[2][:300]
-    return GitError(f"Git failed with exit code {error.exit_code}: {last}", output=output)
+    return GitError(f"Git failed with exit code {code}: {last}", output=output, exit_code=code)

@@ -15,13 +15,23 @@ MAX_GITMODULES = 200_000
 class SubmoduleError(GitError):
     """A submodule can't be had: which one, from where, why, and what to do."""
 
-    def __init__(self, path: str, url: str, reason: str, *, transient: bool = False, output: str = "") -> None:
+    def __init__(
+        self,
+        path: str,
+        url: str,
+        reason: str,
+        *,
+        transient: bool = False,
+        output: str = "",
+        exit_code: int | None = None,
+    ) -> None:
         self.path, self.url, self.reason = path, url, reason
         source = f" from {url}" if url else ""
         super().__init__(
             f"The submodule {path}{source} can't be fetched. {reason} Nothing was built; what runs was left as it is.",
             output=output,
             transient=transient,
+            exit_code=exit_code,
         )
 
 

@@ -7,7 +7,7 @@ can be shown to people: it says what was refused and what to do, and never holds
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 CommitState = Literal["pending", "success", "failure", "error"]
 Permission = Literal["admin", "write", "read", "none"]
@@ -15,6 +15,8 @@ Permission = Literal["admin", "write", "read", "none"]
 
 class ProviderError(Exception):
     """The provider did not do what it was asked for."""
+
+    transient: ClassVar[bool] = False
 
 
 class NotFound(ProviderError):
@@ -35,6 +37,8 @@ class MergeConflict(ProviderError):
 
 class Unreachable(ProviderError):
     """No answer, a server's error, or too many requests: the same call may work later."""
+
+    transient = True
 
 
 @dataclass(frozen=True)

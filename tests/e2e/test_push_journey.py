@@ -99,7 +99,7 @@ def test_a_push_that_fails_says_why_and_the_next_one_works(portal: Portal) -> No
     portal.open(f"/demo/builds/{build.number}/")
     page.get_by_role("button", name="Cancel").click()
     wait_until_done(page)
-    page.get_by_role("button", name=re.compile("Rebuild|Try again")).click()
+    page.get_by_role("button", name=re.compile("Rebuild|Retry")).click()
     expect(page).to_have_url(re.compile(f"/builds/{build.number + 1}/"))
     wait_until_done(page)
     expect(page.locator("h1")).to_contain_text("to development")

@@ -1,12 +1,18 @@
 """What can go wrong with the engine. Every message says what happened, what was left as it was, and what to do."""
 
+from typing import ClassVar
+
 
 class EngineError(Exception):
-    """The engine refused or failed; the base of all exceptions of this package."""
+    """The engine refused or failed; the base of all exceptions of this package. `transient`: whether to try again."""
+
+    transient: ClassVar[bool] = False
 
 
 class EngineUnreachable(EngineError):
     """The engine gave no answer. Whether the last request was carried out is unknown; all of ours may be repeated."""
+
+    transient = True
 
 
 class ContainerMissing(EngineError):
@@ -35,6 +41,8 @@ class FileRefused(EngineError):
 
 class TimedOut(EngineError):
     """A one-off container or a command was still running at its time limit and was killed."""
+
+    transient = True
 
 
 class OutOfMemory(EngineError):

@@ -12,7 +12,7 @@ from hosting.engines.postgres.errors import (
     TookTooLong,
 )
 from hosting.engines.postgres.instance import InstanceDatabase, ModuleState
-from hosting.engines.postgres.server import EXTENSIONS, FIXED_IN, Server, Version, gate
+from hosting.engines.postgres.server import EXTENSIONS, FIXED_IN, Load, Server, Version, gate
 
 __all__ = [
     "EXTENSIONS",
@@ -23,6 +23,7 @@ __all__ = [
     "DatabaseMissing",
     "InstanceDatabase",
     "InvalidName",
+    "Load",
     "ModuleState",
     "Server",
     "ServerFull",

@@ -40,6 +40,15 @@ class Version:
         return f"{self.major}.{self.minor}"
 
 
+@dataclass(frozen=True)
+class Load:
+    """Connections of clients, and how many there may be (those kept for administrators apart)."""
+
+    version: Version
+    connections: int
+    limit: int
+
+
 def gate(version: Version) -> None:
     """Raise ServerTooOld for a release that lets one tenant reach another (see FIXED_IN)."""
     wanted = FIXED_IN.get(version.major)
@@ -72,6 +81,18 @@ class Server:
         with self._connect() as connection:
             major, minor = divmod(connection.info.server_version, 10_000)
         return Version(major, minor)
+
+    def load(self) -> Load:
+        """How busy the cluster is."""
+        query = (
+            "SELECT count(*) FILTER (WHERE backend_type = 'client backend'), current_setting('max_connections')::int"
+            " - current_setting('superuser_reserved_connections')::int FROM pg_stat_activity"
+        )
+        with self._connect() as connection:
+            major, minor = divmod(connection.info.server_version, 10_000)
+            row = connection.execute(query).fetchone()
+        assert row is not None
+        return Load(Version(major, minor), connections=row[0], limit=row[1])
 
     def close_to_public(self) -> None:
         """Take away what every role may do in the maintenance databases: connect, and make temporary tables."""

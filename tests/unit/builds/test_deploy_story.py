@@ -38,9 +38,9 @@ def test_the_steps_are_those_of_the_stage(stage: Scenery) -> None:
     prepare = {Stage.PRODUCTION: "prepare_production", Stage.STAGING: "prepare_staging"}
     for name in Stage:
         names = [step.name for step in deploy.steps(Build(stage=name))]
-        assert names[3] == prepare.get(name, "prepare_development")
-        assert names[:3] + names[4:] == [
-            *("fetch", "look_inside", "build_image"),
+        assert names[4] == prepare.get(name, "prepare_development")
+        assert names[:4] + names[5:] == [
+            *("check_beforehand", "fetch", "look_inside", "build_image"),
             *("start_pool", "prove_ready", "switch_over", "drain", "report"),
         ]
 

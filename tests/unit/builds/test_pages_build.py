@@ -162,7 +162,7 @@ def test_who_may_not_read_the_logs_sees_how_it_stands(client: Client, people: Si
 
     assert "Failed" in found
     assert "Build image" in found
-    for hidden in ("secret verdict", "could not be built", "data-step", "Try again"):
+    for hidden in ("secret verdict", "could not be built", "data-step", "Retry"):
         assert hidden not in found
 
 
@@ -205,3 +205,29 @@ def test_cancelling_asks_the_story_to_end(dev: Client, branch: Branch) -> None:
     assert story(build).cancel_requested
     assert "being undone" in found
     assert AuditEntry.objects.filter(verb="cancel build", by="dev").exists()
+
+
+def test_the_failure_card_names_step_command_and_exit_code(dev: Client, branch: Branch) -> None:
+    build = cast.build(branch, result=Result.FAILURE)
+    fail(build)
+    cast.output(story(build).steps.get(name="build_image"), "no\n", "docker", "build", ".", exit_code=17)
+
+    found = page(dev, build)
+
+    assert (
+        'Step <a href="#head-build_image">Build image</a>, command <code>docker build .</code>, exit code 17' in found
+    )
+    assert "Retry" in found
+
+
+def test_what_was_checked_beforehand_is_shown_and_open_where_something_is_amiss(dev: Client, branch: Branch) -> None:
+    well = {"name": "Engine", "says": "Docker Engine <answers>.", "todo": "", "stops": False}
+    short = {"name": "Disk", "says": "10 MB are free.", "todo": "Add disk soon.", "stops": False}
+
+    fine, amiss = (page(dev, cast.build(branch, checks=checks)) for checks in ([well], [well, short]))
+
+    assert "all 1 are well" in fine
+    assert "&lt;answers&gt;" in fine
+    assert "1 of 2 to look at" in amiss
+    assert "Add disk soon." in amiss
+    assert '<details class="checks" open>' in amiss

@@ -1,6 +1,6 @@
 """PostgreSQL clusters in memory: as their administrator sees them, and as a hosted database's own role does."""
 
-from hosting.engines.postgres import DatabaseInUse, DatabaseMissing, ModuleState
+from hosting.engines.postgres import DatabaseInUse, DatabaseMissing, Load, ModuleState, Version
 from tests.unit.fakes.world import Data, World
 
 
@@ -67,6 +67,10 @@ class FakeCluster:
     def size(self, database: str) -> int:
         self.world.happen("ask for size")
         return 1
+
+    def load(self) -> Load:
+        self.world.happen("ask for load")
+        return Load(Version(16, 16), connections=10, limit=400)
 
     def clients(self, database: str) -> dict[str, int]:
         self.world.happen("list clients")

@@ -8,7 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hosting.engines.docker import AddressTaken, ContainerMissing, ContainerSpec, ContainerState, EngineError, ImageInfo
+from hosting.engines.docker import (
+    AddressTaken,
+    ContainerMissing,
+    ContainerSpec,
+    ContainerState,
+    EngineError,
+    HostInfo,
+    ImageInfo,
+)
 from portal.commands import Output, discard
 from tests.unit.fakes.world import ODOO_IMAGE, Container, Data, Killed, World
 
@@ -79,6 +87,10 @@ class FakeEngine:
             raise ContainerMissing(name)
         labels = self.world.images[self.world.containers[name].spec.image_id].labels
         return json.dumps({"commit": labels["berth.commit"], "build": labels["berth.build"]}).encode()
+
+    def info(self) -> HostInfo:
+        self.world.happen("ask the engine")
+        return HostInfo("20.10.24", 2, live_restore=True, memory_bytes=2**34, cpus=4, root="/nonexistent")
 
     # --- images -----------------------------------------------------------------------------------------------------
     def build(self, context: Path, dockerfile: str, *, tag: str, labels: Mapping[str, str], **options: Any) -> str:

@@ -45,6 +45,13 @@ class FakeMirror:
     def __init__(self, world: World) -> None:
         self.world = world
 
+    def ask(self, url: str, **options: Any) -> None:
+        self.world.happen("ask the repository")
+        options["keep_going"]()
+
+    def size(self) -> int:
+        return 1
+
     def fetch(self, url: str, **options: Any) -> None:
         self.world.happen("fetch")
         options["keep_going"]()

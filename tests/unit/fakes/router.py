@@ -67,6 +67,10 @@ class FakeRouter:
         self._ask()
         return {server.address for servers in self.world.slots.values() for server in servers}
 
+    def is_up(self) -> bool:
+        self._told("ask the router")
+        return not self.down
+
     def live_state(self) -> RouterState:
         self._told("ask for state")
         self._ask()

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from builds import deploy
-from hosting import machines, proof, switch, walls
+from builds import deploy, preflight
+from hosting import machine_state, machines, proof, switch, walls
 from hosting.engines import probe
 from hosting.engines.probe import Answer
 from hosting.models import DatabaseServer, Slot
-from portal import stories
+from portal import attempts, stories
 from projects import connect
 from tests import cast
 from tests.unit.fakes.cluster import FakeCluster, FakeDatabase
@@ -37,7 +37,12 @@ def install(world: World, monkeypatch: pytest.MonkeyPatch, settings: Settings, h
     monkeypatch.setattr(machines, "cluster", lambda server: FakeCluster(world, server.purpose))
     monkeypatch.setattr(machines, "database", lambda instance: FakeDatabase(world, instance.database))
     monkeypatch.setattr(machines, "router", lambda slots=0: FakeRouter(world))
-    monkeypatch.setattr(deploy, "mirror", lambda _build: FakeMirror(world))
+    for module in (deploy, preflight):
+        monkeypatch.setattr(module, "mirror", lambda _build: FakeMirror(world))
+    monkeypatch.setattr(attempts, "PAUSE_S", 0.01)
+    monkeypatch.setattr(machine_state, "room", lambda _folder: machine_state.Room(size=2**40, free=2**39))
+    monkeypatch.setattr(machine_state, "available_memory", lambda: 2**34)
+    monkeypatch.setattr(machine_state, "raise_inotify", dict)
     monkeypatch.setattr(connect, "GitHub", lambda _token, _url: FakeGitHub(world))
     monkeypatch.setattr(stories, "async_task", lambda *_arguments, **_options: None)
     monkeypatch.setattr(walls, "missing", lambda _installation, _bridges: [])
@@ -71,7 +76,13 @@ def _answer_for_pools(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         return Answer(200 if runs(address) else 0, LOGIN_PAGE if path == "/web/login" else "")
 
     monkeypatch.setattr(probe, "get", get)
-    monkeypatch.setattr(probe, "status", lambda address, port, path, host: 200 if runs(address) else 0)
+
+    def status(address: str, _port: int, _path: str, host: str) -> int:
+        if host == "nobody.invalid":  # at the router's own address
+            return 404
+        return 200 if runs(address) else 0
+
+    monkeypatch.setattr(probe, "status", status)
     monkeypatch.setattr(probe, "websocket", lambda address, port, path, host: 101 if runs(address) else 0)
 
 

@@ -1,0 +1,136 @@
+"""The first step of a deploy: whether it can go well, looked at while nothing is touched yet."""
+
+import os
+from dataclasses import asdict
+
+from builds.mirrors import mirror
+from builds.models import Build
+from hosting import machines
+from hosting.models import DatabaseServer, Instance, Pool
+from hosting.odoo.floors import MIB
+from hosting.preflight import Finding, Needs, look
+from portal import attempts
+from portal.stories import PlatformError, ProjectError, step
+from portal.telling import Telling
+from projects.git import GitError
+from projects.models import Branch, Stage
+
+ASK_S = 30.0
+LOOK_S = 60.0
+WORKER_MB = 320  # a fifth of requests are heavy and take 1 GB, the others 150 MB
+CRONS_MB = 130
+IMAGE = 300 * MIB  # what a build adds to the layers that are there, the repository apart
+NEW_DATABASE = 200 * MIB
+
+
+class NotReady(Exception):
+    """Something stops the deploy. The machine may have it again in a moment."""
+
+    transient = True
+
+    def __init__(self, findings: list[Finding]) -> None:
+        self.stopping = [finding for finding in findings if finding.stops]
+        super().__init__("; ".join(f"{finding.name}: {finding.says}" for finding in self.stopping))
+
+
+@step("Check beforehand")
+def check_beforehand(build: Build, telling: Telling) -> None:
+    """The machine first, then Git. What is short or away stops the deploy; what is only worth knowing doesn't.
+
+    Raises PlatformError, ProjectError.
+    """
+    telling.mask(build.project.token)
+    try:
+        attempts.again(telling, lambda _seconds: _machine(build), timeout=LOOK_S)
+        attempts.again(telling, lambda seconds: _git(build, telling, seconds), timeout=ASK_S)
+    except NotReady as error:
+        raise PlatformError(
+            "This machine can't take a deploy now: " + ", ".join(finding.name for finding in error.stopping),
+            "\n".join(f"{finding.name}: {finding.says}" for finding in error.stopping) + "\nNothing was touched.",
+            "\n".join(finding.todo for finding in error.stopping),
+        ) from error
+    except GitError as error:
+        raise ProjectError(
+            "The repository can't be read",
+            f"{error}\n\n{error.output[-3000:]}".strip(),
+            "Retry in a while." if error.transient else "Mend what it says, then retry. Nothing was touched.",
+        ) from error
+    for finding in build.checks:
+        telling.say(f"{finding['name']}: {finding['says']} {finding['todo']}".rstrip())
+
+
+def _machine(build: Build) -> None:
+    """Raises NotReady."""
+    findings = look(needs(build))
+    _keep(build, findings)
+    if any(finding.stops for finding in findings):
+        raise NotReady(findings)
+
+
+def _git(build: Build, telling: Telling, seconds: float) -> None:
+    """Raises GitError."""
+    project, others = build.project, [check for check in build.checks if check["name"] != "Repository"]
+    try:
+        mirror(build).ask(project.clone_url, token=project.token, timeout=seconds, keep_going=telling.keep_going)
+    except GitError as error:
+        todo = "Retry in a while." if error.transient else "Mend what it says, then retry."
+        _keep(build, [*others, asdict(Finding("Repository", str(error), todo, stops=True))])
+        raise
+    _keep(build, [*others, asdict(Finding("Repository", f"{project.clone_url} answers."))])
+
+
+def _keep(build: Build, findings: list[Finding] | list[dict[str, object]]) -> None:
+    build.checks = [asdict(each) if isinstance(each, Finding) else each for each in findings]
+    build.save(update_fields=["checks"])
+
+
+# --- what it is going to take -----------------------------------------------------------------------------------------
+def needs(build: Build) -> Needs:
+    production = build.stage == Stage.PRODUCTION
+    purpose = DatabaseServer.Purpose.HOSTED if production else DatabaseServer.Purpose.LAB
+    instance, branch = build.branch.instance, build.branch
+    kept = instance.pools.filter(state=Pool.State.KEPT).first() if instance else None
+    return Needs(
+        host=build.project.host,
+        server=DatabaseServer.objects.get(purpose=purpose),
+        memory=_memory(branch, production=production),
+        disk=IMAGE + 3 * mirror(build).size() + _databases(build),
+        kept=kept,
+        in_turn=branch.strategy == Branch.Strategy.IN_TURN,
+        first=production and instance is None,
+    )
+
+
+def _memory(branch: Branch, *, production: bool) -> int:
+    """What the new pool's containers are going to use, which is mostly less than what they may."""
+    workers, replicas = (branch.workers, branch.replicas) if production else (2, 1)
+    web = min(branch.memory_mb, workers * WORKER_MB)
+    return (web * replicas + (CRONS_MB if production else 0)) * MIB
+
+
+def _databases(build: Build) -> int:
+    """Bytes of the databases that are going to be made or copied: for an update, a rehearsal's copy and one aside."""
+    source = Instance.objects.filter(
+        pk__in=build.project.branches.filter(stage=Stage.PRODUCTION).values("instance"), state=Instance.State.READY
+    ).first()
+    if source is None or build.stage == Stage.DEVELOPMENT:
+        return NEW_DATABASE
+    size = machines.cluster(source.database_server).size(source.database)
+    return 2 * size if build.stage == Stage.PRODUCTION else 2 * size + _files(source)
+
+
+def _files(instance: Instance) -> int:
+    """Bytes of its filestore. Only sizes are read, and no link is followed: tenants own these folders."""
+    root = machines.folder(instance) / "data" / "filestore"
+    total = 0
+    for folder, _folders, names in os.walk(root):
+        for name in names:
+            total += _size(os.path.join(folder, name))
+    return total
+
+
+def _size(path: str) -> int:
+    try:
+        return os.lstat(path).st_size
+    except OSError:
+        return 0  # it has gone meanwhile

@@ -1,0 +1,190 @@
+"""The pre-flight: what stops a deploy, what is only said, and that nothing is touched."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from builds.models import Build
+from hosting import machine_state, walls
+from hosting.engines import probe
+from hosting.engines.docker import EngineUnreachable
+from hosting.engines.postgres import Load, ServerUnreachable, Version
+from hosting.models import Instance
+from portal.models import Result, Story
+from projects.git import GitError
+from projects.models import Branch
+from tests.unit.fakes.cluster import FakeCluster
+from tests.unit.fakes.engine import FakeEngine
+from tests.unit.fakes.github import FakeMirror
+from tests.unit.fakes.router import FakeRouter
+from tests.unit.fakes.stage import Scenery, scenery
+
+pytestmark = pytest.mark.django_db(transaction=True)
+MB = 1024 * 1024
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) -> Iterator[Scenery]:
+    with scenery(monkeypatch, settings, tmp_path) as stage:
+        yield stage
+
+
+def checks(build: Build) -> dict[str, dict[str, Any]]:
+    return {check["name"]: check for check in Build.objects.get(pk=build.pk).checks}
+
+
+def story(build: Build) -> Story:
+    return Story.objects.get(pk=build.story_id or 0)
+
+
+def raising(error: Exception) -> Any:
+    def fail(*_arguments: object, **_named: object) -> None:
+        raise error
+
+    return fail
+
+
+def stopped(stage: Scenery, build: Build, name: str) -> tuple[Story, dict[str, Any]]:
+    """Tell a deploy that is stopped by a finding and touches nothing."""
+    before = stage.world.summary()
+    build = stage.tell(build)
+    assert build.result == Result.FAILURE
+    assert [step.name for step in story(build).steps.exclude(started_at=None)] == ["check_beforehand"]
+    assert stage.world.summary() == before
+    assert name in story(build).error_title
+    return story(build), checks(build)[name]
+
+
+def test_all_is_well_and_each_thing_has_its_row(stage: Scenery) -> None:
+    build = stage.tell(stage.same())
+    assert build.result == Result.SUCCESS
+    found = checks(build)
+    assert list(found) == [
+        *("Engine", "Disk", "Memory", "Database server", "Router", "Public address", "Firewall", "Watched files"),
+        "Repository",
+    ]
+    assert [name for name, check in found.items() if check["todo"] or check["stops"]] == []
+
+
+def test_how_live_data_lies_is_said_once_and_makes_nothing_yellow(stage: Scenery) -> None:
+    first = stage.tell(stage.first())
+    assert first.result == Result.SUCCESS
+    assert "encrypted" in checks(first)["Encryption"]["says"]
+    second = stage.tell(stage.build(Branch.objects.get(), first.commit))
+    assert "Encryption" not in checks(second)
+
+
+def test_an_engine_that_is_away_stops_it(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = stage.same()
+    monkeypatch.setattr(FakeEngine, "info", raising(EngineUnreachable("gave no answer")))
+    build = stage.tell(build)
+    assert build.result == Result.FAILURE
+    assert "gave no answer" in story(build).error_detail
+    assert "Nothing was touched" in story(build).error_detail
+
+
+def test_one_that_comes_back_meanwhile_does_not(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    build, well, asked = stage.same(), FakeEngine.info, []
+
+    def info(engine: FakeEngine) -> Any:
+        asked.append(1)
+        if len(asked) < 3:
+            raise EngineUnreachable("gave no answer")
+        return well(engine)
+
+    monkeypatch.setattr(FakeEngine, "info", info)
+    assert stage.tell(build).result == Result.SUCCESS
+
+
+def test_too_little_disk_stops_it_and_little_is_said(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine_state, "room", lambda _folder: machine_state.Room(size=100_000 * MB, free=2_000 * MB))
+    build = stage.tell(stage.same())
+    assert build.result == Result.SUCCESS
+    assert checks(build)["Disk"]["todo"].startswith("Less than 10%")
+    monkeypatch.setattr(machine_state, "room", lambda _folder: machine_state.Room(size=100_000 * MB, free=600 * MB))
+    build = stage.tell(stage.build(Branch.objects.get(), build.commit))
+    assert build.result == Result.FAILURE
+    assert checks(build)["Disk"]["stops"]
+    assert "600 MB" in story(build).error_detail
+
+
+def test_too_little_memory_stops_it(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = stage.same()
+    monkeypatch.setattr(machine_state, "available_memory", lambda: 100 * MB)
+    build = stage.tell(build)
+    assert build.result == Result.FAILURE
+    assert "100 MB are available" in checks(build)["Memory"]["says"]
+
+
+def test_one_after_the_other_needs_no_room_beside_the_old_pool(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = stage.same()
+    Branch.objects.update(strategy=Branch.Strategy.IN_TURN)
+    monkeypatch.setattr(machine_state, "available_memory", lambda: 100 * MB)
+    stage.tell(build)
+    assert checks(build)["Memory"]["todo"]
+    assert not checks(build)["Memory"]["stops"]
+
+
+def test_a_database_server_that_is_away_or_full_stops_it(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeCluster, "load", lambda _cluster: Load(Version(16, 16), connections=395, limit=400))
+    build = stage.tell(stage.first())
+    assert checks(build)["Database server"]["stops"]
+    monkeypatch.setattr(FakeCluster, "load", raising(ServerUnreachable("PostgreSQL can't be reached")))
+    build = stage.tell(stage.build(Branch.objects.get(), build.commit))
+    assert "can't be reached" in story(build).error_detail
+    assert not Instance.objects.exists()
+
+
+def test_a_router_that_is_away_stops_it(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = stage.same()
+    monkeypatch.setattr(FakeRouter, "is_up", lambda _router: False)
+    told, finding = stopped(stage, build, "Router")
+    assert finding["todo"] in told.error_remedy
+
+
+def test_another_program_on_the_public_port_stops_it(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    status = probe.status
+    build = stage.same()
+
+    def other(address: str, port: int, path: str, host: str) -> int:
+        return 200 if host == "nobody.invalid" else status(address, port, path, host)
+
+    monkeypatch.setattr(probe, "status", other)
+    build = stage.tell(build)
+    assert build.result == Result.FAILURE
+    assert checks(build)["Public address"]["stops"]
+
+
+def test_missing_firewall_rules_are_put_back(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[str] = []
+    monkeypatch.setattr(walls, "missing", lambda _installation, _bridges: [] if closed else ["missing: -A X"])
+    monkeypatch.setattr(walls, "close", lambda installation, _bridges: closed.append(installation))
+    build = stage.tell(stage.first())
+    assert build.result == Result.SUCCESS
+    assert "put back" in checks(build)["Firewall"]["says"]
+
+
+def test_rules_that_do_not_stay_are_said(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walls, "missing", lambda _installation, _bridges: ["missing: -A X"])
+    monkeypatch.setattr(walls, "close", lambda _installation, _bridges: None)
+    build = stage.tell(stage.first())
+    assert build.result == Result.SUCCESS
+    assert checks(build)["Firewall"]["todo"]
+
+
+def test_kernel_limits_that_can_not_be_raised_are_said(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine_state, "raise_inotify", lambda: {"fs.inotify.max_user_watches": (8192, 524_288)})
+    build = stage.tell(stage.first())
+    assert build.result == Result.SUCCESS
+    assert "sysctl -w fs.inotify.max_user_watches=524288" in checks(build)["Watched files"]["todo"]
+
+
+def test_a_repository_that_can_not_be_read_stops_it(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeMirror, "ask", raising(GitError("Git failed: there is no such repository.")))
+    build = stage.tell(stage.first())
+    assert (build.result, story(build).error_title) == (Result.FAILURE, "The repository can't be read")
+    assert checks(build)["Repository"]["stops"]
+    assert not Instance.objects.exists()
