@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 from builds import begin, failure, steplog
 from builds.access import build_or_404
 from builds.models import Build
+from builds.traffic import UsersSaw, is_counting
 from portal.live import in_words, is_poll, respond
 from portal.models import Result, State, Step, User
 from portal.stories import StoryError
@@ -21,6 +22,7 @@ from portal.templatetags.berth import look
 from projects.access import Access, Tool, visitors_welcome
 
 POLL = 2  # seconds, while the build goes on
+POLL_COUNTING = 10  # while what users see after it is counted
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,12 @@ def build(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "tests_told": _tests_told(build),
         "failed": failure.card(build) if may_read else None,
         "checks_amiss": [check for check in build.checks if check["todo"]],
+        "users_saw": UsersSaw.of(build.users_saw) if build.users_saw else None,
         "stand_in": build.odoo_image.startswith("stand-in"),
         "github_url": settings.BERTH_GITHUB_URL,
         "steps_changed": is_poll(request) and request.GET.get("steps") != str(len(steps)),
     }
-    every = None if build.state == State.DONE else POLL
-    return respond(request, "builds/build.html", context, every=every, also="steps_now")
+    return respond(request, "builds/build.html", context, every=_every(build), also="steps_now")
 
 
 @visitors_welcome
@@ -127,6 +129,13 @@ def _told(step: Step, build: Build, *, readable: bool) -> Told:
         excerpt=steplog.tail(step) if is_open and readable else None,
         reached=step.state != State.QUEUED or build.state != State.DONE,
     )
+
+
+def _every(build: Build) -> int | None:
+    """Seconds until the page looks again; None when nothing more is going to happen."""
+    if build.state != State.DONE:
+        return POLL
+    return POLL_COUNTING if is_counting(build) else None
 
 
 def _ahead(build: Build) -> Build | None:

@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from builds import image, patience, statuses
+from builds import image, patience, statuses, traffic
 from builds.inspect import inspect
 from builds.mirrors import mirror
 from builds.models import Build
@@ -203,6 +203,7 @@ def _former_instances(build: Build) -> list[Instance]:
 def report(build: Build, telling: Telling) -> None:
     assert build.instance is not None
     databases.drop_aside(build.instance, build.name)
+    traffic.note(build)
     telling.say(f"{build.instance.url} runs {build.short}.")
 
 

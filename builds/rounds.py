@@ -7,6 +7,7 @@ from datetime import timedelta
 from django.db.models import F, QuerySet
 
 from builds import deliveries, statuses, steplog
+from builds import traffic as users
 from builds.models import Build
 from hosting import hold, instances, logrotation, machines, switch, traffic
 from hosting.engines.docker import EngineError
@@ -32,6 +33,7 @@ def mend() -> None:
     logrotation.tidy_all()
     deliveries.look_into_forgotten()
     statuses.send_missing()
+    users.note_due()
 
 
 def poll() -> None:
