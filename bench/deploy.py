@@ -1,32 +1,33 @@
-"""Deploys under steady load, beside `docker restart` of the same image under the same load in the same run.
+"""Production deploys in a row under steady load, beside two other ways to get new code running, in the same run:
+`docker restart`, and stopping the old container before the new one is started.
 
-Each deploy is a push of another content of the demo's static file. That file and the login page are requested all the
-time, by clients that keep their connections and by others that don't. *Failed*: see tests/load.py.
+    bin/bench deploy [NUMBER]       20 deploys unless told otherwise
+
+Each deploy is a push of another content of the demo's static file. The load (bench/crowds/crowd.py) is the same in all
+three: visitors, users who are signed in, read and write, and websockets that come back as soon as they are closed.
+*Failed*: see tests/load.py. What writers were told is written is looked for in the database afterwards. `p99_ratio` is
+the p99 while deploys were under way over that between them.
 """
 
+import argparse
 import contextlib
 import http.client
 import os
 import secrets
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-import docker
-
+from bench.crowds.beside import Beside
+from bench.crowds.crowd import STATIC, Crowd
 from deploy.bench import Figure
 from tests.installation import Installation
-from tests.load import Figures, Load
+from tests.users import Session
 
-DEPLOYS = 5
-CLIENTS, PAUSE_S = 4, 0.05  # the load: each client waits that long between two requests
-AROUND = 40  # requests before the first deploy, between two of them, and after the last
-STOP_S = 10  # what `docker restart` gives a container unless told otherwise
-ANSWER_S = 180
-STATIC = "/berth_hello/static/src/version.txt"
-PATHS = ("/web/login", STATIC)
+DEPLOYS = 20
+OTHERS = 5  # so often, at most, the other two ways are taken
+QUIET_S = 5.0  # before the first deploy, between two of them, and after the last
+BACK_S = 30.0  # for websockets, after each deploy
 
 
 class NotServed(Exception):
@@ -34,45 +35,64 @@ class NotServed(Exception):
 
 
 def main() -> dict[str, Figure]:
-    installation = Installation(Path(os.environ["BERTH_HOME"]))
-    with installation:
-        deploys, seconds = measure_deploys(installation)
-        restarts = measure_restarts(installation)
+    parser = argparse.ArgumentParser(prog="bin/bench deploy", description="Production deploys under load.")
+    parser.add_argument("number", type=int, nargs="?", default=DEPLOYS, metavar="NUMBER", help="of deploys")
+    number = parser.parse_args().number
+    if number < 1:
+        parser.error("NUMBER must be at least 1")
+    with Installation(Path(os.environ["BERTH_HOME"])) as installation:
+        session, others = installation.sign_in(), min(number, OTHERS)
+        return {
+            **measure_deploys(installation, session, number),
+            **prefixed("restart", measure_restarts(installation, session, others)),
+            **prefixed("in_turn", measure_in_turn(installation, session, others)),
+            "restarts": others,
+        }
+
+
+def prefixed(prefix: str, figures: dict[str, Figure]) -> dict[str, Figure]:
+    return {f"{prefix}_{name}": figure for name, figure in figures.items()}
+
+
+def measure_deploys(installation: Installation, session: Session, number: int) -> dict[str, Figure]:
+    """Raises NotServed."""
+    quiet: list[tuple[float, float]] = []
+    deploys: list[tuple[float, float]] = []
+    with Crowd(installation, session) as crowd:
+        quiet.append(rest())
+        for each in range(1, number + 1):
+            deploys.append(deploy(installation, f"deploy {each} of a benchmark, {secrets.token_hex(4)}"))
+            with contextlib.suppress(TimeoutError):  # then they are counted as away
+                crowd.websockets.wait(BACK_S)
+            quiet.append(rest())
+    before, during = crowd.load.p99_within(quiet), crowd.load.p99_within(deploys)
     return {
-        **figures(deploys),
-        "deploys": DEPLOYS,
-        "seconds_per_deploy": round(seconds / DEPLOYS, 2),
-        **{f"restart_{name}": figure for name, figure in figures(restarts).items()},
-        "restarts": DEPLOYS,
+        **crowd.figures(),
+        "deploys": number,
+        "seconds_per_deploy": round(sum(ended - began for began, ended in deploys) / number, 2),
+        "p99_before_ms": before,
+        "p99_during_ms": during,
+        "p99_ratio": round(during / before, 2),
     }
 
 
-def figures(counted: Figures) -> dict[str, Figure]:
-    return {
-        "requests": counted.requests,
-        "failed": counted.failed,
-        "longest_gap_ms": counted.longest_gap_ms,
-        "p50_ms": counted.p50_ms,
-        "p99_ms": counted.p99_ms,
-    }
+def rest() -> tuple[float, float]:
+    """A stretch of the monotonic clock in which nothing is deployed."""
+    began = time.monotonic()
+    time.sleep(QUIET_S)
+    return began, time.monotonic()
 
 
-def measure_deploys(installation: Installation) -> tuple[Figures, float]:
-    """The load's figures, and the seconds from each push to the end of its build, summed. Raises NotServed."""
-    seconds = 0.0
-    with installation.load(PATHS, clients=CLIENTS, pause=PAUSE_S) as load:
-        load.wait_for(AROUND)
-        for number in range(1, DEPLOYS + 1):
-            began = time.monotonic()
-            text = f"deploy {number} of a benchmark, {secrets.token_hex(4)}"
-            sha = installation.push_static(text)
-            build = installation.wait_for_build(sha)
-            seconds += time.monotonic() - began
-            if build.result != "success":
-                raise NotServed(str(build))
-            check_served(installation.demo()["production_url"], text, sha)
-            load.wait_for(AROUND)
-    return load.figures(), seconds
+def deploy(installation: Installation, text: str) -> tuple[float, float]:
+    """From the push to the build's end, by the monotonic clock. Raises NotServed."""
+    began = time.monotonic()
+    sha = installation.push_static(text)
+    build = installation.wait_for_build(sha)
+    ended = time.monotonic()
+    if build.result not in ("success", "warning"):
+        raise NotServed(str(build))
+    check_served(installation.demo()["production_url"], text, sha)
+    return began, ended
 
 
 def check_served(url: str, text: str, sha: str) -> None:
@@ -87,62 +107,20 @@ def check_served(url: str, text: str, sha: str) -> None:
         raise NotServed(f"pushed {sha} with {text!r}, served was {commit} with {content!r}")
 
 
-def measure_restarts(installation: Installation) -> Figures:
-    host = urlsplit(installation.demo()["production_url"]).hostname
-    with beside_production(installation) as (client, container, address):
-        url = f"http://{host}:8069"
-        wait_for_answer(address, str(host))
-        with Load(url, PATHS, clients=CLIENTS, pause=PAUSE_S, address=address) as load:
-            for _ in range(DEPLOYS):
-                load.wait_for(AROUND)
-                client.restart(container, timeout=STOP_S)
-                wait_for_answer(address, str(host))
-            load.wait_for(AROUND)
-    return load.figures()
+def measure_restarts(installation: Installation, session: Session, number: int) -> dict[str, Figure]:
+    with Beside(installation) as beside, Crowd(installation, session, address=beside.address) as crowd:
+        for _ in range(number):
+            rest()
+            beside.restart()
+        rest()
+    return crowd.figures()
 
 
-@contextlib.contextmanager
-def beside_production(installation: Installation) -> Iterator[tuple[Any, str, str]]:
-    """A second container like the one that serves, on the same database: the engine's client, its name, its address.
-
-    It has no label and no name of the installation's, which would remove it as belonging to nothing.
-    """
-    (pool,) = installation.query(
-        "SELECT p.instance_id, p.generation FROM hosting_pool p JOIN hosting_instance i ON i.live_pool_id = p.id "
-        "WHERE i.hostname = %s",
-        urlsplit(installation.demo()["production_url"]).hostname,
-    )
-    own = installation.values["BERTH_INSTALLATION"]
-    client: Any = docker.DockerClient(version="1.41").api
-    model = client.inspect_container(f"berth-{own}-i{pool['instance_id']}-g{pool['generation']}-web")
-    name, network = f"bench-{own}-restart", model["HostConfig"]["NetworkMode"]
-    config = {key: model["Config"][key] for key in ("Entrypoint", "Cmd", "Env", "User")}
-    remove(client, name)
-    try:
-        client.create_container_from_config(
-            {"Image": model["Image"], "HostConfig": model["HostConfig"], **config}, name
-        )
-        client.start(name)
-        networks = client.inspect_container(name)["NetworkSettings"]["Networks"]
-        yield client, name, networks[network]["IPAddress"]
-    finally:
-        remove(client, name)
-        client.close()
-
-
-def remove(client: Any, name: str) -> None:
-    with contextlib.suppress(docker.errors.NotFound):
-        client.remove_container(name, force=True)
-
-
-def wait_for_answer(address: str, host: str) -> None:
-    """Raises TimeoutError."""
-    deadline = time.monotonic() + ANSWER_S
-    while time.monotonic() < deadline:
-        connection = http.client.HTTPConnection(address, 8069, timeout=5)
-        with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
-            connection.request("GET", "/web/login", headers={"Host": host})
-            if connection.getresponse().status == 200:
-                return
-        time.sleep(0.1)
-    raise TimeoutError(f"{host} did not answer within {ANSWER_S} s")
+def measure_in_turn(installation: Installation, session: Session, number: int) -> dict[str, Figure]:
+    with Beside(installation) as beside, Crowd(installation, session, address=beside.address) as crowd:
+        for _ in range(number):
+            rest()
+            crowd.move(beside.replace())
+            beside.wait()
+        rest()
+    return crowd.figures()
