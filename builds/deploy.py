@@ -19,7 +19,7 @@ from builds.mirrors import mirror
 from builds.models import Build
 from builds.preflight import check_beforehand
 from builds.prepare import prepare_development, prepare_production, prepare_staging
-from hosting import databases, images, instances, pools, proof, routing, switch
+from hosting import databases, images, instances, keep, pools, proof, routing, switch
 from hosting.models import Instance, Pool
 from portal import attempts, clock
 from portal.models import Command, Result, State, Story
@@ -176,17 +176,16 @@ def switch_over(build: Build, telling: Telling) -> None:
 
 @step("Let the old pool finish")
 def drain(build: Build, telling: Telling) -> None:
-    """Requests in flight end on the old pool. Scheduled actions move to the new one: never two at a time."""
-    assert build.pool is not None
+    """Requests in flight end on the old pool, which is kept for a while. Scheduled actions move to the new one."""
     assert build.instance is not None
-    routing.apply(build.instance)  # again: who decided may have died before the router heard of it
-    for pool in build.instance.pools.filter(state__in=(Pool.State.DRAINING, Pool.State.STANDING_BY)):
-        pools.stop(pool, "cron", keep_going=telling.keep_going)
-        left = switch.drain(pool, seconds=build.branch.drain_seconds, keep_going=telling.keep_going)
-        telling.say(f"{pool.name}: {left or 'no'} requests in flight; stopping it.")
-        switch.retire(pool, keep_going=telling.keep_going)
-    if build.pool.cron_workers:
-        pools.start(build.pool, "cron")
+    branch = build.branch
+    keep.settle(
+        build.instance,
+        seconds=branch.drain_seconds,
+        minutes=branch.keep_minutes if build.instance.is_production else 0,
+        say=telling.say,
+        keep_going=telling.keep_going,
+    )
     for instance in _former_instances(build):
         telling.say(f"Stopping {instance.hostname}; its database is kept until the clean-up.")
         instances.stop(instance)

@@ -10,7 +10,7 @@ from builds import patience
 from builds.inspect import due_modules
 from builds.models import Build
 from builds.testlog import Outcome, read_tests
-from hosting import copies, databases, instances, machines, pools, routing, switch
+from hosting import copies, databases, instances, keep, machines, pools, routing, switch
 from hosting.models import Instance, Pool
 from hosting.odoo import commands, floors, series
 from hosting.odoo.loglines import RunReport, read_run
@@ -62,6 +62,7 @@ def _update_production(build: Build, pool: Pool, telling: Telling) -> None:
         return
     telling.say("To be updated: " + ", ".join(due))
     databases.check_room(instance)
+    keep.let_all_go(instance, say=telling.say, keep_going=telling.keep_going)
     switch.pause(instance, seconds=build.branch.drain_seconds, keep_going=telling.keep_going)
     telling.say("The old pool has stopped. Taking a copy of the database.")
     databases.copy_aside(instance, build.name)

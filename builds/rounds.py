@@ -9,12 +9,12 @@ from django.db.models import F, QuerySet
 from builds import deliveries, statuses, steplog
 from builds import traffic as users
 from builds.models import Build
-from hosting import hold, instances, logrotation, machines, switch, traffic
+from hosting import hold, instances, keep, logrotation, machines, routing, traffic
 from hosting.engines.docker import EngineError
 from hosting.models import Host, Instance, Pool
 from hosting.reconcile import FAULTS, reconcile
 from portal import clock
-from portal.models import LogChunk, State
+from portal.models import LogChunk, Result, State
 from projects import providers
 from projects.connect import follow, github
 from projects.git import GitError, validate_branch
@@ -23,10 +23,12 @@ from projects.models import Branch, Project, Stage
 log = logging.getLogger(__name__)
 
 DEVELOPMENT_KEPT = timedelta(days=3)
+IMAGES_KEPT = 10  # of each project's production: those of its newest builds, which can be deployed again
 
 
 def mend() -> None:
     """Every half minute: rows and reality agree, and nothing that was stored is forgotten."""
+    let_go()
     clear_away()
     release_forgotten()
     reconcile()
@@ -114,14 +116,25 @@ def clear_away() -> None:
     for instance in idle.filter(state=Instance.State.NEW):
         log.warning("clearing away %s, whose build has ended", instance.name)
         _remove(instance)
-    left = Pool.objects.filter(instance__in=idle).exclude(state__in=(Pool.State.LIVE, Pool.State.GONE))
+    known = (Pool.State.LIVE, Pool.State.KEPT, Pool.State.RETIRING, Pool.State.GONE)
+    left = Pool.objects.filter(instance__in=idle).exclude(state__in=known)
     for pool in left.exclude(pk=F("instance__live_pool")).select_related("instance__host"):
         log.warning("clearing away %s, whose build has ended", pool.name)
-        try:
-            switch.drain(pool, seconds=0, keep_going=lambda: None)
-            switch.retire(pool, keep_going=lambda: None)
-        except FAULTS as error:
-            log.warning("clearing away %s: %s", pool.name, error)
+        _let_go(pool)
+
+
+def let_go() -> None:
+    """Pools that were kept to roll back to, when their time is up."""
+    for pool in keep.due():
+        _let_go(pool)
+
+
+def _let_go(pool: Pool) -> None:
+    try:
+        routing.apply(pool.instance)  # whoever died may not have told the router where requests go now
+        keep.let_go(pool, say=log.info, keep_going=lambda: None)
+    except FAULTS as error:
+        log.warning("retiring %s, which is tried again: %s", pool.name, error)
 
 
 def release_forgotten() -> None:
@@ -159,11 +172,14 @@ def disposable() -> list[Instance]:
 
 
 def _remove_images(host: Host) -> None:
-    """Images that no pool uses, and that no build is about to use. What is used is read after what there is."""
+    """Images that no pool uses, no build is about to use, and nobody may want to deploy again.
+
+    What is used is read after what there is.
+    """
     engine = machines.engine(host)
     engine.prune_builds(older_than_s=DEVELOPMENT_KEPT.total_seconds())
     images = engine.images()
-    used = set(Pool.objects.exclude(state=Pool.State.GONE).values_list("image_id", flat=True))
+    used = set(Pool.objects.exclude(state=Pool.State.GONE).values_list("image_id", flat=True)) | _to_keep(host)
     building = {build.name for build in Build.objects.exclude(state=State.DONE)}
     for image in images:
         if image.id not in used and image.labels.get("berth.build") not in building:
@@ -171,3 +187,13 @@ def _remove_images(host: Host) -> None:
                 engine.remove_image(image.id)
             except EngineError as error:
                 log.info("clean-up: %s", error)
+
+
+def _to_keep(host: Host) -> set[str]:
+    """Images of each project's newest production builds that were deployed, and of builds that go on."""
+    kept = set(Build.objects.exclude(state=State.DONE).values_list("image_id", flat=True))
+    for project in Project.objects.filter(host=host):
+        production = Build.objects.filter(project=project, stage=Stage.PRODUCTION).exclude(image_id="")
+        deployed = production.exclude(pool=None).exclude(result__in=(Result.FAILURE, Result.CANCELLED))
+        kept |= set(deployed.order_by("-pk").values_list("image_id", flat=True)[:IMAGES_KEPT])
+    return kept

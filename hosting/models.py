@@ -127,6 +127,7 @@ class Pool(models.Model):
         STANDING_BY = "standing by", "stopped for an update, may come back"
         DRAINING = "draining", "finishing its last requests"
         KEPT = "kept", "kept to roll back to"
+        RETIRING = "retiring", "never to serve again"
         GONE = "gone", "gone"
 
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="pools")
@@ -142,7 +143,9 @@ class Pool(models.Model):
     crons_stopped = models.BooleanField(default=False)  # for an update: the reconciler leaves them so
     memory_mb = models.PositiveIntegerField(default=1536)  # of each container
     cpus = models.DecimalField(max_digits=5, decimal_places=2, default=1)  # of each container
+    left_at = models.DateTimeField(null=True)  # when requests went elsewhere
     kept_until = models.DateTimeField(null=True)  # of a kept pool
+    not_kept = models.CharField(max_length=200, blank=True)  # why it was not, of one that had served
     outdated = models.BooleanField(default=False)  # its code can't run any more on what an update made of the database
     web_address = models.GenericIPAddressField(protocol="IPv4", null=True)
     cron_address = models.GenericIPAddressField(protocol="IPv4", null=True)

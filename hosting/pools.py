@@ -8,7 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from hosting import addresses, logfiles, machines
 from hosting.engines.docker import ContainerSpec, EngineError, Mount
@@ -165,6 +165,19 @@ def start(pool: Pool, role: str = "web") -> None:
     prepare_folders(pool.instance)
     conf_file = write_conf(pool, Purpose.SERVE if role == "web" else Purpose.CRON)
     machines.engine(pool.instance.host).ensure_running(spec(pool, role, conf_file))
+
+
+@transaction.atomic
+def start_while(pool: Pool, role: str, *states: Pool.State) -> bool:
+    """Start a container if the pool is in one of these states, in which it stays meanwhile; whether it was.
+
+    Crons whose instance is being updated are left stopped.
+    """
+    wanted = Q(state__in=states) & (Q(crons_stopped=False) if role == "cron" else Q())
+    if not Pool.objects.select_for_update().filter(wanted, pk=pool.pk):
+        return False
+    start(pool, role)
+    return True
 
 
 def stop(pool: Pool, role: str, *, keep_going: Callable[[], None]) -> None:

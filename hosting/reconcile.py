@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 from django.conf import settings
-from django.db import transaction
 
 from hosting import databases, machines, pools, routing, walls
 from hosting.engines.docker import EngineError
@@ -41,7 +40,7 @@ def reconcile() -> list[str]:
 
 
 def _containers(host: Host) -> list[str]:
-    """Remove containers without a pool, and start those of a live pool that don't run."""
+    """Remove containers without a pool, and start those of a live or kept pool that don't run."""
     engine = machines.engine(host)
     ours = f"berth-{settings.BERTH_INSTALLATION}-"
     existing = [state for state in engine.list() if state.name.startswith(ours)]  # the builder's have random names
@@ -54,28 +53,29 @@ def _containers(host: Host) -> list[str]:
             engine.remove(state.name)
             found.append(f"removed container {state.name}, which belongs to nothing")
     running = {state.name for state in existing if state.running}
-    draining = {pool.instance_id for pool in alive if pool.state == Pool.State.DRAINING}  # its crons end first
+    left = [pool for pool in alive if pool.state != Pool.State.LIVE]
+    busy = {pool.instance_id for pool in left if pool.container("cron") in running}  # these crons end first
     for name, (pool, role) in by_name.items():
-        crons = pool.cron_workers and not pool.crons_stopped and pool.instance_id not in draining
-        may = role == "web" or crons
-        wanted = pool.state == Pool.State.LIVE and may
-        if wanted and name not in running and pool.instance.host_id == host.pk:
+        may = pool.instance_id not in busy and not pool.crons_stopped if role == "cron" else True
+        if may and pool.state in _wanted(pool, role) and name not in running and pool.instance.host_id == host.pk:
             found += _start(pool, role)
     return found
 
 
+def _wanted(pool: Pool, role: str) -> tuple[Pool.State, ...]:
+    """The states of the pool in which its container for `role` shall run, whoever started it."""
+    if role == "web":
+        return (Pool.State.LIVE, Pool.State.KEPT)
+    return (Pool.State.LIVE,) if pool.cron_workers else ()
+
+
 def _start(pool: Pool, role: str) -> list[str]:
-    """Start a container of a live pool, which stays live meanwhile: who stops one writes first that it isn't live, or
-    that its scheduled actions are to stop."""
-    wanted = {"state": Pool.State.LIVE} | ({"crons_stopped": False} if role == "cron" else {})
-    with transaction.atomic():
-        if not Pool.objects.select_for_update().filter(pk=pool.pk, **wanted):
-            return []
-        try:
-            pools.start(pool, role)
-        except FAULTS as error:  # such as an image that is gone: the other pools can be started
-            return [f"{pool.container(role)} can't be started: {error}"]
-    return [f"started container {pool.container(role)} of the live pool"]
+    """Start a container of a pool in its state: who stops one writes first that it is in another."""
+    try:
+        started = pools.start_while(pool, role, *_wanted(pool, role))
+    except FAULTS as error:  # such as an image that is gone: the other pools can be started
+        return [f"{pool.container(role)} can't be started: {error}"]
+    return [f"started container {pool.container(role)} of the {pool.state} pool"] if started else []
 
 
 def _databases(server: DatabaseServer) -> list[str]:

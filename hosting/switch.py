@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from django.db import transaction
 
@@ -9,6 +10,7 @@ from hosting import machines, pools, proof, routing
 from hosting.engines.haproxy import RouterDown
 from hosting.models import Instance, Pool, Slot
 from hosting.pools import ROLES
+from portal import clock
 
 KeepGoing = Callable[[], None]
 
@@ -25,10 +27,10 @@ def switch_to(pool: Pool) -> Pool | None:
     instance = Instance.objects.select_for_update().get(pk=pool.instance_id)
     former = instance.live_pool if instance.live_pool_id != pool.pk else None
     if former is not None:
-        former.state = Pool.State.DRAINING
-        former.save(update_fields=["state"])
-    pool.state, pool.crons_stopped = Pool.State.LIVE, False
-    pool.save(update_fields=["state", "crons_stopped"])
+        former.state, former.left_at = Pool.State.DRAINING, clock.now()
+        former.save(update_fields=["state", "left_at"])
+    pool.state, pool.crons_stopped, pool.left_at, pool.kept_until = Pool.State.LIVE, False, None, None
+    pool.save(update_fields=["state", "crons_stopped", "left_at", "kept_until"])
     instance.live_pool, instance.state = pool, Instance.State.READY
     instance.door, instance.held_at = Instance.Door.OPEN, None
     instance.save(update_fields=["live_pool", "state", "door", "held_at"])
@@ -58,6 +60,14 @@ def bring_back(pool: Pool, *, keep_going: KeepGoing) -> None:
         Pool.objects.filter(pk=pool.pk).update(state=Pool.State.LIVE)
         Instance.objects.filter(pk=pool.instance_id).update(door=Instance.Door.OPEN)
     routing.apply(pool.instance)
+
+
+def close_websockets(pool: Pool) -> None:
+    """Close the pool's websockets, so that their clients come back, to where requests go now."""
+    slot = Slot.objects.filter(pool=pool).first()
+    if slot is not None:
+        with suppress(RouterDown):
+            machines.router().close_websockets(slot.number)
 
 
 def drain(pool: Pool, *, seconds: float, keep_going: KeepGoing) -> int:

@@ -50,8 +50,12 @@ class _Rows:
         yield from (f"story {row['id']} is {row['state']}" for row in self.stories)
         yield from (f"build {row['id']} is {row['state']}" for row in self.builds)
         yield from (f"instance i{row['id']} is being created" for row in self.instances if row["state"] == "new")
-        yield from (f"pool {row['id']} is {row['state']}" for row in self.pools if row["state"] != "live")
-        yield from (f"pool {row['id']} is live, but not its instance's" for row in self.pools if row["id"] not in live)
+        serving = [row for row in self.pools if row["state"] == "live"]
+        kept = [row["instance_id"] for row in self.pools if row["state"] == "kept"]
+        others = [row for row in self.pools if row["state"] not in {"live", "kept"}]
+        yield from (f"pool {row['id']} is {row['state']}" for row in others)
+        yield from (f"pool {row['id']} is live, but not its instance's" for row in serving if row["id"] not in live)
+        yield from (f"i{instance} keeps {kept.count(instance)} pools" for instance in kept if kept.count(instance) > 1)
         pools = {row["id"] for row in self.pools}
         gone = [row for row in self.slots if row["pool_id"] not in pools]
         yield from (f"slot {row['number']} is lent to a pool that is gone" for row in gone)

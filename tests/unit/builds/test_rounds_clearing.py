@@ -124,6 +124,19 @@ def test_a_pool_of_a_build_that_is_not_over_is_let_be(project: Project, world: W
     assert Pool.objects.get(pk=left.pk).state == Pool.State.STARTING
 
 
+def test_a_kept_pool_stays_until_its_time_is_up(project: Project, world: World) -> None:
+    _branch, instance = served(project, world, "main", Stage.PRODUCTION)
+    before = world.summary()
+    kept = rows.started(instance, world, "b99")
+    Pool.objects.filter(pk=kept.pk).update(state=Pool.State.KEPT, kept_until=clock.now() + timedelta(minutes=15))
+    rounds.mend()
+    assert world.containers[kept.container("web")].running
+    with clock.moved(timedelta(minutes=16)):
+        rounds.mend()
+    assert Pool.objects.get(pk=kept.pk).state == Pool.State.GONE
+    assert world.summary() == before
+
+
 def test_a_paused_pool_that_is_an_instances_only_one_is_nobodys_to_retire(project: Project, world: World) -> None:
     _branch, instance = served(project, world, "main", Stage.PRODUCTION)
     Pool.objects.update(state=Pool.State.STANDING_BY)
@@ -169,6 +182,19 @@ def test_an_image_that_was_built_this_moment_stays(project: Project, world: Worl
     kept = image(world, "sha256:new", build.name)
     rounds.clean_up()
     assert kept in world.images
+
+
+def test_images_of_the_newest_deploys_of_production_stay_to_be_deployed_again(project: Project, world: World) -> None:
+    branch, instance = served(project, world, "main", Stage.PRODUCTION)
+    pool = instance.pools.get()
+    ids = [image(world, f"sha256:{number}") for number in range(rounds.IMAGES_KEPT + 1)]
+    for each in ids:
+        cast.build(branch, image_id=each, pool=pool)
+    failed = image(world, "sha256:failed")
+    cast.build(branch, image_id=failed, pool=pool, result=Result.FAILURE)
+    rounds.clean_up()
+    assert set(ids[1:]) <= set(world.images)
+    assert not {ids[0], failed} & set(world.images)
 
 
 # --- output -----------------------------------------------------------------------------------------------------------

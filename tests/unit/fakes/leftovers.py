@@ -24,18 +24,27 @@ def _router(scenery: Scenery, live: list[Pool]) -> Iterator[str]:
     if filled != wanted.slots:
         yield f"slots {filled}, not {wanted.slots}"
     lent = {slot.pool for slot in Slot.objects.exclude(pool=None)}
-    if lent != set(live):
-        yield f"slots are lent to {lent}, live are {live}"
+    if lent != {*live, *_kept()}:
+        yield f"slots are lent to {lent}, live are {live}, kept {_kept()}"
+
+
+def _kept() -> list[Pool]:
+    """At most one an instance."""
+    kept = list(Pool.objects.filter(state=Pool.State.KEPT))
+    assert len({pool.instance_id for pool in kept}) == len(kept), kept
+    return kept
 
 
 def _containers(scenery: Scenery, live: list[Pool]) -> Iterator[str]:
-    for pool in Pool.objects.exclude(state=Pool.State.GONE):
+    for pool in Pool.objects.exclude(state__in=(Pool.State.GONE, Pool.State.KEPT)):
         if pool.state != Pool.State.LIVE or pool not in live:
             yield f"{pool} is {pool.state}"
     roles = [(pool, role) for pool in live for role in ("web", "cron") if role == "web" or pool.cron_workers]
+    roles += [(pool, "web") for pool in _kept()]
     there = scenery.world.containers
     running = {name for name, container in there.items() if container.running}
-    if running != {pool.container(role) for pool, role in roles} or running != set(there):
+    ended = {pool.container("cron") for pool in _kept()}
+    if running != {pool.container(role) for pool, role in roles} or set(there) - ended != running:
         yield f"containers {sorted(there)}, running {sorted(running)}, live pools {live}"
 
 
@@ -49,6 +58,6 @@ def _instances(scenery: Scenery, live: int) -> Iterator[str]:
         yield f"databases {held}, roles {world.roles}, instances {kept}"
     if (folders := {path.name for path in folder.glob("*")}) != {instance.name for instance in alive}:
         yield f"folders {folders}"
-    if len(generations := list(folder.glob("*/g*"))) != live:
+    if len(generations := list(folder.glob("*/g*"))) != live + len(_kept()):
         yield f"folders of generations {generations}"
     yield from (f"folder {path}" for path in [*folder.glob("*/copy"), *(scenery.home / "builds").glob("*")])

@@ -1,0 +1,142 @@
+"""The pool that served before: what becomes of it after a switch. It is kept running for a while, to roll back to."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from django.db.models import Q, QuerySet
+
+from hosting import machines, pools, routing, switch
+from hosting.engines.haproxy import RouterDown
+from hosting.models import Instance, Pool, Slot
+from hosting.odoo.conf import REAL_SECONDS
+from portal import clock
+
+Say = Callable[[str], None]
+KeepGoing = Callable[[], None]
+
+MEMORY = Path("/proc/meminfo")
+LEFT = (Pool.State.DRAINING, Pool.State.KEPT)  # served before, runs still, and may serve again
+OVER = (Pool.State.LIVE, Pool.State.GONE)
+
+
+class _ServesAgain(Exception):
+    """The pool is no longer ours to put away: a rollback made it live, or somebody else retires it."""
+
+
+def former(instance: Instance) -> Pool | None:
+    """The pool that served before the live one and still runs: what a rollback goes to."""
+    return _left(instance).first()
+
+
+def _left(instance: Instance) -> QuerySet[Pool]:
+    return instance.pools.filter(state__in=LEFT).select_related("instance__host").order_by("-left_at", "-generation")
+
+
+def settle(instance: Instance, *, seconds: float, minutes: int, say: Say, keep_going: KeepGoing) -> None:
+    """After a switch: scheduled actions move to the live pool, the one that was left ends its requests within
+    `seconds` if they are that quick, and is kept for `minutes`; older ones go. Safe to repeat, and next to another one.
+    """
+    routing.apply(instance)  # again: who decided may have died before the router heard of it
+    for pool in _left(instance):
+        switch.close_websockets(pool)
+    for pool in _left(instance)[1:]:
+        let_go(pool, say=say, keep_going=keep_going)
+    try:
+        move_crons(instance, keep_going=keep_going)
+        for pool in _left(instance).filter(state=Pool.State.DRAINING):
+            _put_by(pool, seconds=seconds, minutes=minutes, say=say, keep_going=keep_going)
+    except _ServesAgain:
+        say("Another switch came between.")
+
+
+def move_crons(instance: Instance, *, keep_going: KeepGoing) -> None:
+    """Scheduled actions of the pools that were left end, then the live pool's begin: one generation's at a time."""
+    for pool in _left(instance):
+        pools.stop(pool, "cron", keep_going=_while_left(pool, keep_going))
+    for pool in instance.pools.filter(state=Pool.State.LIVE, cron_workers__gt=0):
+        pools.start_while(pool, "cron", Pool.State.LIVE)
+
+
+def _while_left(pool: Pool, keep_going: KeepGoing) -> KeepGoing:
+    def check() -> None:
+        keep_going()
+        if not Pool.objects.filter(pk=pool.pk, state__in=LEFT).exists():
+            raise _ServesAgain
+
+    return check
+
+
+def _put_by(pool: Pool, *, seconds: float, minutes: int, say: Say, keep_going: KeepGoing) -> None:
+    running = switch.drain(pool, seconds=seconds, keep_going=_while_left(pool, keep_going))
+    reason = _why_not(pool, minutes)
+    if reason:
+        Pool.objects.filter(pk=pool.pk).update(not_kept=reason)
+        say(f"{pool.name} is not kept: {reason}")
+        return let_go(pool, say=say, keep_going=keep_going)
+    until = clock.now() + timedelta(minutes=minutes)
+    draining = Pool.objects.filter(pk=pool.pk, state=Pool.State.DRAINING)
+    if draining.update(state=Pool.State.KEPT, kept_until=until):
+        say(f"{pool.name} is kept until {until:%H:%M} UTC, to roll back to. Requests that still run on it: {running}.")
+    return None
+
+
+def _why_not(pool: Pool, minutes: int) -> str:
+    """Why a pool can't be kept, "" when it can."""
+    pool.refresh_from_db(fields=["outdated"])
+    state = machines.engine(pool.instance.host).inspect(pool.container("web"))
+    if not minutes:
+        return "the branch's settings say so."
+    if state is None or not state.running:
+        return "it had to stop for this deploy."
+    if pool.outdated:
+        return "its code can't run on the database as it is now."
+    if pool.queue_job:
+        return "its job runner would go on running jobs with the old code."
+    free = free_memory_mb()
+    if free < pool.memory_mb:
+        return f"the machine has {free} MB of memory free, and another pool may need {pool.memory_mb} MB."
+    return ""
+
+
+def free_memory_mb() -> int:
+    """What this machine could still give without swapping."""
+    lines = (line.split() for line in MEMORY.read_text().splitlines())
+    return next(int(words[1]) // 1024 for words in lines if words[0] == "MemAvailable:")
+
+
+def let_go(pool: Pool, *, say: Say, keep_going: KeepGoing, at_once: bool = False) -> None:
+    """Retire a pool, unless it serves again. One with requests that still run is left to `let_due_go`: they end by
+    themselves within `limit_time_real`. `at_once` waits for them here.
+    """
+    if not Pool.objects.filter(pk=pool.pk).exclude(state__in=OVER).update(state=Pool.State.RETIRING):
+        return
+    overdue = pool.left_at is None or clock.now() - pool.left_at > timedelta(seconds=REAL_SECONDS)
+    running = _running(pool)
+    if running and not overdue and not at_once:
+        say(f"{running} requests still run on {pool.name}; it goes when they have ended.")
+        return
+    switch.close_websockets(pool)
+    switch.retire(pool, keep_going=keep_going)
+    say(f"{pool.name} is gone.")
+
+
+def _running(pool: Pool) -> int:
+    slot = Slot.objects.filter(pool=pool).first()
+    try:
+        return machines.router().in_flight(slot.number)[0] if slot else 0
+    except RouterDown:
+        return 0  # with it ended all that went through it
+
+
+def let_all_go(instance: Instance, *, say: Say, keep_going: KeepGoing) -> None:
+    """Retire all that isn't live, now: the database is to be worked on, and nobody else may use it."""
+    aside = (*LEFT, Pool.State.RETIRING)
+    for pool in instance.pools.filter(state__in=aside).select_related("instance__host"):
+        let_go(pool, say=say, keep_going=keep_going, at_once=True)
+
+
+def due() -> QuerySet[Pool]:
+    """Kept pools whose time is up, and those that wait for their last requests to end."""
+    over = Q(state=Pool.State.KEPT, kept_until__lte=clock.now())
+    return Pool.objects.filter(over | Q(state=Pool.State.RETIRING)).select_related("instance__host")
