@@ -2,20 +2,19 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 from django.db.models import Q, QuerySet
 
-from hosting import machines, pools, routing, switch
+from hosting import machine_state, machines, pools, routing, switch
 from hosting.engines.haproxy import RouterDown
 from hosting.models import Instance, Pool, Slot
 from hosting.odoo.conf import REAL_SECONDS
+from hosting.odoo.floors import MIB
 from portal import clock
 
 Say = Callable[[str], None]
 KeepGoing = Callable[[], None]
 
-MEMORY = Path("/proc/meminfo")
 LEFT = (Pool.State.DRAINING, Pool.State.KEPT)  # served before, runs still, and may serve again
 OVER = (Pool.State.LIVE, Pool.State.GONE)
 
@@ -93,16 +92,10 @@ def _why_not(pool: Pool, minutes: int) -> str:
         return "its code can't run on the database as it is now."
     if pool.queue_job:
         return "its job runner would go on running jobs with the old code."
-    free = free_memory_mb()
+    free = machine_state.available_memory() // MIB
     if free < pool.memory_mb:
         return f"the machine has {free} MB of memory free, and another pool may need {pool.memory_mb} MB."
     return ""
-
-
-def free_memory_mb() -> int:
-    """What this machine could still give without swapping."""
-    lines = (line.split() for line in MEMORY.read_text().splitlines())
-    return next(int(words[1]) // 1024 for words in lines if words[0] == "MemAvailable:")
 
 
 def let_go(pool: Pool, *, say: Say, keep_going: KeepGoing, at_once: bool = False) -> None:

@@ -1,13 +1,13 @@
 """What becomes of the pool that served before: kept for a while, replaced by the next one, and gone in the end."""
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
-from hosting import keep, routing, switch
+from hosting import keep, machine_state, routing, switch
 from hosting.models import Instance, Pool
 from hosting.odoo.conf import REAL_SECONDS
+from hosting.odoo.floors import MIB
 from hosting.reconcile import reconcile
 from portal import clock
 from tests.unit.fakes import World
@@ -127,7 +127,7 @@ def test_one_that_must_not_run_on_is_not_kept_and_says_why(world: World, fields:
 
 def test_none_is_kept_where_memory_is_short(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     instance, old, _new = switched(world)
-    monkeypatch.setattr(keep, "free_memory_mb", lambda: old.memory_mb - 1)
+    monkeypatch.setattr(machine_state, "available_memory", lambda: old.memory_mb * MIB - 1)
     assert "the machine has 1535 MB of memory free" in settle(instance)[0]
     assert state(old) == Pool.State.GONE
 
@@ -146,13 +146,6 @@ def test_one_that_was_stopped_for_an_update_is_not_kept(world: World) -> None:
     switch.switch_to(new)
     settle(instance)
     assert state(old) == Pool.State.GONE
-
-
-def test_free_memory_is_what_the_kernel_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "meminfo"
-    file.write_text("MemTotal:       24576000 kB\nMemFree:          100000 kB\nMemAvailable:    2048000 kB\n")
-    monkeypatch.setattr(keep, "MEMORY", file)
-    assert keep.free_memory_mb() == 2000
 
 
 # --- the end ----------------------------------------------------------------------------------------------------------
