@@ -122,8 +122,8 @@ def _actions(access: Access, build: Build) -> dict[str, Any]:
 
 
 def _told(step: Step, build: Build, *, readable: bool) -> Told:
-    """The running step is open, and the one that failed."""
-    is_open = step.state == State.RUNNING or step.result == Result.FAILURE
+    """The running step is open, and one that is red or yellow."""
+    is_open = step.state == State.RUNNING or step.result in {Result.FAILURE, Result.WARNING}
     return Told(
         step=step,
         excerpt=steplog.tail(step) if is_open and readable else None,

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.utils.text import slugify
 
 from builds import patience
+from builds.complaints import complaints
 from builds.inspect import due_modules
 from builds.models import Build
 from builds.testlog import Outcome, read_tests
@@ -197,7 +198,7 @@ def _install(build: Build, pool: Pool, telling: Telling, *, demo: bool) -> None:
     if run.exit_code != 0 and not failing_only:
         raise _odoo_failed("The modules could not be installed", run, report)
     databases.check_modules(pool, doing="The installation")
-    _warn_of(report, telling)
+    _warn_of(pool.instance, report, telling)
     if tests:
         _keep_tests(build, run.lines, telling)
 
@@ -230,7 +231,7 @@ def _update(pool: Pool, due: Sequence[str], telling: Telling) -> None:
     if run.exit_code != 0 or report.errors or report.criticals:
         raise _odoo_failed("The modules could not be updated", run, report)
     databases.check_modules(pool, doing="The update")
-    _warn_of(report, telling)
+    _warn_of(pool.instance, report, telling)
 
 
 def _odoo_failed(title: str, run: databases.Run, report: RunReport) -> ProjectError:
@@ -241,14 +242,16 @@ def _odoo_failed(title: str, run: databases.Run, report: RunReport) -> ProjectEr
     )
 
 
-def _warn_of(report: RunReport, telling: Telling) -> None:
-    """What Odoo says although it ended well makes the build yellow."""
+def _warn_of(instance: Instance, report: RunReport, telling: Telling) -> None:
+    """What Odoo says although it ended well makes the build yellow. Its mere warnings don't on production."""
     for entry in (*report.errors, *report.criticals):
         telling.warn(f"Odoo logged {entry.level}: {entry.message}")
     for column in report.not_null_failed:
         telling.warn(f"{column} is required, but holds empty values: the database doesn't enforce it.")
     if report.invalid_modules:
         telling.warn("Odoo doesn't know these modules: " + ", ".join(report.invalid_modules))
+    for line in [] if instance.is_production else complaints(report.warnings):
+        telling.warn(line)
 
 
 def _secure(instance: Instance, *, new_admin: bool) -> None:

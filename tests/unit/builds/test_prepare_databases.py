@@ -256,3 +256,23 @@ def test_too_little_memory_makes_the_build_yellow_also_where_it_was_resumed(stag
     stage.world.before = dying(stage.world, "odoo ends")
     assert stage.tell(stage.build(branch, NEW)).result == Result.WARNING
     assert Pool.objects.get().memory_mb == 768
+
+
+@pytest.mark.parametrize(
+    ("on", "result"), [(Stage.DEVELOPMENT, Result.WARNING), (Stage.PRODUCTION, Result.SUCCESS)], ids=str
+)
+def test_what_odoo_warns_of_makes_a_build_yellow_but_not_production(
+    stage: Scenery, monkeypatch: pytest.MonkeyPatch, on: Stage, result: Result
+) -> None:
+    real = FakeEngine._odoo
+
+    def warning(engine: FakeEngine, spec: ContainerSpec, data: Any, output: Output, keep_going: Any) -> int:
+        output("2026-11-21 20:56:29,859 11 WARNING db odoo.modules.module: Missing `license` key\n")
+        return real(engine, spec, data, output, keep_going)
+
+    monkeypatch.setattr(FakeEngine, "_odoo", warning)
+    stage.world.commits = {NEW: {"shop": "1.0"}}
+    build = stage.tell(stage.build(stage.branch("a", on), NEW))
+    assert build.result == result
+    told = "".join(LogChunk.objects.filter(step__story=build.story_id).values_list("text", flat=True))
+    assert ("Odoo warned: odoo.modules.module: Missing `license` key" in told) == (result == Result.WARNING)
