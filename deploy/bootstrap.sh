@@ -17,9 +17,10 @@ need_root() {
   [ "$EUID" -eq 0 ] || refuse "$1 needs root: it starts PostgreSQL, HAProxy and containers. Nothing was changed." "Run: sudo $1"
 }
 
+# The distribution's first: another may lie in a folder of root's, where the user of the web processes can't reach it.
 usable_python() {
   local candidate
-  for candidate in python3 /usr/bin/python3; do
+  for candidate in /usr/bin/python3 python3; do
     if "$candidate" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
       command -v "$candidate"
       return

@@ -10,7 +10,7 @@ import docker
 from docker.errors import DockerException
 from docker.models.containers import Container
 
-from deploy import engine, environment, homes, networks, postgresql, router, supervisor, systemd
+from deploy import engine, environment, homes, networks, postgresql, router, supervisor, systemd, webuser
 from deploy.environment import Environment
 from deploy.progress import Progress, SetupError, main
 from hosting.engines.docker import EngineError
@@ -77,7 +77,8 @@ def purge(home: Path, values: Environment, progress: Progress) -> None:
         raise SetupError(
             f"Not all could be removed: {error}", left=f"{home} is still there.", todo="run bin/down --purge again."
         ) from error
-    with progress.step(f"{home} and sockets"):
+    with progress.step(f"{home}, sockets, and the user {webuser.name(values)}"):
+        webuser.remove(values)
         postgresql.remove_sockets(values)
         homes.remove(homes.given())
     progress.say(

@@ -178,13 +178,17 @@ def read(file: Path) -> dict[str, str]:
 
 def write(file: Path, values: Environment) -> None:
     """Replace the file in one step, readable by its owner alone."""
-    lines = ["# Written by bin/up. Secrets of this installation: keep it private, and keep it with the backups."]
-    lines += [f"{name}={value}" for name, value in sorted(values.items())]
     new = file.with_name(".env.new")
     new.touch(mode=0o600)
     new.chmod(0o600)
-    new.write_text("\n".join(lines) + "\n")
+    new.write_text(text(values))
     new.replace(file)
+
+
+def text(values: Environment) -> str:
+    """What `read` reads."""
+    lines = ["# Written by bin/up. Secrets of this installation: keep it private, and keep it with the backups."]
+    return "\n".join([*lines, *(f"{name}={value}" for name, value in sorted(values.items()))]) + "\n"
 
 
 def saved(home: Path) -> dict[str, str]:

@@ -26,15 +26,20 @@ class Program:
     stop_seconds: int = 15
     # A worker passes the wish to stop on by itself; the signal would kill its children in the middle of a step.
     stop_children: bool = True
+    user: str = "root"
 
 
-def programs(home: Path, values: Environment) -> list[Program]:
-    """What runs, in the order in which it is started."""
+def programs(home: Path, values: Environment, web_user: str) -> list[Program]:
+    """What runs, in the order in which it is started. The web processes run as `web_user` (deploy/webuser.py)."""
     python = str(PYTHON)
     manage = (python, str(CHECKOUT / "manage.py"))
     serve = (python, "-m", "uvicorn", "portal.asgi:application", "--lifespan", "off", "--no-access-log")
     uvicorn = (*serve, "--forwarded-allow-ips", "*", "--timeout-graceful-shutdown", "10")
-    listed = [Program(name, (*uvicorn, "--uds", str(web_socket(home, name))), stop_seconds=20) for name in WEB]
+    own = {"BERTH_ENV_FILE": "web.env", "HOME": str(home / "web")}
+    listed = [
+        Program(name, (*uvicorn, "--uds", str(web_socket(home, name))), own, stop_seconds=20, user=web_user)
+        for name in WEB
+    ]
     listed += [
         Program(f"worker-{queue}", (*manage, "worker", queue), stop_seconds=HAND_OVER, stop_children=False)
         for queue in QUEUES
@@ -47,7 +52,7 @@ def programs(home: Path, values: Environment) -> list[Program]:
 
 
 def web_socket(home: Path, name: str) -> Path:
-    return home / "run" / f"{name}.sock"
+    return home / "web" / f"{name}.sock"
 
 
 def render(home: Path, listed: Iterable[Program]) -> str:
@@ -68,6 +73,7 @@ def _section(home: Path, program: Program) -> str:
     environment = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(CHECKOUT), "BERTH_HOME": str(home), **program.environment}
     settings = {
         "command": " ".join(quoted(word) for word in program.command),
+        "user": program.user,
         "directory": escaped(str(CHECKOUT)),
         "environment": ",".join(f"{name}={quoted(value)}" for name, value in environment.items()),
         "autostart": "true",

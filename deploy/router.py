@@ -12,7 +12,7 @@ def ensure(home: Path, progress: Progress) -> None:
     """HAProxy runs with the configuration that the database asks for. Raises SetupError."""
     config = _config(home)
     before = reloadable(config)
-    open_to_haproxy(config)
+    open_to_haproxy(config.run)
     manage("router", "--write")
     router = Router(config)
     try:
@@ -42,17 +42,18 @@ def _config(home: Path) -> RouterConfig:
     return RouterConfig(home=home / "haproxy", run=home / "run")
 
 
-def open_to_haproxy(config: RouterConfig) -> None:
-    """HAProxy's own user must reach the sockets, nobody else."""
+def open_to_haproxy(folder: Path, *, owner: int = 0) -> None:
+    """HAProxy's own user must reach the sockets in it, nobody else but `owner` (uid). Raises SetupError."""
+    group = RouterConfig.group
     try:
-        shutil.chown(config.run, group=config.group)
+        shutil.chown(folder, owner, group)
     except LookupError as error:
         raise SetupError(
-            f"This machine has no group {config.group}; the haproxy package makes it.",
+            f"This machine has no group {group}; the haproxy package makes it.",
             left="HAProxy was not started.",
             todo="apt-get install haproxy",
         ) from error
-    config.run.chmod(0o750)
+    folder.chmod(0o750)
 
 
 def reloadable(config: RouterConfig) -> dict[str, str]:

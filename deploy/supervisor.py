@@ -7,6 +7,7 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
+from deploy import webuser
 from deploy.daemons import runs, stop, wait_until
 from deploy.environment import Environment
 from deploy.management import surroundings
@@ -19,7 +20,7 @@ READY = 60.0  # seconds that a process gets to come up
 
 def ensure(home: Path, values: Environment, progress: Progress) -> None:
     """All processes run, with the code and the settings of now. Raises SetupError."""
-    listed = programs(home, values)
+    listed = programs(home, values, webuser.ensure(home, values, progress).name)
     wanted = version(home) + render(home, listed)
     running, now = is_running(home), wanted_file(home)
     changed = not now.exists() or now.read_text() != wanted

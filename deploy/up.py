@@ -33,6 +33,7 @@ NOT_AT_BOOT = {"Odoo images", "start after a reboot", "demo"}
 
 def up() -> int:
     arguments, progress = parser().parse_args(), Progress()
+    os.umask(0o022)  # PostgreSQL, HAProxy and the web processes, which have users of their own, read what is made here
     if arguments.walls:
         with progress.step("firewall"):
             networks.close_early(environment.load(homes.find()))

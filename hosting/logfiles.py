@@ -25,6 +25,7 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _NAME = re.compile(r"odoo[\w.-]{0,100}\.log(\.\d{1,3})?")
 _PREFIX = re.compile(rb"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} \d+ ([A-Z]{4,8}) ", re.MULTILINE)
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_PASS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC  # through folders where one may not look
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # opening a pipe must not wait for its writer
 
 
@@ -157,10 +158,10 @@ def rotated(name: str, number: int) -> str:
 @contextmanager
 def folder(instance: Instance) -> Iterator[int]:
     """The folder of the log files, opened part by part beneath $BERTH_HOME. Raises OSError."""
-    reached = os.open(settings.BERTH_HOME, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    reached = os.open(settings.BERTH_HOME, _PASS)
     try:
-        for part in ("instances", instance.name, "log"):
-            inner = os.open(part, _FOLDER, dir_fd=reached)
+        for part, flags in (("instances", _PASS), (instance.name, _PASS), ("log", _FOLDER)):
+            inner = os.open(part, flags, dir_fd=reached)
             os.close(reached)
             reached = inner
         yield reached

@@ -7,7 +7,7 @@ from portal import environment as env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 BERTH_HOME = Path(env.text("BERTH_HOME", str(BASE_DIR / "var"))).resolve()
-env.load(BERTH_HOME / ".env")
+env.load(BERTH_HOME / env.text("BERTH_ENV_FILE", ".env"))  # web processes may only read one with fewer secrets
 
 # --- The installation -------------------------------------------------------------------------------------------------
 BERTH_INSTALLATION = env.text("BERTH_INSTALLATION", hint="Run bin/up once: it makes an installation under $BERTH_HOME.")

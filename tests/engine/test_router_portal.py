@@ -45,15 +45,17 @@ class _Web(http.server.BaseHTTPRequestHandler):
 
 class _Server(socketserver.ThreadingUnixStreamServer):
     request_queue_size = 64
+    daemon_threads = True
 
 
 @contextmanager
 def web(router: Router, number: int) -> Iterator[None]:
     """One web process: a socket that goes away with it."""
-    path = router.config.run / f"web-{number}.sock"
+    router.config.web.mkdir(exist_ok=True)
+    path = router.config.web / f"web-{number}.sock"
     with _Server(str(path), _Web) as server:
         Path(path).chmod(0o666)
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         try:
             yield

@@ -25,6 +25,7 @@ def render_config(config: RouterConfig) -> str:
         socket=config.socket,
         log_socket=config.log_socket,
         hosted_socket=config.hosted_socket,
+        web=config.web,
         patience=config.held_seconds + config.queue_timeout + config.request_timeout + 60,
         hard_stop=config.request_timeout + 180,
         pages="".join(_page_rule(page) for page in PAGES),

@@ -112,10 +112,10 @@ class RouterState:
 class RouterConfig:
     """How one installation's router runs. Times are in seconds.
 
-    `home` holds what HAProxy reads, `run` its sockets. It starts as root and becomes `user`, who must be able to reach
-    `run` (see `Router.check`). The control sockets belong to `owner`, the user of Berth's workers. `portal_host` is a
-    name that the portal answers to, for its health checks. `extra` is appended to the configuration as it is: further
-    sections of the operator's.
+    `home` holds what HAProxy reads, `run` its sockets, `web` those of the portal. It starts as root and becomes `user`,
+    who must be able to reach `run` (see `Router.check`). The control sockets belong to `owner`, the user of Berth's
+    workers. `portal_host` is a name that the portal answers to, for its health checks. `extra` is appended to the
+    configuration as it is: further sections of the operator's.
     """
 
     home: Path
@@ -148,6 +148,11 @@ class RouterConfig:
     @property
     def slots_dir(self) -> Path:
         return self.home / "slots"
+
+    @property
+    def web(self) -> Path:
+        """Where the portal's web processes, which have a user of their own, make their sockets."""
+        return self.run.with_name("web")
 
     @property
     def pid_file(self) -> Path:

@@ -9,12 +9,13 @@ from deploy.environment import fresh
 from deploy.processes import Program, programs, render, version
 
 HOME = Path("/srv/be%rth")
+USER = "berth-c0ffee"
 
 
 @pytest.fixture
 def sections() -> configparser.ConfigParser:
     parser = configparser.ConfigParser(inline_comment_prefixes=(";", "#"))
-    parser.read_string(render(HOME, programs(HOME, fresh([]))))
+    parser.read_string(render(HOME, programs(HOME, fresh([]), USER)))
     return parser
 
 
@@ -24,19 +25,29 @@ def test_it_runs_two_web_processes_three_workers_and_the_rest(sections: configpa
     assert names == {"web-1", "web-2", "agent", "fakehub"} | workers
 
 
+def test_the_web_processes_alone_are_not_root_and_read_settings_of_their_own(
+    sections: configparser.ConfigParser,
+) -> None:
+    users = {name: section["user"] for name, section in sections.items() if name.startswith("program:")}
+    assert {name for name, user in users.items() if user == USER} == {"program:web-1", "program:web-2"}
+    assert {user for user in users.values() if user != USER} == {"root"}
+    assert 'BERTH_ENV_FILE="web.env"' in sections["program:web-1"]["environment"]
+    assert "BERTH_ENV_FILE" not in sections["program:worker-deploy"]["environment"]
+
+
 def test_supervisorctl_finds_the_socket_that_supervisord_opens(sections: configparser.ConfigParser) -> None:
     assert sections["supervisorctl"]["serverurl"] == "unix://" + sections["unix_http_server"]["file"]
 
 
 def test_without_a_demo_there_is_no_stand_in_for_github() -> None:
-    names = [program.name for program in programs(HOME, fresh([]) | {"BERTH_DEMO": "off"})]
+    names = [program.name for program in programs(HOME, fresh([]) | {"BERTH_DEMO": "off"}, USER)]
     assert "fakehub" not in names
     assert "web-1" in names
 
 
 def test_a_percent_sign_in_a_path_is_no_expansion(sections: configparser.ConfigParser) -> None:
     assert sections["program:agent"]["stdout_logfile"] == "/srv/be%rth/log/agent.log"
-    assert '"/srv/be%rth/run/web-1.sock"' in sections["program:web-1"]["command"]
+    assert '"/srv/be%rth/web/web-1.sock"' in sections["program:web-1"]["command"]
 
 
 def test_each_worker_serves_its_own_queue_and_may_finish_its_step(sections: configparser.ConfigParser) -> None:
@@ -48,7 +59,7 @@ def test_each_worker_serves_its_own_queue_and_may_finish_its_step(sections: conf
 
 def test_no_secret_is_in_the_configuration() -> None:
     values = fresh([])
-    text = render(HOME, programs(HOME, values))
+    text = render(HOME, programs(HOME, values, USER))
     assert not [name for name in ("BERTH_SECRET_KEY", "BERTH_OPERATOR_PASSWORD") if values[name] in text]
 
 
