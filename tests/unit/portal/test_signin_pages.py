@@ -5,12 +5,14 @@ import pytest
 from django.test import Client
 from social_core.exceptions import AuthCanceled
 
+from portal.accounts import PBKDF2SHA512Hasher
 from portal.models import User
 from tests import cast
 
 
 @pytest.fixture
-def operator(db: None) -> User:
+def operator(db: None, monkeypatch: pytest.MonkeyPatch) -> User:
+    monkeypatch.setattr(PBKDF2SHA512Hasher, "iterations", 1_000)  # safe ones take half a second
     made = cast.person("Operator", is_superuser=True)
     made.set_password("correct horse battery")
     made.save()
