@@ -15,6 +15,7 @@ from builds import begin, failure, steplog
 from builds.access import build_or_404
 from builds.models import Build
 from builds.traffic import UsersSaw, is_counting
+from hosting import sleep
 from portal.live import in_words, is_poll, respond
 from portal.models import Result, State, Step, User
 from portal.stories import StoryError
@@ -116,6 +117,7 @@ def _actions(access: Access, build: Build) -> dict[str, Any]:
         "may_cancel": may_deploy and build.state != State.DONE,
         "connect_url": instance.url if instance and serves and access.may(Tool.CONNECT, build.stage) else "",
         "serves": serves,
+        "rest": sleep.rest(instance) if serves else "",
         "may_read_odoo_log": instance is not None and access.may(Tool.LOGS, build.stage),
         "cancelling": build.story is not None and build.story.cancel_requested,
     }

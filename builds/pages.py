@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from builds import reading, stages
+from hosting import sleep
 from portal.live import in_words, respond
 from portal.models import State, User
 from portal.stories import StoryError
@@ -60,9 +61,11 @@ def branch(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         history = history.filter(number__lt=int(before))
     builds = list(history[: HISTORY + 1])
     context = branch_context(access, branch, "history") | sidebar(access, request.GET.get("q", "").strip(), branch)
+    context["failed_wake"] = sleep.failed_wake(branch.instance)
     context |= {"builds": builds[:HISTORY], "more": builds[HISTORY:], "before": before}
     context["title"] = f"{look(context['latest']).mark} {branch} · {access.project}".strip()
-    return respond(request, "builds/branch.html", context, every=_pace(builds), also="columns")
+    every = SOON if context["rest"] == sleep.Rest.WAKING else _pace(builds)
+    return respond(request, "builds/branch.html", context, every=every, also="columns")
 
 
 @require_POST
@@ -77,6 +80,17 @@ def move_branch(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
             messages.success(request, f"{branch} is on {wanted} now.")
         except StoryError as error:
             messages.error(request, in_words(error))
+    return redirect("branch", slug=slug, pk=pk)
+
+
+@require_POST
+def wake(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    _access, branch = branch_or_404(request, slug, pk, Tool.CONNECT)
+    try:
+        if branch.instance is not None:
+            sleep.wake(branch.instance, by_hand=True)
+    except sleep.Refused as refusal:
+        messages.error(request, str(refusal))
     return redirect("branch", slug=slug, pk=pk)
 
 
@@ -105,6 +119,7 @@ def branch_context(access: Access, branch: Branch, tab: str) -> dict[str, Any]:
         "nav": "branches",
         "tab": tab,
         "branch": branch,
+        "rest": sleep.rest(branch.instance),
         "latest": reading.for_lists().filter(branch=branch).order_by("-pk").first(),
         "may_connect": access.may(Tool.CONNECT, branch.stage),
         "may_deploy": access.may(Tool.DEPLOY, branch.stage),

@@ -9,7 +9,7 @@ from django.db.models import F, QuerySet
 from builds import deliveries, statuses, steplog
 from builds import traffic as users
 from builds.models import Build
-from hosting import hold, instances, keep, logrotation, machines, routing, traffic
+from hosting import hold, instances, keep, logrotation, machines, routing, sleep, traffic
 from hosting.engines.docker import EngineError
 from hosting.models import Host, Instance, Pool
 from hosting.reconcile import FAULTS, reconcile
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 DEVELOPMENT_KEPT = timedelta(days=3)
 IMAGES_KEPT = 10  # of each project's production: those of its newest builds, which can be deployed again
+STORIES_KEPT = timedelta(days=30)  # of falling asleep and waking up
 
 
 def mend() -> None:
@@ -90,6 +91,7 @@ def clean_up() -> None:
     What builds printed is kept for steplog.KEPT.
     """
     traffic.forget()
+    sleep.forget(STORIES_KEPT)
     for instance in disposable():
         log.info("clean-up: removing %s (%s)", instance.name, instance.hostname)
         _remove(instance)

@@ -13,6 +13,7 @@ urlpatterns = [
             [
                 path("", pages.branches, name="branches"),
                 path("<int:pk>/", pages.branch, name="branch"),
+                path("<int:pk>/wake/", pages.wake, name="wake"),
                 path("<int:pk>/move/", pages.move_branch, name="move-branch"),
                 path("<int:pk>/settings/", branchsettings.branch_settings, name="branch-settings"),
                 path("<int:pk>/logs/", logpages.branch_log, name="branch-log"),

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
+from django.utils.crypto import salted_hmac
 
 from hosting import walls
 from hosting.engines.docker import Docker
@@ -69,6 +70,11 @@ def folder(instance: Instance) -> Path:
     return Path(settings.BERTH_HOME) / "instances" / instance.name
 
 
+def router_secret() -> str:
+    """By which the portal knows its router (hosting/knock.py)."""
+    return salted_hmac("berth.router", settings.SECRET_KEY, algorithm="sha256").hexdigest()
+
+
 def router(slots: int = 0) -> Router:
     """The router of this installation; `slots` only matters to who writes its whole configuration."""
     home = Path(settings.BERTH_HOME)
@@ -81,6 +87,7 @@ def router(slots: int = 0) -> Router:
             portal_port=settings.BERTH_PORTAL_PORT,
             portal_host=settings.ALLOWED_HOSTS[0],
             slots=slots or settings.BERTH_SLOTS,
+            secret=router_secret(),
             commit_header=settings.BERTH_COMMIT_HEADER,
         )
     )

@@ -128,6 +128,7 @@ class Pool(models.Model):
         DRAINING = "draining", "finishing its last requests"
         KEPT = "kept", "kept to roll back to"
         RETIRING = "retiring", "never to serve again"
+        ASLEEP = "asleep", "asleep until the next request"
         GONE = "gone", "gone"
 
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="pools")

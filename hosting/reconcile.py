@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from django.conf import settings
+from django.db import transaction
 
 from hosting import databases, machines, pools, routing, walls
 from hosting.engines.docker import EngineError
@@ -17,6 +18,7 @@ from hosting.models import DatabaseServer, Host, Instance, Pool, Slot
 
 log = logging.getLogger(__name__)
 
+LAY_DOWN_S = 30  # nothing is in flight in a pool that is asleep
 FAULTS = (EngineError, DatabaseError, RouterError, FirewallError, OSError)
 
 
@@ -59,6 +61,8 @@ def _containers(host: Host) -> list[str]:
         may = pool.instance_id not in busy and not pool.crons_stopped if role == "cron" else True
         if may and pool.state in _wanted(pool, role) and name not in running and pool.instance.host_id == host.pk:
             found += _start(pool, role)
+        if pool.state == Pool.State.ASLEEP and role == "web" and name in running:
+            found += _lay_down(pool)
     return found
 
 
@@ -76,6 +80,16 @@ def _start(pool: Pool, role: str) -> list[str]:
     except FAULTS as error:  # such as an image that is gone: the other pools can be started
         return [f"{pool.container(role)} can't be started: {error}"]
     return [f"started container {pool.container(role)} of the {pool.state} pool"] if started else []
+
+
+def _lay_down(pool: Pool) -> list[str]:
+    """Stop a pool that is asleep, which stays so meanwhile: who starts one writes first that it is live."""
+    with transaction.atomic():
+        if not Pool.objects.select_for_update().filter(pk=pool.pk, state=Pool.State.ASLEEP):
+            return []
+        machines.engine(pool.instance.host).stop(pool.container("web"), LAY_DOWN_S, keep_going=lambda: None)
+        routing.take_slot_back(pool)
+    return [f"stopped {pool}, which is asleep"]
 
 
 def _databases(server: DatabaseServer) -> list[str]:
@@ -117,6 +131,8 @@ def _pools() -> list[str]:
         assert slot.pool is not None
         routing.take_slot_back(slot.pool)
         found.append(f"took slot {slot} back from {slot.pool}")
+    for pool in Pool.objects.filter(state=Pool.State.ASLEEP, slot__isnull=False).select_related("instance__host"):
+        found += _lay_down(pool)
     return found
 
 

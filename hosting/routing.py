@@ -16,6 +16,8 @@ Values = ParamSpec("Values")
 
 log = logging.getLogger(__name__)
 
+PAGES = {Instance.Door.UPDATING: "updating", Instance.Door.ASLEEP: "asleep"}  # behind other doors it is stopped
+
 
 def wanted() -> RouterState:
     """The router's state as the database has it."""
@@ -46,7 +48,7 @@ def route(instance: Instance) -> Route:
     robots: Robots = "open" if instance.is_production else "closed"
     if instance.door in (Instance.Door.OPEN, Instance.Door.HELD) and pool is not None and slot is not None:
         return Route(instance=instance.name, slot=str(slot), commit=pool.commit, robots=robots)
-    page = "updating" if instance.door == Instance.Door.UPDATING else "stopped"
+    page = PAGES.get(Instance.Door(instance.door), "stopped")
     return Route(instance=instance.name, slot=page, robots=robots)
 
 

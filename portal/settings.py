@@ -26,6 +26,7 @@ BERTH_SLOTS = env.number("BERTH_SLOTS", 64)  # pools that may be awake at once; 
 BERTH_POOL_CPUS = env.number("BERTH_POOL_CPUS", 2)  # cores that one container may use
 BERTH_BUILD_MEMORY_MB = env.number("BERTH_BUILD_MEMORY_MB", 2048)
 BERTH_BUILD_SECONDS = env.number("BERTH_BUILD_SECONDS", 1800)  # that the build of an image may take
+BERTH_WAKES_PER_MINUTE = env.number("BERTH_WAKES_PER_MINUTE", 30)  # sleeping databases that a host may start
 BERTH_REGION = env.text("BERTH_REGION", "here")
 BERTH_DEMO = env.flag("BERTH_DEMO", default=True)
 
@@ -199,7 +200,7 @@ USE_TZ = True
 Q_CLUSTER = {"name": "background", "orm": "default", "timeout": 60, "retry": 120}
 
 # How many rings of a queue are answered at once. `background` has rounds that must not overlap.
-BERTH_WORKERS = {"urgent": 1, "deploy": env.number("BERTH_DEPLOY_WORKERS", 2), "background": 1}
+BERTH_WORKERS = {"urgent": 4, "deploy": env.number("BERTH_DEPLOY_WORKERS", 2), "background": 1}
 
 LOGGING = {
     "version": 1,

@@ -20,6 +20,7 @@ urlpatterns = [
             )
         ),
     ),
+    path("", include("hosting.urls")),
     path("", include("builds.urls")),
     path("", include("projects.urls")),
 ]

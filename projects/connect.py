@@ -17,7 +17,7 @@ from projects.models import SLUG, Branch, Member, Project, Role, Stage
 from projects.providers.github import GitHub
 
 RESERVED_SLUGS = {"account", "operator", "api", "static", "webhooks", "hooks", "admin", "www", "mail"}
-RESERVED_SLUGS |= {"sign-in", "sign-out", "new", "login", "complete", "healthz"}  # the portal's own paths
+RESERVED_SLUGS |= {"sign-in", "sign-out", "new", "login", "complete", "healthz", "inside"}  # the portal's own paths
 INSTANCE_NAME = re.compile(r"-i\d+$")  # so end the addresses of staging and development
 
 

@@ -52,7 +52,7 @@ class _Rows:
         yield from (f"instance i{row['id']} is being created" for row in self.instances if row["state"] == "new")
         serving = [row for row in self.pools if row["state"] == "live"]
         kept = [row["instance_id"] for row in self.pools if row["state"] == "kept"]
-        others = [row for row in self.pools if row["state"] not in {"live", "kept"}]
+        others = [row for row in self.pools if row["state"] not in {"live", "kept", "asleep"}]
         yield from (f"pool {row['id']} is {row['state']}" for row in others)
         yield from (f"pool {row['id']} is live, but not its instance's" for row in serving if row["id"] not in live)
         yield from (f"i{instance} keeps {kept.count(instance)} pools" for instance in kept if kept.count(instance) > 1)

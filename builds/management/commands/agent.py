@@ -18,7 +18,12 @@ from portal import stories
 log = logging.getLogger(__name__)
 
 BELL_S = 5.0
-ROUNDS_S = {"builds.rounds.mend": 30.0, "builds.rounds.poll": 120.0, "builds.rounds.clean_up": 3600.0}
+ROUNDS_S = {
+    "builds.rounds.mend": 30.0,
+    "builds.resting.rest": 30.0,
+    "builds.rounds.poll": 120.0,
+    "builds.rounds.clean_up": 3600.0,
+}
 
 
 class Command(BaseCommand):

@@ -9,11 +9,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
     """Replace a file so that a reader, or a machine that lost its power, finds the old text or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.new")
     with draft.open("w") as file:
+        draft.chmod(mode)
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

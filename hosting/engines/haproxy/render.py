@@ -26,6 +26,7 @@ def render_config(config: RouterConfig) -> str:
         log_socket=config.log_socket,
         hosted_socket=config.hosted_socket,
         web=config.web,
+        inside_socket=config.inside_socket,
         patience=config.held_seconds + config.queue_timeout + config.request_timeout + 60,
         hard_stop=config.request_timeout + 180,
         pages="".join(_page_rule(page) for page in PAGES),

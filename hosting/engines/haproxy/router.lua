@@ -1,4 +1,4 @@
--- Two things that HAProxy's own rules can't do: let a request wait, and read JSON as Python reads it.
+-- What HAProxy's own rules can't do: let a request wait, wake a sleeping instance, and read JSON as Python reads it.
 
 local held = Map.new("hold.map", Map._str)
 local pause = 50 -- milliseconds between two looks at the map
@@ -16,6 +16,89 @@ core.register_action("hold", { "http-req" }, function(txn, seconds)
     end
     txn:set_var("txn.hold", "released")
 end, 1)
+
+-- Waking
+local inside, portal, secret = os.getenv("ROUTER_INSIDE"), os.getenv("ROUTER_PORTAL"), os.getenv("ROUTER_SECRET")
+local routes = Map.new("routes.map", Map._str)
+local asked_again = 3000 -- milliseconds after which the portal is asked again, in case it was away, or gave up
+local refused_for = 10000 -- milliseconds in which nobody is held after the portal refused
+local together = 20 -- requests that a pool which has just woken gets at a time: more would time out in its queue
+
+local asked, refused, let_go = {}, {}, {} -- by instance
+local is_old, looked_at = false, 0
+
+local function now()
+    local time = core.now()
+    return time.sec * 1000 + time.usec // 1000
+end
+
+-- Was this process replaced? The routes of an old one don't change any more.
+local function replaced()
+    if now() - looked_at > 500 then
+        looked_at = now()
+        is_old = tostring(core.get_info()["Stopping"]) == "1"
+    end
+    return is_old
+end
+
+local function ask_portal(instance)
+    local answer = core.httpclient():post{
+        url = "http://" .. portal .. "/inside/wake/" .. instance .. "/",
+        dst = "unix@" .. inside,
+        headers = { ["x-berth-router"] = { secret } },
+        body = instance,
+        timeout = 5000,
+    }
+    if answer.status == 429 then refused[instance] = now() end
+end
+
+-- Once for all who wait, in a task of its own: it goes on when the request that began it is taken back.
+local function knock(instance)
+    if now() - (asked[instance] or -asked_again) >= asked_again then
+        asked[instance] = now()
+        core.register_task(function() ask_portal(instance) end)
+    end
+end
+
+-- May one more of those that waited go to the pool now?
+local function next_please(instance, slot, txn)
+    local passed = let_go[instance]
+    if not passed or now() - passed.since > 100 then
+        passed = { since = now(), number = 0 }
+        let_go[instance] = passed
+    end
+    if txn.f:be_conn("web_" .. slot) + passed.number >= together then return false end
+    passed.number = passed.number + 1
+    return true
+end
+
+-- Wakes the instance of a request and keeps it until it is awake, at most txn.patience seconds. Sets txn.wake to "awake", to
+-- "refused" where the portal lets nobody wake it now, or to "replaced" where the request is to go to the new process.
+core.register_action("wake", { "http-req" }, function(txn)
+    local instance = txn:get_var("txn.instance")
+    local began = now()
+    local limit = txn:get_var("txn.patience") * 1000
+    repeat
+        local slot = (routes:lookup(instance) or "gone,"):match("^([^,]*)")
+        if slot ~= "asleep" then
+            if not slot:match("^s%d+$") or next_please(instance, slot, txn) then
+                asked[instance] = nil
+                txn:set_var("txn.wake", "awake")
+                return
+            end
+        elseif replaced() then
+            txn:set_var("txn.wake", "replaced")
+            return
+        elseif now() - (refused[instance] or -refused_for) < refused_for then
+            txn:set_var("txn.wake", "refused")
+            return
+        else
+            knock(instance)
+        end
+        core.msleep(pause)
+        txn:set_var("txn.held", now() - began)
+    until now() - began >= limit
+end)
 
 -- Replaces \u0064 by d, as a parser would, so that no spelling of a word hides it.
 local function spelled_out(text)

@@ -46,10 +46,10 @@ class Router(Process):
                 **render.render_assets(),
                 **render.render_slots(self.config, state),
                 **render.render_maps(state),
-                self.config.config_file.name: render.render_config(self.config),
             }
             for name, text in files.items():
                 write_atomically(self.config.home / name, text)
+            write_atomically(self.config.config_file, render.render_config(self.config), mode=0o600)  # it has a secret
             for path in self.config.slots_dir.glob("*.cfg"):
                 if f"slots/{path.name}" not in files:
                     path.unlink()

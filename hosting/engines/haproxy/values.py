@@ -128,6 +128,7 @@ class RouterConfig:
     user: str = "haproxy"
     group: str = "haproxy"
     owner: str = "root"
+    secret: str = field(default="none", repr=False)
     commit_header: bool = True
     request_timeout: int = 720
     queue_timeout: int = 30
@@ -137,6 +138,7 @@ class RouterConfig:
     websockets: int = 200
     held_requests: int = 200
     held_seconds: int = 60
+    page_seconds: int = 10
     maxconn: int = 8000
     binary: str = "/usr/sbin/haproxy"
     extra: str = ""
@@ -170,6 +172,11 @@ class RouterConfig:
     def hosted_socket(self) -> Path:
         """Over which requests pass from the public address to the routing; HAProxy's own."""
         return self.run / "router-hosted.sock"
+
+    @property
+    def inside_socket(self) -> Path:
+        """By which the router asks the portal to wake an instance; HAProxy's own."""
+        return self.run / "router-inside.sock"
 
     @property
     def loaded_file(self) -> Path:

@@ -50,6 +50,7 @@ EXPECTED = {
     "branch": MEMBERS,
     "branch-log": by_stage(200),
     "branch-settings": by_stage(200),
+    "wake": by_stage(302, method="post"),
     "move-branch": by_stage(302, method="post"),
     "builds": MEMBERS,
     "build": MEMBERS,
@@ -66,7 +67,7 @@ OF_THE_PROJECT = {
     name for name in EXPECTED if name in {"project", "branches", "builds", "settings"} or "member" in name
 }
 NOT_OF_A_PROJECT = {"projects", "new-project", "repositories"}
-PUBLIC = {"sign-in", "sign-out", "healthz", "hook", "social:begin", "social:complete"}
+PUBLIC = {"sign-in", "sign-out", "healthz", "hook", "knock", "social:begin", "social:complete"}
 
 
 def names(patterns: list[URLPattern | URLResolver], namespace: str = "") -> Iterator[str]:
