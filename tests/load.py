@@ -25,7 +25,7 @@ class Figures:
     requests: int
     failed: int
     longest_gap_ms: float  # the longest time in which no request ended well
-    p50_ms: float
+    p50_ms: float  # of requests that were answered well
     p99_ms: float
     failures: Counter[str] = field(default_factory=Counter)  # by status or kind of exception
 
@@ -178,8 +178,8 @@ class Load:
 
 
 def _times(answers: Iterable[_Answer]) -> list[float]:
-    """Milliseconds, in order."""
-    return sorted((answer.ended - answer.began) * 1000 for answer in answers)
+    """Milliseconds, in order, of what was answered well: a refused connection is quick."""
+    return sorted((answer.ended - answer.began) * 1000 for answer in answers if not answer.problem)
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
