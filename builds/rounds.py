@@ -32,7 +32,8 @@ def mend() -> None:
     let_go()
     clear_away()
     release_forgotten()
-    reconcile()
+    for line in reconcile():
+        log.warning("reconciler: %s", line)
     logrotation.tidy_all()
     deliveries.look_into_forgotten()
     statuses.send_missing()

@@ -1,6 +1,5 @@
 """The reconciler: compares rows with what exists, removes what has no row, and mends what a row lacks."""
 
-import logging
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -15,8 +14,6 @@ from hosting.engines.firewall import FirewallError
 from hosting.engines.haproxy import RouterDown, RouterError
 from hosting.engines.postgres import DatabaseError
 from hosting.models import DatabaseServer, Host, Instance, Pool, Slot
-
-log = logging.getLogger(__name__)
 
 LAY_DOWN_S = 30  # nothing is in flight in a pool that is asleep
 FAULTS = (EngineError, DatabaseError, RouterError, FirewallError, OSError)
@@ -36,8 +33,6 @@ def reconcile() -> list[str]:
             found += part()
         except FAULTS as error:  # what is away now is mended in a later round; the other parts need not wait for it
             found.append(f"{type(error).__name__}: {error}")
-    for line in found:
-        log.warning("reconciler: %s", line)
     return found
 
 
