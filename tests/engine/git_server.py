@@ -89,7 +89,7 @@ def serve(root: Path) -> Iterator[GitServer]:
     server = GitServer(root)
     http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(server))
     server.port = http.server_address[1]
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05})
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
         yield server
