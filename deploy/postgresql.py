@@ -72,6 +72,25 @@ def pg_ctl(programs: Path, cluster: Cluster, *arguments: str) -> None:
     _as_postgres(command, timeout=610)
 
 
+def restart(programs: Path, cluster: Cluster, *, timeout: int) -> None:
+    """Restart a cluster that runs, in one call, which goes on when we are killed. `timeout` is in seconds.
+
+    Raises SetupError.
+    """
+    if not is_running(cluster):
+        return _start(programs, cluster)
+    log = str(cluster.data / "start.log")
+    command = [str(programs / "pg_ctl"), "restart", "--silent", "--wait", f"--timeout={timeout}", "-m", "fast"]
+    try:
+        _as_postgres([*command, "-D", str(cluster.data), "-l", log], timeout=timeout + 10)
+    except CommandError as error:
+        raise SetupError(
+            f"The cluster {cluster.name} did not come back: {error}",
+            left=f"Its data in {cluster.data} is untouched.",
+            todo=f"run bin/up, which starts it; see {cluster.data}/log.",
+        ) from error
+
+
 def create(programs: Path, cluster: Cluster, password: str) -> None:
     """Made beside its place and renamed, so that a set-up that dies here leaves no half cluster."""
     new = cluster.data.with_suffix(".new")

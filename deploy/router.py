@@ -10,11 +10,11 @@ from hosting.engines.haproxy import Router, RouterBusy, RouterConfig, RouterErro
 
 def ensure(home: Path, progress: Progress) -> None:
     """HAProxy runs with the configuration that the database asks for. Raises SetupError."""
-    config = _config(home)
+    config = of(home).config
     before = reloadable(config)
     open_to_haproxy(config.run)
     manage("router", "--write")
-    router = Router(config)
+    router = of(home)
     try:
         if not router.start() and reloadable(config) != before:
             progress.say("reloading HAProxy: its configuration has changed")
@@ -32,14 +32,14 @@ def ensure(home: Path, progress: Progress) -> None:
 def shutdown(home: Path) -> None:
     """Raises SetupError when it doesn't end."""
     try:
-        Router(_config(home)).stop()
+        of(home).stop()
     except RouterError as error:
         raise SetupError(str(error), left="The databases behind it run.", todo="run bin/down again.") from error
 
 
-def _config(home: Path) -> RouterConfig:
-    """Only where things are; what is in the configuration is the portal's to know."""
-    return RouterConfig(home=home / "haproxy", run=home / "run")
+def of(home: Path) -> Router:
+    """It knows only where things are; what is in the configuration is the portal's to know."""
+    return Router(RouterConfig(home=home / "haproxy", run=home / "run"))
 
 
 def open_to_haproxy(folder: Path, *, owner: int = 0) -> None:

@@ -4,7 +4,8 @@ import http.client
 import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from deploy import webuser
@@ -13,12 +14,13 @@ from deploy.environment import Environment
 from deploy.management import surroundings
 from deploy.processes import CHECKOUT, HAND_OVER, PYTHON, WEB, Program, programs, render, version, web_socket
 from deploy.progress import Progress, SetupError
+from hosting.engines.haproxy import Router, RouterDown
 from portal.commands import Result, run
 
 READY = 60.0  # seconds that a process gets to come up
 
 
-def ensure(home: Path, values: Environment, progress: Progress) -> None:
+def ensure(home: Path, values: Environment, router: Router, progress: Progress) -> None:
     """All processes run, with the code and the settings of now. Raises SetupError."""
     listed = programs(home, values, webuser.ensure(home, values, progress).name)
     wanted = version(home) + render(home, listed)
@@ -28,7 +30,7 @@ def ensure(home: Path, values: Environment, progress: Progress) -> None:
     if not running:
         _start(home, progress)
     elif changed:
-        _update(home, listed, progress)
+        _update(home, listed, router, progress)
     control(home, "start", "all", check=False)  # says so of those that run already, and means a failure by it
     _wait_for(home, [program.name for program in listed])
     now.write_text(wanted)
@@ -97,17 +99,31 @@ def _end_orphans(home: Path) -> int:
     return len(found)
 
 
-def _update(home: Path, listed: Sequence[Program], progress: Progress) -> None:
+def _update(home: Path, listed: Sequence[Program], router: Router, progress: Progress) -> None:
     """The web processes one after the other, so that one always answers; then the workers, each after its step."""
     progress.say("code or settings have changed: restarting the web processes one by one, then the workers")
     changed = {line.partition(":")[0] for line in control(home, "reread").output.splitlines() if ": " in line}
-    for name in WEB:
-        control(home, "update" if name in changed else "restart", name)
-        _wait_for(home, [name])
+    for number, name in enumerate(WEB, start=1):
+        with _withdrawn(router, number):
+            control(home, "update" if name in changed else "restart", name)
+            _wait_for(home, [name])
     control(home, "update")  # the rest of what is changed, new, or not wanted any more
     same = [program.name for program in listed if program.name not in changed | set(WEB)]
     if same:
         control(home, "restart", *same)
+
+
+@contextmanager
+def _withdrawn(router: Router, number: int) -> Iterator[None]:
+    """While the router sends nothing to a web process, and what that had has ended: also a webhook's POST, which
+    nobody may send twice. A router that doesn't run sends nothing anyway."""
+    with suppress(RouterDown):
+        router.withdraw_web(number)
+    try:
+        yield
+    finally:
+        with suppress(RouterDown):
+            router.restore_web(number)
 
 
 def _wait_for(home: Path, names: Sequence[str]) -> None:

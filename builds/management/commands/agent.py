@@ -12,12 +12,14 @@ from django_q.models import OrmQ
 from django_q.tasks import async_task
 
 from hosting import machines
+from hosting.engines.haproxy import Router, RouterError
 from hosting.listening import Listener
 from portal import stories
 
 log = logging.getLogger(__name__)
 
 BELL_S = 5.0
+WATCH_S = 0.5
 ROUNDS_S = {
     "builds.rounds.mend": 30.0,
     "builds.resting.rest": 30.0,
@@ -37,8 +39,19 @@ class Command(BaseCommand):
         with Listener(machines.router().config) as listener:
             while listener.is_alive():
                 self._ring(due)
-                time.sleep(BELL_S)
+                self._watch(machines.router(), seconds=BELL_S)
         raise CommandError("Nobody listens to the request log any more; why is said above. The agent starts anew.")
+
+    def _watch(self, router: Router, *, seconds: float) -> None:
+        """Look after the router until the next bell. It comes back with its last files, so this asks no database."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            try:
+                if not router.runs() and router.start():
+                    log.warning("started the router, which was down")
+            except RouterError as error:  # what it left may still hold its port; the next look is a moment away
+                log.warning("the router is down: %s", error)
+            time.sleep(WATCH_S)
 
     def _ring(self, due: dict[str, float]) -> None:
         try:

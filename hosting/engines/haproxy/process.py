@@ -63,6 +63,10 @@ class Process:
             self._wait(self.is_up, timeout, f"The router did not come up within {timeout:g} s.")
             return not runs
 
+    def runs(self) -> bool:
+        """Whether its master lives: a look at a file, for who asks every second."""
+        return self._master() is not None
+
     def stop(self, timeout: float = 10.0) -> None:
         """End the router at once, with all that it serves. Does nothing when it does not run."""
         master = self._master()
