@@ -15,13 +15,15 @@ ADDRESS_LOCK = 0x61646472
 def allot(instance: Instance, count: int) -> list[str]:
     """`count` free addresses, to be written to a pool in the caller's transaction.
 
-    An address is free when no pool has it and no process of the router, not even one that finishes its last requests
-    after a reload, has a route to it.
+    An address is free when no pool and no running container has it, and no process of the router, not even one that
+    finishes its last requests after a reload, has a route to it.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ADDRESS_LOCK])
     rows = Pool.objects.exclude(state=Pool.State.GONE).values_list("web_address", "cron_address")
-    taken = {address for row in rows for address in row if address} | _routed()
+    taken = {address for row in rows for address in row if address}
+    network = machines.network(production=instance.is_production)
+    taken |= _routed() | machines.engine(instance.host).addresses(network)
     free = (address for address in _candidates(instance) if address not in taken)
     return [next(free) for _ in range(count)]
 

@@ -8,13 +8,16 @@ import json
 import re
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from hosting import machines
+from hosting import logfiles, machines, pools
 from hosting.engines import probe
 from hosting.engines.docker import EngineError
 from hosting.engines.postgres import DatabaseError
 from hosting.models import Pool
+from hosting.odoo.conf import Purpose
+from hosting.odoo.loglines import read_run
 
 BUILD_FILE = "/etc/berth/build.json"
 LIVENESS_S = 0.25  # how often a port that doesn't answer yet is asked
@@ -150,7 +153,18 @@ def _connected(pool: Pool) -> str:
 
 def _modules(pool: Pool) -> str:
     left = machines.database(pool.instance).modules_left_over()
-    return "" if not left else "not finished: " + ", ".join(f"{m.name} ({m.state})" for m in left[:10])
+    if left:
+        return "not finished: " + ", ".join(f"{m.name} ({m.state})" for m in left[:10])
+    lost = _not_loaded(pool)
+    return f"installed, but not loaded, as code is missing: {', '.join(lost[:10])}" if lost else ""
+
+
+def _not_loaded(pool: Pool) -> Sequence[str]:
+    """Modules that Odoo serves without. Only its log says so, which is the generation's own."""
+    with suppress(logfiles.NoSuchLog), logfiles.opened(pool.instance, pools.log_name(pool, Purpose.SERVE)) as stream:
+        entries = logfiles.read_back(stream, None, logfiles.Wanted()).entries
+        return read_run(line for entry in entries for line in entry.text.splitlines()).not_loaded
+    return ()
 
 
 def _health(pool: Pool, port: int, path: str) -> str:

@@ -89,6 +89,11 @@ class Networks(Connection):
         except NetworkMissing:
             return
 
+    def addresses(self, name: str) -> set[str]:
+        """Those that running containers of a network have, whoever made them; none where there is no such network."""
+        containers = (self._network(name) or {}).get("Containers", {}).values()
+        return {str(container["IPv4Address"]).partition("/")[0] for container in containers}
+
     def _network(self, name: str) -> Mapping[str, Any] | None:
         try:
             with self.asking(f"look at network {name}", missing=NetworkMissing):

@@ -49,6 +49,11 @@ class FakeEngine:
         container.running = True
         return self._state(spec.name, container)
 
+    def addresses(self, name: str) -> set[str]:
+        self.world.happen("ask the network")
+        running = (container for container in self.world.containers.values() if container.running)
+        return {container.spec.address for container in running if container.spec.address}
+
     def stop(self, name: str, timeout: float, *, keep_going: KeepGoing) -> None:
         self.world.happen(f"stop {_role(name)}")
         keep_going()

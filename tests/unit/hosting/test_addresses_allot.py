@@ -8,6 +8,7 @@ from hosting import addresses
 from hosting.engines.haproxy import RouterDown, Server
 from hosting.models import Pool, Stage
 from tests.unit.fakes import World
+from tests.unit.fakes.engine import FakeEngine
 from tests.unit.fakes.router import FakeRouter
 from tests.unit.hosting import rows
 
@@ -34,6 +35,11 @@ def test_the_address_of_a_pool_that_is_gone_is_free(world: World) -> None:
 
 def test_an_address_to_which_the_router_still_leads_is_not_free(world: World) -> None:
     world.slots[5] = [Server("10.1.0.10")]
+    assert addresses.allot(rows.instance(), 1) == ["10.1.0.11"]
+
+
+def test_an_address_that_a_stranger_has_taken_is_not_free(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeEngine, "addresses", lambda _engine, _network: {"10.1.0.10"})
     assert addresses.allot(rows.instance(), 1) == ["10.1.0.11"]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hosting import proof
+from hosting import machines, proof
 from hosting.engines import probe
 from hosting.engines.docker import EngineUnreachable
 from hosting.engines.postgres import ModuleState, ServerUnreachable
@@ -151,3 +151,12 @@ def test_who_cancels_does_not_wait_for_the_ports(pool: Pool, monkeypatch: pytest
     monkeypatch.setattr(probe, "status", lambda *_: 0)
     with pytest.raises(InterruptedError):
         proof.wait_for_ports(pool, timeout=60, keep_going=raising(InterruptedError()))
+
+
+def test_a_pool_that_serves_without_an_installed_module_is_seen(pool: Pool) -> None:
+    folder = machines.folder(pool.instance) / "log"
+    folder.mkdir(parents=True, exist_ok=True)
+    said = "Some modules are not loaded, some dependencies or manifest may be missing: ['library', 'shelf']"
+    line = f"2026-11-21 20:56:29,859 11 ERROR b_i1 odoo.modules.loading: {said}\n"
+    (folder / f"odoo-g{pool.generation}-serve.log").write_text(line)
+    assert failures(pool) == {"modules": "installed, but not loaded, as code is missing: library, shelf"}
