@@ -22,10 +22,10 @@ BUFFER_BYTES = 4 * 1024 * 1024
 QUEUE = Path("/proc/sys/net/unix/max_dgram_qlen")  # datagrams that may wait in a socket made from now on
 QUEUE_LENGTH = 2048  # the kernel's own 10 are less than what one screen of Odoo asks for at a time
 
-# As haproxy.cfg.template writes it. A client chooses the method, which can hold no space.
+# As haproxy.cfg.template writes it. A client chooses the method, which can hold no space. Times fit a column of a row.
 _LINE = re.compile(
     r"(?P<ended>\d{13}) (?P<instance>i\d{1,12}) (?P<backend>[\w<>.-]+) (?P<status>-1|\d{1,3}) (?P<ending>[A-Za-z-]{2}) "
-    r"\S+ held=(?P<held>-|\d{1,9}) queue=-?\d+ connect=-?\d+ answer=-?\d+ active=(?P<active>\d{1,12}) in=\d+ out=\d+",
+    r"\S+ held=(?P<held>-|\d{1,9}) queue=-?\d+ connect=-?\d+ answer=-?\d+ active=(?P<active>\d{1,9}) in=\d+ out=\d+",
     re.ASCII,
 )
 _BROKEN_OFF = frozenset("SsRIDKU")  # by the server, for want of something, or by the router; see "8.5" of its manual

@@ -45,6 +45,7 @@ def test_the_end_of_a_line_does_not_matter() -> None:
         line(ended="yesterday"),
         line(ended="179000000025"),
         line(active="-1"),
+        line(active="9" * 10),  # more than a row can hold
         line(held="1e9"),
         line(status="20O"),
         line(instance="i٤٢"),  # digits, but not ours
