@@ -11,16 +11,17 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from builds import begin, failure, steplog
+from builds import begin, failure, reading, rollbackpages, steplog
 from builds.access import build_or_404
 from builds.models import Build
 from builds.traffic import UsersSaw, is_counting
-from hosting import sleep
+from hosting import keep, sleep
 from portal.live import in_words, is_poll, respond
 from portal.models import Result, State, Step, User
 from portal.stories import StoryError
 from portal.templatetags.berth import look
 from projects.access import Access, Tool, visitors_welcome
+from projects.models import Stage
 
 POLL = 2  # seconds, while the build goes on
 POLL_COUNTING = 10  # while what users see after it is counted
@@ -61,7 +62,9 @@ def build(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "github_url": settings.BERTH_GITHUB_URL,
         "steps_changed": is_poll(request) and request.GET.get("steps") != str(len(steps)),
     }
-    return respond(request, "builds/build.html", context, every=_every(build), also="steps_now")
+    context["turns"] = turns = reading.turns(build) if access.is_member and build.stage == Stage.PRODUCTION else []
+    every = POLL if any(turn.state != State.DONE for turn in turns) else _every(build)
+    return respond(request, "builds/build.html", context, every=every, also="steps_now")
 
 
 @visitors_welcome
@@ -118,6 +121,8 @@ def _actions(access: Access, build: Build) -> dict[str, Any]:
         "connect_url": instance.url if instance and serves and access.may(Tool.CONNECT, build.stage) else "",
         "serves": serves,
         "rest": sleep.rest(instance) if serves else "",
+        "way_back": rollbackpages.way_back(build, serves=serves) if may_deploy else None,
+        "runs_still": build.pool is not None and build.pool.state in keep.LEFT,
         "may_read_odoo_log": instance is not None and access.may(Tool.LOGS, build.stage),
         "cancelling": build.story is not None and build.story.cancel_requested,
     }

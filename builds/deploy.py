@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from builds import image, patience, statuses, traffic
+from builds import again, image, patience, statuses, traffic
 from builds.inspect import inspect
 from builds.mirrors import mirror
 from builds.models import Build
@@ -62,6 +62,8 @@ def folder(build: Build) -> Path:
 @step("Fetch the commit")
 def fetch(build: Build, telling: Telling) -> None:
     statuses.send(build)
+    if again.take_over(build, telling):
+        return
     project = build.project
     telling.mask(project.token)
     source = mirror(build)
@@ -101,6 +103,9 @@ def projects_errors(title: str) -> Iterator[None]:
 @step("Look inside")
 def look_inside(build: Build, telling: Telling) -> None:
     """Find the addons, and say what is wrong with them before anything is built."""
+    if build.image_of is not None:
+        telling.say(f"As in build #{build.image_of.number}.")
+        return
     submodules = build.inspection["submodules"]
     found = inspect(folder(build) / "tree", build.project.series, submodules, wanted=_wanted(build))
     for warning in found.warnings:
@@ -123,6 +128,9 @@ def _wanted(build: Build) -> list[str]:
 @step("Build the image")
 def build_image(build: Build, telling: Telling) -> None:
     """The Odoo image, the repository's requirements, its addons, and a file that says which commit it is."""
+    if build.image_of is not None:
+        telling.say(f"Nothing is built: the image of build #{build.image_of.number} is used again.")
+        return
     base = images.base(build.project.host, build.project.series, telling.log)
     telling.say(f"From {base.name}" + (": Berth's stand-in, not Odoo itself" if base.stand_in else ""))
     build.image_id = image.make(build, base, folder(build), telling)
@@ -208,7 +216,14 @@ def report(build: Build, telling: Telling) -> None:
 
 # --- what the runner wants to know ------------------------------------------------------------------------------------
 def load(pk: int) -> Build:
-    related = ("project__host", "branch__project", "branch__instance", "instance__host", "pool__instance__host")
+    related = (
+        "project__host",
+        "branch__project",
+        "branch__instance",
+        "instance__host",
+        "pool__instance__host",
+        "image_of",
+    )
     return Build.objects.select_related(*related).get(pk=pk)
 
 

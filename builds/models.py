@@ -44,6 +44,9 @@ class Build(models.Model):
     instance = models.ForeignKey(Instance, models.SET_NULL, null=True, related_name="+")
     pool = models.ForeignKey(Pool, models.SET_NULL, null=True, related_name="+")
     image_id = models.CharField(max_length=80, blank=True)
+    image_of = models.ForeignKey(
+        "self", models.SET_NULL, null=True, related_name="+"
+    )  # the build that is deployed again
     odoo_image = models.CharField(max_length=200, blank=True)  # the base it was made from, for people
     inspection = models.JSONField(default=dict)
     to_update = models.JSONField(default=list)  # modules of production that this build updates
@@ -77,3 +80,22 @@ class Build(models.Model):
     def name(self) -> str:
         """How folders and images call it."""
         return f"b{self.pk}"
+
+
+class Rollback(models.Model):
+    """A switch back to the pool that served before."""
+
+    build = models.ForeignKey(Build, models.CASCADE, related_name="rollbacks")  # the one that serves again
+    left = models.ForeignKey(Build, models.SET_NULL, null=True, related_name="rolled_back")  # the one that served
+    pool = models.ForeignKey(Pool, models.SET_NULL, null=True, related_name="+")
+    asked_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    story = models.OneToOneField(Story, models.PROTECT, null=True, related_name="+")
+    state = models.CharField(max_length=8, choices=State.choices, default=State.QUEUED)
+    result = models.CharField(max_length=10, choices=Result.choices, default=Result.NONE, blank=True)
+    switched = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=clock.now)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"rollback to {self.build}"

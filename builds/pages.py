@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from builds import reading, stages
+from builds import reading, rollback, stages
 from hosting import sleep
 from portal.live import in_words, respond
 from portal.models import State, User
@@ -120,6 +120,7 @@ def branch_context(access: Access, branch: Branch, tab: str) -> dict[str, Any]:
         "tab": tab,
         "branch": branch,
         "rest": sleep.rest(branch.instance),
+        **_serving(access, branch),
         "latest": reading.for_lists().filter(branch=branch).order_by("-pk").first(),
         "may_connect": access.may(Tool.CONNECT, branch.stage),
         "may_deploy": access.may(Tool.DEPLOY, branch.stage),
@@ -127,6 +128,17 @@ def branch_context(access: Access, branch: Branch, tab: str) -> dict[str, Any]:
         "may_read_logs": access.may(Tool.LOGS, branch.stage),
         "commands": gitcommands.commands(branch, base=production.name if production else branch.name),
         "github_url": settings.BERTH_GITHUB_URL,
+    }
+
+
+def _serving(access: Access, branch: Branch) -> dict[str, Any]:
+    """The build of production that serves, which after a rollback isn't the latest, and the one to go back to."""
+    if branch.stage != Stage.PRODUCTION or branch.instance is None or branch.instance.live_pool_id is None:
+        return {}
+    may_deploy = access.may(Tool.DEPLOY, branch.stage)
+    return {
+        "serving": reading.for_lists().filter(pool=branch.instance.live_pool_id).order_by("-pk").first(),
+        "way_back": rollback.target(branch.instance) if may_deploy else None,
     }
 
 

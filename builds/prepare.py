@@ -160,7 +160,7 @@ def _pool(build: Build, instance: Instance, telling: Telling) -> Pool:
             instance,
             image_id=build.image_id,
             commit=build.commit,
-            build_label=build.name,
+            build_label=(build.image_of or build).name,  # as the image says it
             addons_path=build.inspection["addons_path"],
             queue_job=build.inspection["queue_job"],
             workers=branch.workers if instance.is_production else 2,

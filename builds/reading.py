@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db.models import Case, F, IntegerField, OuterRef, QuerySet, Subquery, When, Window
+from django.db.models import Case, F, IntegerField, OuterRef, Q, QuerySet, Subquery, When, Window
 from django.db.models.functions import RowNumber
 
-from builds.models import Build
+from builds.models import Build, Rollback
 from projects.models import Branch, Project, Stage
 
 STAGES = (Stage.PRODUCTION, Stage.STAGING, Stage.DEVELOPMENT)
@@ -92,3 +92,9 @@ def rows(branches: Iterable[Branch], *, cells: int) -> list[Row]:
     for build in numbered.filter(branch__in=list(of_branch), place__lte=cells + 1).order_by("-pk"):
         of_branch[build.branch_id].append(build)
     return [Row(branch, of_branch[branch.pk][:cells], more=len(of_branch[branch.pk]) > cells) for branch in branches]
+
+
+def turns(build: Build) -> list[Rollback]:
+    """The latest rollbacks to a build or away from it, newest first."""
+    found = Rollback.objects.filter(Q(build=build) | Q(left=build)).select_related("build", "left", "asked_by", "story")
+    return list(found.order_by("-pk")[:3])

@@ -8,7 +8,7 @@ from django.db.models import F, QuerySet
 
 from builds import deliveries, statuses, steplog
 from builds import traffic as users
-from builds.models import Build
+from builds.models import Build, Rollback
 from hosting import hold, instances, keep, logrotation, machines, routing, sleep, traffic
 from hosting.engines.docker import EngineError
 from hosting.models import Host, Instance, Pool
@@ -150,10 +150,11 @@ def release_forgotten() -> None:
 
 
 def _idle() -> QuerySet[Instance]:
-    """Instances that no build works on, or is going to."""
+    """Instances that no build or rollback works on, or is going to."""
     building = Build.objects.exclude(state=State.DONE)
     new, served = (building.exclude(**{name: None}).values(name) for name in ("instance", "branch__instance"))
-    return Instance.objects.exclude(pk__in=new).exclude(pk__in=served)
+    back = Rollback.objects.exclude(state=State.DONE).exclude(pool=None).values("pool__instance")
+    return Instance.objects.exclude(pk__in=new).exclude(pk__in=served).exclude(pk__in=back)
 
 
 def _remove(instance: Instance) -> None:
@@ -194,7 +195,8 @@ def _remove_images(host: Host) -> None:
 
 def _to_keep(host: Host) -> set[str]:
     """Images of each project's newest production builds that were deployed, and of builds that go on."""
-    kept = set(Build.objects.exclude(state=State.DONE).values_list("image_id", flat=True))
+    going_on = Build.objects.exclude(state=State.DONE).values_list("image_id", "image_of__image_id")
+    kept = {image_id for pair in going_on for image_id in pair if image_id}
     for project in Project.objects.filter(host=host):
         production = Build.objects.filter(project=project, stage=Stage.PRODUCTION).exclude(image_id="")
         deployed = production.exclude(pool=None).exclude(result__in=(Result.FAILURE, Result.CANCELLED))

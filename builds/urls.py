@@ -1,6 +1,6 @@
 from django.urls import include, path
 
-from builds import branchsettings, buildpage, deliveries, logpages, pages, starting
+from builds import branchsettings, buildpage, deliveries, logpages, pages, rollbackpages, starting
 
 urlpatterns = [
     path("", pages.projects, name="projects"),
@@ -30,6 +30,8 @@ urlpatterns = [
                 path("<int:number>/logs/", logpages.build_log, name="build-log"),
                 path("<int:number>/rebuild/", buildpage.rebuild, name="rebuild"),
                 path("<int:number>/cancel/", buildpage.cancel, name="cancel"),
+                path("<int:number>/roll-back/", rollbackpages.roll_back, name="roll-back"),
+                path("<int:number>/deploy-again/", rollbackpages.deploy_again, name="deploy-again"),
             ]
         ),
     ),

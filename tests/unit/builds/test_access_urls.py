@@ -41,6 +41,13 @@ def by_stage(code: int, *, method: str = "get") -> Expected:
     )
 
 
+def of_production(code: int, *, method: str = "get") -> Expected:
+    """For admins on production; nobody has it elsewhere."""
+    return Expected(
+        (code, 403, 403, 404, SIGN_IN), (404, 404, 403, 404, SIGN_IN), (404, 404, 404, 404, SIGN_IN), method
+    )
+
+
 MEMBERS = everywhere(200, 200, 200, 404, SIGN_IN)
 ADMINS = everywhere(200, 403, 403, 404, SIGN_IN)
 ADMINS_POST = everywhere(302, 403, 403, 404, SIGN_IN, method="post")
@@ -58,6 +65,8 @@ EXPECTED = {
     "build-log": by_stage(200),
     "rebuild": by_stage(302, method="post"),
     "cancel": by_stage(302, method="post"),
+    "roll-back": of_production(200),
+    "deploy-again": of_production(302, method="post"),
     "settings": ADMINS,
     "add-member": everywhere(200, 403, 403, 404, SIGN_IN, method="post"),  # the form again: no name was given
     "change-member": ADMINS_POST,

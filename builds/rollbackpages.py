@@ -1,0 +1,88 @@
+"""The page before a rollback: what comes back, what doesn't, and the two ways there."""
+
+from typing import Any, cast
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from builds import again, rollback
+from builds.access import build_or_404
+from builds.models import Build
+from portal.live import in_words
+from portal.models import Result, State, User
+from portal.stories import StoryError
+from projects.access import Access, Tool
+from projects.models import Stage
+
+
+def way_back(build: Build, *, serves: bool) -> Build | None:
+    """The build to which this build's page offers to go: itself, or the one before it where it serves itself."""
+    if build.stage != Stage.PRODUCTION or build.state != State.DONE or build.branch.deleted_at is not None:
+        return None
+    if serves:
+        return rollback.target(build.instance)
+    deployed = build.pool_id is not None and build.result not in {Result.FAILURE, Result.CANCELLED}
+    return build if deployed else None
+
+
+@require_http_methods(["GET", "POST"])
+def roll_back(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """Ask first (GET), then do it (POST)."""
+    access, build = _deployed_or_404(request, slug, number)
+    if request.method == "POST":
+        try:
+            rollback.begin(build=build, by=cast(User, request.user))
+        except StoryError as error:
+            messages.error(request, in_words(error))
+        return redirect("build", slug=slug, number=number)
+    return render(request, "builds/roll_back.html", _context(access, build))
+
+
+@require_POST
+def deploy_again(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """After the window: an ordinary deploy of the older image."""
+    _access, build = _deployed_or_404(request, slug, number)
+    try:
+        new = again.deploy_again(build=build, by=cast(User, request.user))
+    except StoryError as error:
+        messages.error(request, in_words(error))
+        return redirect("build", slug=slug, number=number)
+    return redirect("build", slug=slug, number=new.number)
+
+
+def _deployed_or_404(request: HttpRequest, slug: str, number: int) -> tuple[Access, Build]:
+    access, build = build_or_404(request, slug, number, Tool.DEPLOY)
+    if build.stage != Stage.PRODUCTION or build.state != State.DONE or build.branch.deleted_at is not None:
+        raise Http404
+    return access, build
+
+
+def _context(access: Access, build: Build) -> dict[str, Any]:
+    pool, instance = build.pool, build.instance
+    serving = Build.objects.filter(pool=instance.live_pool).order_by("-pk").first() if instance else None
+    ahead = ""
+    try:
+        again.refuse_serving(build)
+    except StoryError as error:
+        ahead = in_words(error)
+    return {
+        "access": access,
+        "nav": "builds",
+        "build": build,
+        "pool": pool,
+        "serving": serving,
+        "refused": rollback.refusal(pool),
+        "ahead": ahead,
+        "updated": _updated_since(build, serving),
+    }
+
+
+def _updated_since(build: Build, serving: Build | None) -> list[str]:
+    """Modules that were updated in the database after the build's own deploy."""
+    later = Build.objects.filter(branch=build.branch, stage=build.stage, pk__gt=build.pk, state=State.DONE)
+    deployed = later.exclude(result__in=(Result.FAILURE, Result.CANCELLED))
+    if serving is not None:
+        deployed = deployed.filter(pk__lte=max(serving.pk, build.pk))
+    return sorted({name for names in deployed.values_list("to_update", flat=True) for name in names})
