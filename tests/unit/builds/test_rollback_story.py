@@ -50,7 +50,9 @@ def answers(stage: Scenery) -> str:
 
 
 def pool_of(build: Build) -> Pool:
-    return Pool.objects.get(pk=Build.objects.get(pk=build.pk).pool_id)
+    pool = Build.objects.get(pk=build.pk).pool
+    assert pool is not None
+    return pool
 
 
 def test_requests_go_back_to_the_pool_that_was_kept(stage: Scenery, two: SimpleNamespace) -> None:
