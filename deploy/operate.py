@@ -3,11 +3,11 @@
 import sys
 
 from django.core.management import call_command, get_commands
+from django.utils.module_loading import import_string
 
 from deploy import environment, homes
 from deploy.management import open_installation
 from deploy.progress import Progress, main
-from deploy.restart import restart_hosted
 
 RESTART = "restart-postgres"
 USAGE = f"""usage: bin/berth COMMAND [ARGUMENT ...]
@@ -27,7 +27,8 @@ def operate() -> int:
     name = arguments[0]
     if name == RESTART:
         with homes.alone(home), progress.step("restart of PostgreSQL"):
-            restart_hosted(home, environment.load(home), progress)
+            restart = import_string("deploy.restart.restart_hosted")  # it needs rows, which need settings
+            restart(home, environment.load(home), progress)
     elif name in get_commands():
         call_command(*arguments)
     else:

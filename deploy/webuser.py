@@ -72,7 +72,9 @@ def as_user(user: WebUser, *argv: str) -> list[str]:
 
 def unreachable(user: WebUser, python: Path = PYTHON, checkout: Path = CHECKOUT) -> str:
     """What of the code the user can't read; "" where it can."""
-    trial = as_user(user, str(python), "-c", "import uvicorn, portal.environment; open('templates/base.html').close()")
+    # Through env: setpriv itself still has root's rights when it looks for what it starts.
+    code = "import uvicorn, portal.environment; open('templates/base.html').close()"
+    trial = as_user(user, "env", str(python), "-c", code)
     environment = {"PATH": full_path(), "PYTHONPATH": str(checkout)}
     result = run(trial, timeout=TIMEOUT, env=environment, cwd=checkout, check=False)
     if result.exit_code == 0:

@@ -15,6 +15,7 @@ import requests
 
 from deploy.processes import CHECKOUT, PYTHON
 from tests.faults.changes import PATHS, change_static_file
+from tests.holding import Moment, hold
 from tests.hook import Hook
 from tests.installation import STATIC_FILE, Installation
 from tests.load import Load
@@ -124,6 +125,18 @@ def test_a_killed_router_comes_back_with_what_it_knew(installation: Installation
     print(f"the router answered {back:.1f} s after its {which} was killed")
     assert installation.answer(f"/{STATIC_FILE}").commit == sha
     assert requests.get(f"{installation.demo()['portal_url']}/healthz", timeout=30).status_code == 200
+    assert installation.settled() == []
+
+
+def test_a_router_that_dies_during_the_switch_comes_back_with_it(installation: Installation) -> None:
+    with hold(installation, "switch_over", Moment.ENDS) as held:
+        sha = change_static_file(installation)
+        held.wait()
+        kill_router(installation)
+    build = installation.wait_for_build(sha)
+    seconds_until_answered(installation)
+    assert build.result == "success", build
+    assert installation.answer(f"/{STATIC_FILE}").commit == sha
     assert installation.settled() == []
 
 

@@ -157,7 +157,7 @@ def restart_engine(installation: Installation) -> None:
     os.environ.get("BERTH_TEST_ENGINE_RESTART") != "1",
     reason="restarts Docker Engine, which others may be using: BERTH_TEST_ENGINE_RESTART=1",
 )
-@pytest.mark.parametrize("step", ["build_image", "prepare_production", "prove_ready"])
+@pytest.mark.parametrize("step", ["build_image", "prepare_production", "prove_ready", "drain"])  # two pools run at last
 def test_the_engine_restarts_in_the_middle(installation: Installation, step: str) -> None:
     """Databases go on where live-restore is set; without, the engine starts them again."""
     with hold(installation, step, Moment.MIDDLE) as held:

@@ -1,0 +1,24 @@
+"""Which stories wait for which: what somebody waits for never stands behind a build, nor a deploy behind the rest."""
+
+from django.conf import settings
+
+from portal import stories
+
+QUICK = {"wake", "rollback", "resize"}
+
+
+def queues() -> dict[str, str]:
+    return {name: kind.queue for name, kind in stories._kinds.items()}
+
+
+def test_what_somebody_waits_for_has_a_queue_of_its_own() -> None:
+    assert {queue for name, queue in queues().items() if name in QUICK} == {"urgent"}
+    assert settings.BERTH_WORKERS["urgent"] > 1  # nor does a rollback wait for a database that wakes up
+
+
+def test_only_deploys_are_on_the_queue_of_deploys() -> None:
+    assert [name for name, queue in queues().items() if queue == "deploy"] == ["deploy"]
+
+
+def test_every_queue_has_a_worker() -> None:
+    assert set(queues().values()) <= set(settings.BERTH_WORKERS)
