@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from builds import reading, rollback, stages
-from hosting import sleep
+from hosting import cronruns, sleep
 from portal.live import in_words, respond
 from portal.models import State, User
 from portal.stories import StoryError
@@ -119,6 +119,7 @@ def branch_context(access: Access, branch: Branch, tab: str) -> dict[str, Any]:
         "nav": "branches",
         "tab": tab,
         "branch": branch,
+        "switched_off": cronruns.switched_off(branch.instance) if branch.instance else [],
         "rest": sleep.rest(branch.instance),
         **_serving(access, branch),
         "latest": reading.for_lists().filter(branch=branch).order_by("-pk").first(),

@@ -1,6 +1,6 @@
 from django.urls import include, path
 
-from builds import branchsettings, buildpage, deliveries, logpages, pages, rollbackpages, starting
+from builds import actionpages, branchsettings, buildpage, deliveries, logpages, pages, rollbackpages, starting
 
 urlpatterns = [
     path("", pages.projects, name="projects"),
@@ -13,6 +13,7 @@ urlpatterns = [
             [
                 path("", pages.branches, name="branches"),
                 path("<int:pk>/", pages.branch, name="branch"),
+                path("<int:pk>/actions/", actionpages.actions, name="branch-actions"),
                 path("<int:pk>/wake/", pages.wake, name="wake"),
                 path("<int:pk>/move/", pages.move_branch, name="move-branch"),
                 path("<int:pk>/settings/", branchsettings.branch_settings, name="branch-settings"),

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from portal import clock
+from portal.models import Result, State
 from portal.secrets import EncryptedField, new_password
 
 
@@ -144,6 +145,8 @@ class Pool(models.Model):
     crons_stopped = models.BooleanField(default=False)  # for an update: the reconciler leaves them so
     memory_mb = models.PositiveIntegerField(default=1536)  # of each container
     cpus = models.DecimalField(max_digits=5, decimal_places=2, default=1)  # of each container
+    cron_log_read = models.PositiveBigIntegerField(default=0)  # bytes of its scheduled actions' log
+    cron_log_inode = models.PositiveBigIntegerField(default=0)
     left_at = models.DateTimeField(null=True)  # when requests went elsewhere
     kept_until = models.DateTimeField(null=True)  # of a kept pool
     not_kept = models.CharField(max_length=200, blank=True)  # why it was not, of one that had served
@@ -184,6 +187,47 @@ class Slot(models.Model):
 
     def __str__(self) -> str:
         return f"s{self.number}"
+
+
+class CronRun(models.Model):
+    """One run of a scheduled action of Odoo, as the log says it."""
+
+    class Outcome(models.TextChoices):
+        RUNNING = "running", "running"
+        DONE = "done", "done"
+        FAILED = "failed", "failed"
+        TIMEOUT = "timeout", "stopped at its time limit"
+        STOPPED = "stopped", "ended with its server"
+        SWITCHED_OFF = "off", "switched off"  # not a run: done by Berth, after too many timeouts
+
+    instance = models.ForeignKey(Instance, models.CASCADE, related_name="cron_runs")
+    action_id = models.PositiveIntegerField()  # of ir_cron; 0 where the log of an older series doesn't say
+    name = models.CharField(max_length=200)
+    pid = models.PositiveIntegerField(default=0)  # of the worker, inside its container
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=8, choices=Outcome.choices, default=Outcome.RUNNING)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["instance", "name", "action_id", "-id"], name="runs_of_an_action")]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.outcome}"
+
+    @property
+    def state(self) -> str:
+        """As pages look at it."""
+        return State.RUNNING if self.outcome == self.Outcome.RUNNING else State.DONE
+
+    @property
+    def result(self) -> str:
+        bad = {
+            self.Outcome.FAILED: Result.FAILURE,
+            self.Outcome.TIMEOUT: Result.FAILURE,
+            self.Outcome.STOPPED: Result.CANCELLED,
+            self.Outcome.SWITCHED_OFF: Result.WARNING,
+        }
+        return bad.get(self.Outcome(self.outcome), Result.SUCCESS)
 
 
 class TrafficSecond(models.Model):

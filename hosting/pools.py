@@ -89,7 +89,7 @@ def write_conf(pool: Pool, purpose: Purpose) -> Path:
             addons_path=tuple(pool.addons_path),
             memory=pool.memory_mb * MIB,
             workers=pool.workers,
-            cron_workers=pool.cron_workers,
+            cron_workers=pool.cron_workers or 1,
             queue_job=pool.queue_job,
             logfile=f"{LOG}/{log_name(pool, purpose)}",
         )
@@ -124,7 +124,7 @@ def spec(pool: Pool, role: str, conf_file: Path) -> ContainerSpec:
     """What the container for `role` (web or cron) of a pool shall be."""
     instance = pool.instance
     root = machines.folder(instance)
-    serve, cron = commands.serve_argv(instance.database), commands.cron_argv(instance.database, pool.cron_workers)
+    serve, cron = commands.serve_argv(instance.database), commands.cron_argv(instance.database, pool.cron_workers or 1)
     return ContainerSpec(
         name=pool.container(role),
         image_id=pool.image_id,

@@ -26,6 +26,7 @@ BERTH_SLOTS = env.number("BERTH_SLOTS", 64)  # pools that may be awake at once; 
 BERTH_POOL_CPUS = env.number("BERTH_POOL_CPUS", 2)  # cores that one container may use
 BERTH_BUILD_MEMORY_MB = env.number("BERTH_BUILD_MEMORY_MB", 2048)
 BERTH_BUILD_SECONDS = env.number("BERTH_BUILD_SECONDS", 1800)  # that the build of an image may take
+BERTH_CRON_MINUTES = env.number("BERTH_CRON_MINUTES", 15)  # of scheduled actions of staging, development; twice a day
 BERTH_WAKES_PER_MINUTE = env.number("BERTH_WAKES_PER_MINUTE", 30)  # sleeping databases that a host may start
 BERTH_REGION = env.text("BERTH_REGION", "here")
 BERTH_DEMO = env.flag("BERTH_DEMO", default=True)

@@ -23,6 +23,7 @@ WATCH_S = 0.5
 ROUNDS_S = {
     "builds.rounds.mend": 30.0,
     "builds.resting.rest": 30.0,
+    "builds.actions.look_after": 30.0,
     "builds.rounds.poll": 120.0,
     "builds.rounds.clean_up": 3600.0,
 }

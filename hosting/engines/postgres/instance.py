@@ -82,6 +82,18 @@ class InstanceDatabase:
             )
             return updated.rowcount > 0
 
+    def switch_off_action(self, action_id: int, name: str) -> None:
+        """Switch off a scheduled action, by its id in `ir_cron`, or by its name where that is 0.
+
+        Odoo locks the row of one that runs: waits a second for that, then raises TookTooLong.
+        """
+        with self._connect() as connection, connection.transaction():
+            connection.execute("SET LOCAL lock_timeout = '1s'")
+            connection.execute(
+                "UPDATE public.ir_cron SET active = false WHERE id = %(id)s OR (%(id)s = 0 AND cron_name = %(name)s)",
+                {"id": action_id, "name": name},
+            )
+
     def _read(self, query: str, values: Sequence[object]) -> list[TupleRow]:
         try:
             with self._connect() as connection:

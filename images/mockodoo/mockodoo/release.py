@@ -14,6 +14,9 @@ CRONS_COUNT_FAILURES: Final = MAJOR >= 18
 CRONS_COUNT_CALLS: Final = MAJOR < 18
 """Columns of ir_cron: `failure_count` and `first_failure_date` came, `numbercall` and `doall` went, with 18."""
 
+CRONS_NAME_IDS: Final = MAJOR >= 18
+"""The log names a scheduled action by name and id, not by name alone."""
+
 HEALTH_ASKS_DATABASE: Final = MAJOR >= 18
 DATABASE_COMMAND: Final = MAJOR >= 18
 SERVER_WIDE: Final = "base,rpc,web" if MAJOR >= 19 else "base,web"

@@ -57,6 +57,7 @@ EXPECTED = {
     "branch": MEMBERS,
     "branch-log": by_stage(200),
     "branch-settings": by_stage(200),
+    "branch-actions": by_stage(200),
     "wake": by_stage(302, method="post"),
     "move-branch": by_stage(302, method="post"),
     "builds": MEMBERS,

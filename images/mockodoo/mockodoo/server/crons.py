@@ -5,6 +5,7 @@ import logging
 import select
 import time
 from collections.abc import Callable
+from typing import Any
 
 import psycopg2
 import psycopg2.extensions
@@ -21,7 +22,7 @@ STEP = 1.0
 INTERVALS = {"minutes": 1, "hours": 60, "days": 1440, "work_days": 1440, "weeks": 10080, "months": 43200}
 
 DUE = """
-SELECT id, cron_name, interval_number, interval_type, nextcall FROM ir_cron
+SELECT id, cron_name, interval_number, interval_type, ir_actions_server_id FROM ir_cron
 WHERE active AND nextcall <= (now() AT TIME ZONE 'UTC') ORDER BY priority, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
 """
 
@@ -88,16 +89,16 @@ def _run_one(dbname: str) -> bool:
         row = cr.fetchone()
         if row is None:
             return False
-        identity, name, number, kind, _nextcall = row
+        identity, name, number, kind, action = row
         started = time.monotonic()
-        _logger.info("Job %r (%s) starting", name, identity)
+        _logger.info(*_says("starting", name, identity))
         failed = False
         try:
             with cr.savepoint():
                 environment(cr, registry)["ir.cron"].browse(identity)._run()
         except Exception:
             failed = True
-            _logger.exception("Job %r (%s) server action failed", name, identity)
+            _logger.exception(*_says("failed", name, identity, action))
         now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None, microsecond=0)
         later = now + datetime.timedelta(minutes=INTERVALS[kind] * max(1, number))
         cr.execute("UPDATE ir_cron SET lastcall = %s, nextcall = %s WHERE id = %s", (now, later, identity))
@@ -107,5 +108,16 @@ def _run_one(dbname: str) -> bool:
                 "first_failure_date = CASE WHEN %s THEN COALESCE(first_failure_date, %s) ELSE NULL END WHERE id = %s",
                 (failed, failed, now, identity),
             )
-        _logger.info("Job %r (%s) done in %.3fs", name, identity, time.monotonic() - started)
+        if not failed:
+            _logger.info(*_says("done", name, identity, time.monotonic() - started))
     return True
+
+
+def _says(what: str, name: str, identity: int, more: float = 0) -> tuple[Any, ...]:
+    """A line about an action, in the words of the series: format and values."""
+    if release.CRONS_NAME_IDS:
+        form = {"starting": "starting", "failed": "server action #%d failed", "done": "done in %.3fs"}[what]
+        return (f"Job %r (%s) {form}", name, identity, *([] if what == "starting" else [more]))
+    if what == "failed":
+        return "Call from cron %s for server action #%d failed in Job #%s", name, more, identity
+    return {"starting": "Starting job `%s`.", "done": "Job `%s` done."}[what], name

@@ -1,3 +1,5 @@
+import time
+
 from odoo import api, fields, models
 
 
@@ -18,3 +20,6 @@ class Book(models.Model):
     def count_read(self):
         parameters = self.env["ir.config_parameter"].sudo()
         parameters.set_param("contract.read", int(parameters.get_param("contract.read", 0)) + 1)
+
+    def read_for_ever(self):
+        time.sleep(600)
