@@ -7,7 +7,8 @@ class BuildsConfig(AppConfig):
     def ready(self) -> None:
         """Make the runner know the stories that this app tells."""
         # A worker's forks would else import the rounds anew, each time, and from newer code once that is pulled.
-        from builds import deploy, rollback, rounds  # noqa: F401
+        from builds import deploy, resize, rollback, rounds  # noqa: F401
 
         deploy.register_stories()
+        resize.register_stories()
         rollback.register_stories()

@@ -2,48 +2,81 @@
 
 from typing import Any, cast
 
-from django.conf import settings
 from django.contrib import messages
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods, require_POST
 
+from builds import resize
 from builds.begin import rebuild
-from builds.models import Build
+from builds.models import Build, Resize
 from builds.pages import branch_context, sidebar
+from hosting import pools
 from portal import audit
-from portal.live import in_words
+from portal.live import in_words, respond
 from portal.models import State, User
 from portal.stories import StoryError
 from projects.access import Access, Tool, branch_or_404
-from projects.branchforms import BranchForm
+from projects.branchforms import BranchForm, SizeForm
 from projects.models import Branch
+
+SOON = 1  # seconds between polls while a resize goes on
 
 
 @require_http_methods(["GET", "POST"])
 def branch_settings(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     access, branch = branch_or_404(request, slug, pk, Tool.BRANCH_SETTINGS)
-    form = BranchForm(request.POST or None, instance=Branch.objects.get(pk=pk), cpus=cores(branch))
+    form = branch_form(branch, request.POST or None)
     if request.method == "POST" and form.is_valid():
         save(form, before=branch, by=cast(User, request.user))
         messages.success(request, told(form))
         if "now" in request.POST:
             return build_now(request, branch)
         return redirect("branch-settings", slug=slug, pk=pk)
-    return settings_page(request, access, branch, form=form)
+    return settings_page(request, access, branch, form=form, size_form=SizeForm(instance=wanted_size(branch)))
 
 
-def settings_page(request: HttpRequest, access: Access, branch: Branch, *, form: BranchForm) -> HttpResponse:
+@require_POST
+def branch_resize(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Other memory and cores, at once."""
+    access, branch = branch_or_404(request, slug, pk, Tool.BRANCH_SETTINGS)
+    size_form = SizeForm(request.POST, instance=Branch.objects.select_related("project").get(pk=pk))
+    if not size_form.is_valid():
+        return settings_page(request, access, branch, form=branch_form(branch), size_form=size_form)
+    if size_form.has_changed():
+        resize.ask(branch=branch, size=size_form.instance, by=cast(User, request.user))
+    else:
+        messages.info(request, "Nothing was changed.")
+    return redirect("branch-settings", slug=slug, pk=pk)
+
+
+def settings_page(
+    request: HttpRequest, access: Access, branch: Branch, *, form: BranchForm, size_form: SizeForm
+) -> HttpResponse:
+    wish = newest_wish(branch)
     context: dict[str, Any] = branch_context(access, branch, "settings") | sidebar(access, "", branch)
-    context |= {"form": form, "title": f"Settings · {branch} · {access.project}"}
+    context |= {"form": form, "size_form": size_form, "title": f"Settings · {branch} · {access.project}"}
+    context |= {"wish": wish, "pool": branch.instance.live_pool if branch.instance else None}
     context["may_build"] = context["may_deploy"] and to_build(branch) is not None
-    return render(request, "builds/branch_settings.html", context)
+    every = SOON if wish and wish.story and wish.story.state != State.DONE else None
+    return respond(request, "builds/branch_settings.html", context, every=every)
 
 
-def cores(branch: Branch) -> float:
-    """How many cores each of its containers may use."""
-    return float(branch.cpus or settings.BERTH_POOL_CPUS)
+def branch_form(branch: Branch, data: QueryDict | None = None) -> BranchForm:
+    return BranchForm(data, instance=Branch.objects.get(pk=branch.pk), cpus=float(pools.cores(branch.cpus)))
+
+
+def newest_wish(branch: Branch) -> Resize | None:
+    return Resize.objects.filter(branch=branch).select_related("story", "asked_by").order_by("-pk").first()
+
+
+def wanted_size(branch: Branch) -> Branch:
+    """The branch with the size that it has, or is about to get."""
+    wish, wanted = newest_wish(branch), Branch.objects.select_related("project").get(pk=branch.pk)
+    if wish and wish.story and wish.story.state != State.DONE:
+        wanted.memory_mb, wanted.cpus = wish.memory_mb, wish.cpus
+    return wanted
 
 
 @transaction.atomic

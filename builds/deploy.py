@@ -29,7 +29,6 @@ from projects.git import Checkout, Commit, GitError, refuse_escaping_symlinks
 from projects.models import Branch, Stage
 
 START_S = 60  # for the engine to answer; it starts containers in the background
-PROOF_S = 180  # a pool that isn't ready by then isn't going to be
 LAST_LINES = 50
 
 
@@ -146,11 +145,17 @@ def undo_start(build: Build, _telling: Telling) -> None:
 
 @step("Start the pool", undo=undo_start)
 def start_pool(build: Build, telling: Telling) -> None:
+    """Beside the one that serves; where memory is short, after it has stopped, with a page at its address."""
     assert build.pool is not None
     pool = build.pool
+    if build.branch.strategy == Branch.Strategy.IN_TURN and pool.instance.live_pool is not None:
+        switch.pause(pool.instance, seconds=build.branch.drain_seconds, keep_going=telling.keep_going)
+        telling.say(f"{pool.instance.live_pool} has stopped, as the branch's settings want it. Visitors see a page.")
     attempts.again(telling, lambda _seconds: pools.start(pool), timeout=START_S)
     routing.lend_slot(pool)
-    telling.say(f"{pool.name}: {pool.workers} workers, {pool.memory_mb} MB, at {pool.web_address}")
+    telling.say(
+        f"{pool.name}: {pool.workers} workers, {pool.memory_mb:,} MB, {float(pool.cpus):g} cores, at {pool.web_address}"
+    )
 
 
 @step("Prove that it is ready")
@@ -159,7 +164,13 @@ def prove_ready(build: Build, telling: Telling) -> None:
     assert build.pool is not None
     telling.mask(build.pool.instance.database_password, build.pool.instance.admin_password)
     try:
-        proof.prove(build.pool, timeout=PROOF_S, say=telling.say, keep_going=telling.keep_going)
+        proof.prove(
+            build.pool,
+            timeout=build.branch.full_timeout_seconds,
+            say=telling.say,
+            keep_going=telling.keep_going,
+            path=build.branch.probe_path,
+        )
     except (proof.NotProven, proof.Died) as error:
         raise ProjectError(
             "The new pool did not become ready",

@@ -99,3 +99,17 @@ class Rollback(models.Model):
 
     def __str__(self) -> str:
         return f"rollback to {self.build}"
+
+
+class Resize(models.Model):
+    """Other memory or cores that somebody asked for, for the containers of a branch's database."""
+
+    branch = models.ForeignKey(Branch, models.CASCADE, related_name="resizes")
+    asked_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    memory_mb = models.PositiveIntegerField()
+    cpus = models.DecimalField(max_digits=5, decimal_places=2, null=True)  # None: the platform's
+    story = models.OneToOneField(Story, models.PROTECT, null=True, related_name="+")
+
+    def __str__(self) -> str:
+        """As the page says it."""
+        return f"{self.memory_mb:,} MB and {f'{float(self.cpus):g}' if self.cpus else 'the usual'} cores"

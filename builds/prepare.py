@@ -165,6 +165,7 @@ def _pool(build: Build, instance: Instance, telling: Telling) -> Pool:
             queue_job=build.inspection["queue_job"],
             workers=branch.workers if instance.is_production else 2,
             memory_mb=floors.granted_memory(branch.memory_mb * floors.MIB, major) // floors.MIB,
+            cpus=branch.cpus,
         )
         build.save(update_fields=["instance", "pool"])
     return build.pool

@@ -17,6 +17,7 @@ urlpatterns = [
                 path("<int:pk>/wake/", pages.wake, name="wake"),
                 path("<int:pk>/move/", pages.move_branch, name="move-branch"),
                 path("<int:pk>/settings/", branchsettings.branch_settings, name="branch-settings"),
+                path("<int:pk>/resize/", branchsettings.branch_resize, name="branch-resize"),
                 path("<int:pk>/logs/", logpages.branch_log, name="branch-log"),
             ]
         ),

@@ -1,9 +1,11 @@
 """Pools: one generation of an instance's containers. Made, started, proven, stopped, removed."""
 
 import os
+import secrets
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 
 from django.conf import settings
@@ -52,6 +54,7 @@ def create(
     queue_job: bool,
     workers: int,
     memory_mb: int,
+    cpus: Decimal | None = None,
 ) -> Pool:
     """The row of the next generation, with its addresses. Nothing runs yet."""
     last = instance.pools.aggregate(last=Max("generation"))["last"] or 0
@@ -67,9 +70,15 @@ def create(
         workers=workers,
         cron_workers=1 if instance.is_production else 0,
         memory_mb=memory_mb,
+        cpus=cores(cpus),
         web_address=web,
         cron_address=cron,
     )
+
+
+def cores(wanted: Decimal | None) -> Decimal:
+    """How many a container gets whose owner asked for `wanted`; None: what the platform gives."""
+    return wanted or Decimal(str(settings.BERTH_POOL_CPUS))
 
 
 def write_conf(pool: Pool, purpose: Purpose) -> Path:
@@ -96,14 +105,20 @@ def write_conf(pool: Pool, purpose: Purpose) -> Path:
     )
     path = machines.folder(instance) / f"g{pool.generation}" / f"{purpose}.conf"
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".part")
-    partial.unlink(missing_ok=True)
+    partial = path.with_suffix(f".{secrets.token_hex(4)}.part")  # a resize may write while a deploy does
     with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "w") as file:  # it holds passwords
         file.write(text)
         os.fchown(file.fileno(), 0, ODOO_UID)
         os.fchmod(file.fileno(), 0o440)
     partial.replace(path)
     return path
+
+
+def write_confs(pool: Pool) -> None:
+    """Write again what its containers read when they start the next time."""
+    write_conf(pool, Purpose.SERVE)
+    if pool.cron_workers:
+        write_conf(pool, Purpose.CRON)
 
 
 def log_name(pool: Pool, purpose: Purpose) -> str:
@@ -138,7 +153,7 @@ def spec(pool: Pool, role: str, conf_file: Path) -> ContainerSpec:
             Mount(str(root / "log"), LOG, read_only=False),
         ),
         memory_bytes=pool.memory_mb * MIB,
-        cpus=float(settings.BERTH_POOL_CPUS),
+        cpus=float(pool.cpus),
         pids=512,
         labels=labels(pool, role),
         stop_timeout_s=STOP_TIMEOUT_S,
@@ -162,6 +177,7 @@ def environment(instance: Instance) -> dict[str, str]:
 
 def start(pool: Pool, role: str = "web") -> None:
     """Start a container of the pool, or find it running. The same call after a crash does no harm."""
+    pool.refresh_from_db(fields=["memory_mb", "cpus"])  # somebody may have resized it a moment ago
     prepare_folders(pool.instance)
     conf_file = write_conf(pool, Purpose.SERVE if role == "web" else Purpose.CRON)
     machines.engine(pool.instance.host).ensure_running(spec(pool, role, conf_file))

@@ -20,6 +20,7 @@ from hosting.odoo.conf import Purpose
 from hosting.odoo.loglines import read_run
 
 BUILD_FILE = "/etc/berth/build.json"
+LOGIN = "/web/login"
 LIVENESS_S = 0.25  # how often a port that doesn't answer yet is asked
 FIRST_PROOF_S, LONGEST_PAUSE_S = 5.0, 15.0
 ASSETS = (  # a bundle that Odoo builds, or at least a file that it ships
@@ -48,8 +49,10 @@ class Check:
     failure: str
 
 
-def prove(pool: Pool, *, timeout: float, say: Callable[[str], None], keep_going: Callable[[], None]) -> None:
-    """Wait until every check passes, at most `timeout` seconds.
+def prove(
+    pool: Pool, *, timeout: float, say: Callable[[str], None], keep_going: Callable[[], None], path: str = LOGIN
+) -> None:
+    """Wait until every check passes, at most `timeout` seconds. `path` must answer 200 too.
 
     Ports are polled four times a second; the whole proof is tried when both answer, and then after 5 s, backing off to
     15 s. Raises NotProven, Died.
@@ -58,7 +61,7 @@ def prove(pool: Pool, *, timeout: float, say: Callable[[str], None], keep_going:
     pause = FIRST_PROOF_S
     while True:
         wait_for_ports(pool, timeout=started + timeout - time.monotonic(), keep_going=keep_going)
-        checks = look(pool)
+        checks = look(pool, path)
         failures = [f"{check.name}: {check.failure}" for check in checks if check.failure]
         if not failures:
             say(f"Proven after {time.monotonic() - started:.1f} s: " + ", ".join(check.name for check in checks))
@@ -97,9 +100,9 @@ def _sleep(seconds: float, keep_going: Callable[[], None]) -> None:
         time.sleep(LIVENESS_S)
 
 
-def look(pool: Pool) -> list[Check]:
+def look(pool: Pool, path: str = LOGIN) -> list[Check]:
     """All sides of the proof, in order. Slow ones come after those that fail early."""
-    page = probe.get(str(pool.web_address), 8069, "/web/login", pool.instance.hostname)
+    page = probe.get(str(pool.web_address), 8069, LOGIN, pool.instance.hostname)
     sides: dict[str, Callable[[], str]] = {
         "container": lambda: _container(pool),
         "commit": lambda: _commit(pool),
@@ -111,6 +114,8 @@ def look(pool: Pool) -> list[Check]:
         "asset": lambda: _asset(pool, page.text),
         "websocket": lambda: _websocket(pool),
     }
+    if path != LOGIN:
+        sides[path] = lambda: _page(pool, path)
     return [Check(name, _failure(side)) for name, side in sides.items()]
 
 
@@ -181,6 +186,12 @@ def _not_loaded(pool: Pool) -> Sequence[str]:
 def _health(pool: Pool, port: int, path: str) -> str:
     answered = probe.status(str(pool.web_address), port, path, pool.instance.hostname)
     return "" if answered == 200 else f"answered {answered}"
+
+
+def _page(pool: Pool, path: str) -> str:
+    """What the branch's settings want probed. It may take as long as a page does."""
+    answered = probe.get(str(pool.web_address), 8069, path, pool.instance.hostname).status
+    return "" if answered == 200 else f"answered {answered or 'nothing'}"
 
 
 def _asset(pool: Pool, page: str) -> str:

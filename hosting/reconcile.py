@@ -14,6 +14,7 @@ from hosting.engines.firewall import FirewallError
 from hosting.engines.haproxy import RouterDown, RouterError
 from hosting.engines.postgres import DatabaseError
 from hosting.models import DatabaseServer, Host, Instance, Pool, Slot
+from hosting.odoo.floors import MIB
 
 LAY_DOWN_S = 30  # nothing is in flight in a pool that is asleep
 FAULTS = (EngineError, DatabaseError, RouterError, FirewallError, OSError)
@@ -49,15 +50,19 @@ def _containers(host: Host) -> list[str]:
         if state.name not in by_name and state.name not in one_offs:
             engine.remove(state.name)
             found.append(f"removed container {state.name}, which belongs to nothing")
-    running = {state.name for state in existing if state.running}
+    running = {state.name: state for state in existing if state.running}
     left = [pool for pool in alive if pool.state != Pool.State.LIVE]
     busy = {pool.instance_id for pool in left if pool.container("cron") in running}  # these crons end first
     for name, (pool, role) in by_name.items():
         may = pool.instance_id not in busy and not pool.crons_stopped if role == "cron" else True
-        if may and pool.state in _wanted(pool, role) and name not in running and pool.instance.host_id == host.pk:
-            found += _start(pool, role)
         if pool.state == Pool.State.ASLEEP and role == "web" and name in running:
             found += _lay_down(pool)
+        if not may or pool.state not in _wanted(pool, role) or pool.instance.host_id != host.pk:
+            continue
+        if name not in running:
+            found += _start(pool, role, f"started container {name} of the {pool.state} pool")
+        elif (running[name].memory_bytes, running[name].cpus) != (pool.memory_mb * MIB, float(pool.cpus)):
+            found += _start(pool, role, f"gave container {name} its size again")
     return found
 
 
@@ -68,13 +73,13 @@ def _wanted(pool: Pool, role: str) -> tuple[Pool.State, ...]:
     return (Pool.State.LIVE,) if pool.cron_workers else ()
 
 
-def _start(pool: Pool, role: str) -> list[str]:
-    """Start a container of a pool in its state: who stops one writes first that it is in another."""
+def _start(pool: Pool, role: str, done: str) -> list[str]:
+    """Start a container of a pool in its state, or resize it: who stops one writes first that it is in another."""
     try:
         started = pools.start_while(pool, role, *_wanted(pool, role))
     except FAULTS as error:  # such as an image that is gone: the other pools can be started
-        return [f"{pool.container(role)} can't be started: {error}"]
-    return [f"started container {pool.container(role)} of the {pool.state} pool"] if started else []
+        return [f"{pool.container(role)} can't be started or resized: {error}"]
+    return [done] if started else []
 
 
 def _lay_down(pool: Pool) -> list[str]:

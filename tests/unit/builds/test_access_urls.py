@@ -59,6 +59,7 @@ EXPECTED = {
     "branch-settings": by_stage(200),
     "branch-actions": by_stage(200),
     "wake": by_stage(302, method="post"),
+    "branch-resize": by_stage(200, method="post"),  # the form again: no size was given
     "move-branch": by_stage(302, method="post"),
     "builds": MEMBERS,
     "build": MEMBERS,

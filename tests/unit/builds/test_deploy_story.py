@@ -135,6 +135,51 @@ def test_a_pool_that_is_not_proven_gets_no_request_and_leaves_the_old_one(
     assert Pool.objects.get(pk=build.pool_id or 0).state == Pool.State.GONE
 
 
+def test_a_pool_is_proven_as_the_branch_wants_it(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = stage.first()
+    Branch.objects.update(full_timeout_seconds=33, probe_path="/shop")
+    wanted: dict[str, object] = {}
+    monkeypatch.setattr(proof, "prove", lambda _pool, **named: wanted.update(named))
+    stage.tell(build)
+    assert (wanted["timeout"], wanted["path"]) == (33, "/shop")
+
+
+# --- one after the other ----------------------------------------------------------------------------------------------
+def in_turn(stage: Scenery, build: Build) -> tuple[list[int], set[str]]:
+    """From here on: how many web containers run before each call, and what visitors get."""
+    Branch.objects.update(strategy=Branch.Strategy.IN_TURN)
+    running: list[int] = []
+    answers: set[str] = set()
+
+    def watch() -> None:
+        running.append(sum(c.running and name.endswith("web") for name, c in stage.world.containers.items()))
+        answers.add(stage.world.answer("shop.localhost"))
+
+    stage.world.watch = watch
+    return running, answers
+
+
+def test_where_memory_is_short_the_old_pool_stops_first_behind_a_page(stage: Scenery) -> None:
+    build = stage.same()
+    running, answers = in_turn(stage, build)
+    build = stage.tell(build)
+    assert build.result == Result.SUCCESS, said(build)
+    assert max(running) == 1
+    assert answers == {OLD, "updating", NEW}
+
+
+def test_the_old_pool_comes_back_where_the_new_one_fails(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = stage.same()
+    running, answers = in_turn(stage, build)
+    monkeypatch.setattr(proof, "prove", raising(proof.Died("The container ended.")))
+    build = stage.tell(build)
+    assert build.result == Result.FAILURE
+    assert max(running) == 1
+    assert answers == {OLD, "updating"}
+    assert stage.world.answer("shop.localhost") == OLD
+    assert Pool.objects.get(state=Pool.State.LIVE).commit == OLD
+
+
 def test_what_a_pool_printed_before_it_failed_is_told_without_its_passwords(
     stage: Scenery, monkeypatch: pytest.MonkeyPatch
 ) -> None:

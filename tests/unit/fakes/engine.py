@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from hosting.engines.docker import (
     EngineError,
     HostInfo,
     ImageInfo,
+    LimitRefused,
+    Limits,
 )
 from portal.commands import Output, discard
 from tests.unit.fakes.world import ODOO_IMAGE, Container, Data, Killed, World
@@ -41,6 +44,8 @@ class FakeEngine:
         self.world.happen(f"start {_role(spec.name)}")
         self._check(spec)
         container = self.world.containers.get(spec.name)
+        if container is not None and _but_size(container.spec) == _but_size(spec):
+            container.spec = spec
         if container is None or container.spec != spec:
             container = self.world.containers[spec.name] = Container(spec, running=False)
             self.world.happen(f"started {_role(spec.name)}")
@@ -53,6 +58,15 @@ class FakeEngine:
         self.world.happen("ask the network")
         running = (container for container in self.world.containers.values() if container.running)
         return {container.spec.address for container in running if container.spec.address}
+
+    def resize(self, name: str, memory_bytes: int, cpus: float) -> Limits:
+        self.world.happen(f"resize {_role(name)}")
+        container = self.world.containers[name]
+        if memory_bytes < self.world.used_bytes:
+            raise LimitRefused(f"{name} uses {self.world.used_bytes} bytes.")
+        old = Limits(container.spec.memory_bytes, container.spec.cpus)
+        container.spec = replace(container.spec, memory_bytes=memory_bytes, cpus=cpus)
+        return old
 
     def stop(self, name: str, timeout: float, *, keep_going: KeepGoing) -> None:
         self.world.happen(f"stop {_role(name)}")
@@ -213,6 +227,10 @@ class FakeEngine:
             )
         self.world.happen("odoo ends")
         return 0
+
+
+def _but_size(spec: ContainerSpec) -> ContainerSpec:
+    return replace(spec, memory_bytes=0, cpus=0)
 
 
 def _role(name: str) -> str:

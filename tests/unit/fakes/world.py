@@ -55,6 +55,7 @@ class World:
     repository: str = "acme/shop"  # what GitHub calls it now
     heads: dict[str, str] = field(default_factory=dict)  # branch -> commit
     statuses: list[tuple[str, str]] = field(default_factory=list)  # commit, state
+    used_bytes: int = 0  # of each container's memory
     watch: Callable[[], None] = lambda: None
     before: Callable[[str], None] = lambda _what: None
     dead: bool = False  # whoever makes the calls was killed

@@ -89,6 +89,20 @@ def test_a_login_page_is_a_form_with_an_asset(
     assert set(failures(pool)) == failing
 
 
+@pytest.mark.parametrize(("status", "said"), [(500, "answered 500"), (303, "answered 303"), (0, "answered nothing")])
+def test_the_path_of_the_settings_must_answer_too(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch, status: int, said: str
+) -> None:
+    real = probe.get
+    monkeypatch.setattr(
+        probe, "get", lambda a, port, path, host: Answer(status, "") if path == "/shop" else real(a, port, path, host)
+    )
+    assert failures(pool) == {}
+    with pytest.raises(proof.NotProven) as caught:
+        proof.prove(pool, timeout=0, say=lambda _: None, keep_going=lambda: None, path="/shop")
+    assert caught.value.failures == [f"/shop: {said}"]
+
+
 def test_a_websocket_needs_its_handshake(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "websocket", lambda *_: 400)
     assert failures(pool) == {"websocket": "the handshake answered 400"}

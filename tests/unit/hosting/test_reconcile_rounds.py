@@ -101,7 +101,7 @@ def test_a_pool_whose_image_is_gone_does_not_keep_others_down(world: World, monk
         return real(engine, spec)
 
     monkeypatch.setattr(FakeEngine, "ensure_running", ensure_running)
-    assert f"{lost.container('web')} can't be started: There is no such image." in reconcile()
+    assert f"{lost.container('web')} can't be started or resized: There is no such image." in reconcile()
     assert set(world.containers) == {other.container("web")}
 
 
