@@ -197,17 +197,22 @@ def switch_over(build: Build, telling: Telling) -> None:
 def drain(build: Build, telling: Telling) -> None:
     """Requests in flight end on the old pool, which is kept for a while. Scheduled actions move to the new one."""
     assert build.instance is not None
-    branch = build.branch
     keep.settle(
         build.instance,
-        seconds=branch.drain_seconds,
-        minutes=branch.keep_minutes if build.instance.is_production else 0,
+        seconds=build.branch.drain_seconds,
+        minutes=_keep_minutes(build),
         say=telling.say,
         keep_going=telling.keep_going,
     )
     for instance in _former_instances(build):
         telling.say(f"Stopping {instance.hostname}; its database is kept until the clean-up.")
         instances.stop(instance)
+
+
+def _keep_minutes(build: Build) -> int:
+    """How long the old pool is kept to roll back to; not where memory is too short for two."""
+    alone = build.stage != Stage.PRODUCTION or build.branch.strategy == Branch.Strategy.IN_TURN
+    return 0 if alone else build.branch.keep_minutes
 
 
 def _former_instances(build: Build) -> list[Instance]:

@@ -42,7 +42,7 @@ def _containers(host: Host) -> list[str]:
     engine = machines.engine(host)
     ours = f"berth-{settings.BERTH_INSTALLATION}-"
     existing = [state for state in engine.list() if state.name.startswith(ours)]  # the builder's have random names
-    alive = Pool.objects.exclude(state=Pool.State.GONE).select_related("instance__host")
+    alive = Pool.objects.exclude(state=Pool.State.GONE).select_related("instance__host").order_by("pk")
     by_name = {pool.container(role): (pool, role) for pool in alive for role in pools.ROLES}
     one_offs = {databases.one_off_name(i) for i in Instance.objects.exclude(state=Instance.State.REMOVED)}
     found = []
