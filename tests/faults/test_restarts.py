@@ -153,10 +153,7 @@ def restart_engine(installation: Installation) -> None:
     engine.ensure(installation.values.get("BERTH_DOCKER_URL", engine.DEFAULT_URL), Progress())
 
 
-@pytest.mark.skipif(
-    os.environ.get("BERTH_TEST_ENGINE_RESTART") != "1",
-    reason="restarts Docker Engine, which others may be using: BERTH_TEST_ENGINE_RESTART=1",
-)
+@pytest.mark.restarts_engine
 @pytest.mark.parametrize("step", ["build_image", "prepare_production", "prove_ready", "drain"])  # two pools run at last
 def test_the_engine_restarts_in_the_middle(installation: Installation, step: str) -> None:
     """Databases go on where live-restore is set; without, the engine starts them again."""
