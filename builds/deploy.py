@@ -19,6 +19,8 @@ from builds.mirrors import mirror
 from builds.models import Build
 from builds.preflight import check_beforehand
 from builds.prepare import prepare_development, prepare_production, prepare_staging
+from builds.rehearsal import rehearse
+from builds.updates import outdate, settle_update, update_production
 from hosting import databases, images, instances, keep, pools, proof, routing, switch
 from hosting.models import Instance, Pool
 from portal import attempts, clock
@@ -29,6 +31,7 @@ from projects.git import Checkout, Commit, GitError, refuse_escaping_symlinks
 from projects.models import Branch, Stage
 
 START_S = 60  # for the engine to answer; it starts containers in the background
+HELD_PROOF_S = 30  # while visitors wait: afterwards they would get a page
 LAST_LINES = 50
 
 
@@ -39,18 +42,11 @@ def steps(build: Build) -> tuple[StepSpec, ...]:
         Stage.STAGING: prepare_staging,
         Stage.DEVELOPMENT: prepare_development,
     }[Stage(build.stage)]
-    return (
-        check_beforehand,
-        fetch,
-        look_inside,
-        build_image,
-        prepare,
-        start_pool,
-        prove_ready,
-        switch_over,
-        drain,
-        report,
-    )
+    prepared: tuple[StepSpec, ...] = (prepare, start_pool)
+    if build.stage == Stage.PRODUCTION:
+        prepared = (rehearse, prepare, start_pool, update_production)
+    made = (check_beforehand, fetch, look_inside, build_image)
+    return (*made, *prepared, prove_ready, switch_over, drain, report)
 
 
 def folder(build: Build) -> Path:
@@ -163,13 +159,16 @@ def prove_ready(build: Build, telling: Telling) -> None:
     """The right commit, on the right database, all modules loaded, and both ports answering."""
     assert build.pool is not None
     telling.mask(build.pool.instance.database_password, build.pool.instance.admin_password)
+    held = build.pool.instance.door == Instance.Door.HELD
+    timeout = HELD_PROOF_S if held else build.branch.full_timeout_seconds
     try:
         proof.prove(
             build.pool,
-            timeout=build.branch.full_timeout_seconds,
+            timeout=timeout,
             say=telling.say,
             keep_going=telling.keep_going,
             path=build.branch.probe_path,
+            hurry=held,
         )
     except (proof.NotProven, proof.Died) as error:
         raise ProjectError(
@@ -186,6 +185,7 @@ def switch_over(build: Build, telling: Telling) -> None:
     assert build.instance is not None
     former = switch.switch_to(build.pool)
     Build.objects.filter(pk=build.pk, switched_at=None).update(switched_at=clock.now())
+    outdate(build)
     # Unless the branch was moved to another stage meanwhile: then it waits for the database of a build there.
     Branch.objects.filter(pk=build.branch.pk, stage=build.stage).update(instance=build.instance)
     telling.say(
@@ -197,6 +197,8 @@ def switch_over(build: Build, telling: Telling) -> None:
 def drain(build: Build, telling: Telling) -> None:
     """Requests in flight end on the old pool, which is kept for a while. Scheduled actions move to the new one."""
     assert build.instance is not None
+    routing.apply(build.instance)  # again: who decided may have died before the router heard of it
+    settle_update(build, telling)
     keep.settle(
         build.instance,
         seconds=build.branch.drain_seconds,

@@ -43,6 +43,7 @@ class Build(models.Model):
     story = models.OneToOneField(Story, models.PROTECT, null=True, related_name="+")
     instance = models.ForeignKey(Instance, models.SET_NULL, null=True, related_name="+")
     pool = models.ForeignKey(Pool, models.SET_NULL, null=True, related_name="+")
+    rehearsed_on = models.ForeignKey(Instance, models.SET_NULL, null=True, related_name="+")  # while it is there
     image_id = models.CharField(max_length=80, blank=True)
     image_of = models.ForeignKey(
         "self", models.SET_NULL, null=True, related_name="+"

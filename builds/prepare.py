@@ -6,34 +6,29 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.text import slugify
 
-from builds import patience
-from builds.complaints import complaints
-from builds.inspect import due_modules
 from builds.models import Build
+from builds.modules import due_for, odoo_failed, update, warn_of
 from builds.testlog import Outcome, read_tests
-from hosting import copies, databases, instances, keep, machines, pools, routing, switch
+from hosting import copies, databases, instances, pools, routing, switch
 from hosting.models import Instance, Pool
 from hosting.odoo import commands, floors, series
-from hosting.odoo.loglines import RunReport, read_run
+from hosting.odoo.loglines import read_run
 from portal.stories import ProjectError, step
 from portal.telling import Telling
 from projects.models import Branch, Stage
 
 INSTALL_S, TESTS_S = 1800, 3600
 DNS_LABEL = 63
-LAST_LINES = 50
 
 
 # --- production -------------------------------------------------------------------------------------------------------
 def undo_production(build: Build, telling: Telling) -> None:
-    """A new database is removed; an updated one becomes as it was, and the old pool serves it."""
+    """A new database is removed; one that serves is served by the old pool again, where that was stopped."""
     instance = build.instance
     if instance is None or instance.state == Instance.State.NEW:
         return undo_new(build, telling)
     if build.pool is not None:
         pools.remove(build.pool)
-    if databases.put_back(instance, build.name):
-        telling.say("The database is again as it was before the update.")
     former = instance.live_pool
     if former is not None and instance.door == Instance.Door.UPDATING:
         telling.say(f"Starting {former.name} again.")
@@ -43,7 +38,7 @@ def undo_production(build: Build, telling: Telling) -> None:
 
 @step("Prepare the database", undo=undo_production)
 def prepare_production(build: Build, telling: Telling) -> None:
-    """Created once, without demo data; afterwards kept, and its modules updated where their version rose."""
+    """Created once, without demo data; afterwards kept: its modules are updated when the new pool has started."""
     instance = build.branch.instance or _new_instance(build, f"{build.project.slug}.{settings.BERTH_DOMAIN}")
     pool = _pool(build, instance, telling)
     if instance.state == Instance.State.NEW:
@@ -51,33 +46,7 @@ def prepare_production(build: Build, telling: Telling) -> None:
         _install(build, pool, telling, demo=False)
         _secure(instance, new_admin=True)
     else:
-        _update_production(build, pool, telling)
-
-
-def _update_production(build: Build, pool: Pool, telling: Telling) -> None:
-    instance = pool.instance
-    begun = databases.has_aside(instance, build.name)  # by a worker that died; what is due was asked before
-    due = build.to_update if begun else due_for(build, instance)
-    if not due:
-        telling.say("No module's version or requirement changed: the database goes on serving as it is.")
-        return
-    telling.say("To be updated: " + ", ".join(due))
-    databases.check_room(instance)
-    keep.let_all_go(instance, say=telling.say, keep_going=telling.keep_going)
-    switch.pause(instance, seconds=build.branch.drain_seconds, keep_going=telling.keep_going)
-    telling.say("The old pool has stopped. Taking a copy of the database.")
-    databases.copy_aside(instance, build.name)
-    _update(pool, due, telling)
-
-
-def due_for(build: Build, instance: Instance) -> list[str]:
-    """Installed modules that the build's code would update, by name."""
-    states = machines.database(instance).module_states()
-    installed = {module.name: module.version for module in states if module.state == "installed"}
-    served = Build.objects.filter(pool__instance=instance, pool=instance.live_pool).order_by("-pk").first()
-    due = due_modules(installed, build.inspection, served.inspection if served else build.inspection)
-    Build.objects.filter(pk=build.pk).update(to_update=due)
-    return due
+        telling.say("The database is there, and goes on serving as it is.")
 
 
 # --- development ------------------------------------------------------------------------------------------------------
@@ -117,7 +86,7 @@ def prepare_staging(build: Build, telling: Telling) -> None:
     copies.neutralise(pool, telling=telling)
     due = due_for(build, instance)
     if due:
-        _update(pool, due, telling)
+        update(pool, due, telling, left="Production is as it was.")
     _secure(instance, new_admin=False)
 
 
@@ -155,20 +124,26 @@ def _pool(build: Build, instance: Instance, telling: Telling) -> Pool:
     if build.pool is not None:
         return build.pool
     with transaction.atomic():
-        build.instance = instance
-        build.pool = pools.create(
-            instance,
-            image_id=build.image_id,
-            commit=build.commit,
-            build_label=(build.image_of or build).name,  # as the image says it
-            addons_path=build.inspection["addons_path"],
-            queue_job=build.inspection["queue_job"],
-            workers=branch.workers if instance.is_production else 2,
-            memory_mb=floors.granted_memory(branch.memory_mb * floors.MIB, major) // floors.MIB,
-            cpus=branch.cpus,
-        )
+        build.instance, build.pool = instance, make_pool(build, instance)
         build.save(update_fields=["instance", "pool"])
     return build.pool
+
+
+def make_pool(build: Build, instance: Instance) -> Pool:
+    """The row of a pool of this build's code on a database."""
+    branch = build.branch
+    memory = floors.granted_memory(branch.memory_mb * floors.MIB, series.find(instance.series).major)
+    return pools.create(
+        instance,
+        image_id=build.image_id,
+        commit=build.commit,
+        build_label=(build.image_of or build).name,  # as the image says it
+        addons_path=build.inspection["addons_path"],
+        queue_job=build.inspection["queue_job"],
+        workers=branch.workers if instance.is_production else 2,
+        memory_mb=memory // floors.MIB,
+        cpus=branch.cpus,
+    )
 
 
 def _modules(build: Build) -> list[str]:
@@ -197,9 +172,10 @@ def _install(build: Build, pool: Pool, telling: Telling, *, demo: bool) -> None:
     report, results = read_run(run.lines), read_tests(run.lines)
     failing_only = tests and run.exit_code == 1 and results.complete
     if run.exit_code != 0 and not failing_only:
-        raise _odoo_failed("The modules could not be installed", run, report)
+        left = "Nothing of the new database is left."
+        raise odoo_failed("The modules could not be installed", run, report, left=left)
     databases.check_modules(pool, doing="The installation")
-    _warn_of(pool.instance, report, telling)
+    warn_of(pool.instance, report, telling)
     if tests:
         _keep_tests(build, run.lines, telling)
 
@@ -222,37 +198,6 @@ def _keep_tests(build: Build, lines: Sequence[str], telling: Telling) -> None:
         )
     else:
         telling.say(results.summary)
-
-
-def _update(pool: Pool, due: Sequence[str], telling: Telling) -> None:
-    instance = pool.instance
-    timeout = patience.update_seconds(machines.cluster(instance.database_server).size(instance.database))
-    run = databases.run_odoo(pool, commands.update_argv(instance.database, due), telling=telling, timeout=timeout)
-    report = read_run(run.lines)
-    if run.exit_code != 0 or report.errors or report.criticals:
-        raise _odoo_failed("The modules could not be updated", run, report)
-    databases.check_modules(pool, doing="The update")
-    _warn_of(pool.instance, report, telling)
-
-
-def _odoo_failed(title: str, run: databases.Run, report: RunReport) -> ProjectError:
-    return ProjectError(
-        title,
-        f"{report.summary}\nOdoo ended with exit code {run.exit_code}.\n\n" + "\n".join(run.lines[-LAST_LINES:]),
-        "Mend the module and push again. The database is as it was before.",
-    )
-
-
-def _warn_of(instance: Instance, report: RunReport, telling: Telling) -> None:
-    """What Odoo says although it ended well makes the build yellow. Its mere warnings don't on production."""
-    for entry in (*report.errors, *report.criticals):
-        telling.warn(f"Odoo logged {entry.level}: {entry.message}")
-    for column in report.not_null_failed:
-        telling.warn(f"{column} is required, but holds empty values: the database doesn't enforce it.")
-    if report.invalid_modules:
-        telling.warn("Odoo doesn't know these modules: " + ", ".join(report.invalid_modules))
-    for line in [] if instance.is_production else complaints(report.warnings):
-        telling.warn(line)
 
 
 def _secure(instance: Instance, *, new_admin: bool) -> None:

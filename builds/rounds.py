@@ -152,9 +152,11 @@ def release_forgotten() -> None:
 def _idle() -> QuerySet[Instance]:
     """Instances that no build or rollback works on, or is going to."""
     building = Build.objects.exclude(state=State.DONE)
-    new, served = (building.exclude(**{name: None}).values(name) for name in ("instance", "branch__instance"))
+    idle = Instance.objects.all()
+    for name in ("instance", "branch__instance", "rehearsed_on"):
+        idle = idle.exclude(pk__in=building.exclude(**{name: None}).values(name))
     back = Rollback.objects.exclude(state=State.DONE).exclude(pool=None).values("pool__instance")
-    return Instance.objects.exclude(pk__in=new).exclude(pk__in=served).exclude(pk__in=back)
+    return idle.exclude(pk__in=back)
 
 
 def _remove(instance: Instance) -> None:

@@ -18,8 +18,8 @@ COPY_S, NEUTRALISE_S = 3600, 600
 INSIDE, FROM, TO = "/var/lib/berth-copy", "/var/lib/berth-from", "/var/lib/berth-to"
 
 
-def copy(*, source: Instance, pool: Pool, telling: Telling) -> None:
-    """Fill the empty database of `pool`'s instance with what `source` holds, and its filestore.
+def copy(*, source: Instance, pool: Pool, telling: Telling, files: bool = True) -> None:
+    """Fill the empty database of `pool`'s instance with what `source` holds, and its filestore if `files`.
 
     The dump sees one moment; files are only ever added, and are copied after it, so none that it names is missing.
     """
@@ -40,7 +40,8 @@ def copy(*, source: Instance, pool: Pool, telling: Telling) -> None:
         options = ["--no-owner", "--no-acl", "--no-comments", "--exit-on-error", f"--dbname={target.database}"]
         restore = ["pg_restore", *options, f"{INSIDE}/dump"]
         _run(_inside(target, replace(plain, argv=tuple(restore), mounts=(folder,)), telling), target, telling)
-        _copy_files(source, target, plain, telling)
+        if files:
+            _copy_files(source, target, plain, telling)
     finally:
         shutil.rmtree(exchange, ignore_errors=True)
 

@@ -182,11 +182,16 @@ def remove(instance: Instance) -> None:
 
 def check_room(instance: Instance) -> None:
     """A copy needs as much disk as the database: say so before anything is stopped. Raises PlatformError."""
-    size = machines.cluster(instance.database_server).size(instance.database)
-    free = os.statvfs(machines.folder(instance)).f_bavail * os.statvfs(machines.folder(instance)).f_frsize
+    size, free = machines.cluster(instance.database_server).size(instance.database), free_disk()
     if free < size * 1.2 + 500 * MIB:
         raise PlatformError(
             "Not enough disk for the copy before the update",
             f"The database has {size // MIB} MB; {free // MIB} MB are free. Nothing was stopped or changed.",
             "Free some disk or add more, then retry the build.",
         )
+
+
+def free_disk() -> int:
+    """Bytes that are free where Berth keeps databases and files."""
+    home = os.statvfs(settings.BERTH_HOME)
+    return home.f_bavail * home.f_frsize

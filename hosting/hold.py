@@ -29,11 +29,14 @@ class Busy(Exception):
 
 
 def begin(instance: Instance) -> bool:
-    """Let new requests wait, if the door is open; whether they do. Those in flight go on. Safe to repeat."""
+    """Let new requests wait, if the door is open; those in flight go on. Safe to repeat.
+
+    Returns whether this call began it: where another holds already, it is his to release.
+    """
     opened = Instance.objects.filter(pk=instance.pk, door=Instance.Door.OPEN)
-    opened.update(door=Instance.Door.HELD, held_at=clock.now())
+    began = opened.update(door=Instance.Door.HELD, held_at=clock.now())
     routing.apply(instance)
-    return Instance.objects.filter(pk=instance.pk, door=Instance.Door.HELD).exists()
+    return bool(began)
 
 
 def release(instance: Instance) -> None:

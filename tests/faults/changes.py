@@ -12,6 +12,7 @@ from tests.rows import BuildRow
 
 HELLO, LIBRARY = "berth_hello/__manifest__.py", "berth_library/__manifest__.py"
 VIEWS = "berth_library/views/library_book_views.xml"
+MODEL, LAST_FIELD = "berth_library/models/library_book.py", "    active = fields.Boolean(default=True)\n"
 PATHS = ("/web/login", f"/{STATIC_FILE}")
 
 
@@ -29,6 +30,39 @@ def break_update(installation: Installation) -> str:
     """A deploy of an update that fails at its second module, when the first has changed the database."""
     files = {HELLO: raised(installation, HELLO), LIBRARY: raised(installation, LIBRARY)}
     return installation.push(files | {VIEWS: "<odoo><record/></odoo>\n"}, "Break the update of a module")
+
+
+MIGRATION = "def migrate(cr, version):\n    {}\n"
+LIVE_ONLY = (  # a copy for a rehearsal is neutralised
+    "cr.execute(\"SELECT 1 FROM ir_config_parameter WHERE key = 'database.is_neutralized'\")\n"
+    "    assert cr.fetchone(), 'what only happens live'"
+)
+
+
+def migrate(installation: Installation, does: str, message: str) -> str:
+    """A deploy of an update with a migration that does this."""
+    manifest = raised(installation, LIBRARY)
+    version = re.findall(r'"version": "([^"]+)"', manifest)[0]
+    script = f"berth_library/migrations/{version}/post-do.py"
+    return installation.push({LIBRARY: manifest, script: MIGRATION.format(does)}, message)
+
+
+def fail_live(installation: Installation) -> str:
+    """The rehearsal goes well, and production fails."""
+    return migrate(installation, LIVE_ONLY, "Migrate what only production can't")
+
+
+def take_three_minutes(installation: Installation) -> str:
+    return migrate(installation, "cr.execute('SELECT pg_sleep(180)')", "Migrate for three minutes")
+
+
+def require_column(installation: Installation) -> str:
+    """A required column, filled by a default: what old code inserts afterwards would be refused."""
+    files = installation.files([MODEL])
+    name = f"code_{secrets.token_hex(3)}"
+    field = f'    {name} = fields.Char(required=True, default="new")\n'
+    changed = str(files[MODEL]).replace(LAST_FIELD, LAST_FIELD + field)
+    return installation.push({LIBRARY: raised(installation, LIBRARY), MODEL: changed}, "Require a column")
 
 
 def raised(installation: Installation, manifest: str) -> str:

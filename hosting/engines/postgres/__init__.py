@@ -13,11 +13,14 @@ from hosting.engines.postgres.errors import (
 )
 from hosting.engines.postgres.instance import InstanceDatabase, ModuleState
 from hosting.engines.postgres.server import EXTENSIONS, FIXED_IN, Load, Server, Version, gate
+from hosting.engines.postgres.shape import Column, Constraint, Shape
 
 __all__ = [
     "EXTENSIONS",
     "FIXED_IN",
     "AccessDenied",
+    "Column",
+    "Constraint",
     "DatabaseError",
     "DatabaseInUse",
     "DatabaseMissing",
@@ -29,6 +32,7 @@ __all__ = [
     "ServerFull",
     "ServerTooOld",
     "ServerUnreachable",
+    "Shape",
     "TookTooLong",
     "Version",
     "gate",

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg.rows import TupleRow
 
+from hosting.engines.postgres import shape as shapes
 from hosting.engines.postgres.errors import TableMissing, translated
+from hosting.engines.postgres.shape import Column, Constraint, Shape
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -93,6 +95,24 @@ class InstanceDatabase:
                 "UPDATE public.ir_cron SET active = false WHERE id = %(id)s OR (%(id)s = 0 AND cron_name = %(name)s)",
                 {"id": action_id, "name": name},
             )
+
+    def shape(self) -> Shape:
+        """What code finds here; to be compared with what it was. What a series doesn't have is left out."""
+        columns = self._read(shapes.COLUMNS, [])
+        return Shape(
+            tables=frozenset(table for table, *_ in columns),
+            columns={f"{table}.{name}": Column(*rest) for table, name, *rest in columns},
+            constraints={
+                name: Constraint(table, kind, tuple(sorted(of)), definition)
+                for name, table, kind, of, definition in self._read(shapes.CONSTRAINTS, [])
+            },
+            fields=dict(self._read(shapes.FIELDS, [])),
+            definitions={
+                f"{kind} {key}": digest
+                for kind, query in shapes.DEFINITIONS.items()
+                for key, digest in self._read(query, [])
+            },
+        )
 
     def _read(self, query: str, values: Sequence[object]) -> list[TupleRow]:
         try:

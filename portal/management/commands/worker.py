@@ -17,7 +17,7 @@ from django.db import DatabaseError, connections
 from django.utils.module_loading import import_string
 from django_q.models import OrmQ
 
-from portal import telling
+from portal import stories, telling
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         answering: set[int] = set()
+        resume()
         while not self._stopping:
             answering -= _ended(answering)
             ring = take(queue) if len(answering) < settings.BERTH_WORKERS[queue] else None
@@ -88,4 +89,16 @@ def _answer(ring: OrmQ) -> NoReturn:
 
 def _ended(answering: set[int]) -> set[int]:
     """Those of the processes that have ended, without leaving zombies."""
-    return {pid for pid in answering if os.waitpid(pid, os.WNOHANG)[0]}
+    ended = {pid: status for pid, status in (os.waitpid(pid, os.WNOHANG) for pid in answering) if pid}
+    if any(os.WIFSIGNALED(status) for status in ended.values()):
+        resume()
+    return set(ended)
+
+
+def resume() -> None:
+    """Ring for what the dead told: visitors may be waiting for it. Failing that, the agent does when its lease ends."""
+    try:
+        stories.resume_dead()
+    except DatabaseError as error:
+        log.warning("resuming: %s", error)
+    connections.close_all()

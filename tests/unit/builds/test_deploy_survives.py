@@ -169,7 +169,7 @@ def wrongs(stage: Scenery, build: Build, before: dict[str, Any], course: Course)
     yield from stage.world.wrongs
     yield from leftovers(stage)
     yield from (f"the reconciler {line}" for line in reconcile())
-    ours = {NEW, "updating"} if build.to_update else {NEW}
+    ours = {NEW, "held"} if build.to_update else {NEW}
     if not course.answers <= {OLD, *(ours if build.stage == Stage.PRODUCTION else ())}:
         yield f"clients of production got {course.answers}"
     if build.result in DEPLOYED:

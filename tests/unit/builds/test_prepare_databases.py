@@ -7,16 +7,15 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from builds import preflight, prepare
+from builds import prepare
 from builds.models import Build
-from hosting import databases
 from hosting.engines.docker import ContainerSpec
 from hosting.models import Instance, Pool
 from portal.commands import Output, discard
-from portal.models import LogChunk, Result, Story
+from portal.models import LogChunk, Result
 from projects.models import Branch, Stage
 from tests.unit.fakes import Killed, World
-from tests.unit.fakes.cluster import FakeCluster, FakeDatabase
+from tests.unit.fakes.cluster import FakeDatabase
 from tests.unit.fakes.engine import FakeEngine
 from tests.unit.fakes.stage import NEW, OLD, Scenery, said, scenery
 
@@ -74,50 +73,6 @@ def test_without_an_update_the_old_pool_serves_until_the_switch(stage: Scenery) 
     assert got == {OLD, NEW}
     chunks = LogChunk.objects.filter(step__story=build.story_id)
     assert chunks.filter(text__contains="No module's version or requirement changed").exists()
-
-
-def test_who_died_in_an_update_is_followed_by_the_whole_update(stage: Scenery) -> None:
-    """Not by what is still due in the half-updated database: its copy is put back first."""
-    build = stage.update()
-    stage.world.before = dying(stage.world, "update till")
-    build = stage.tell(build)
-    assert build.result == Result.SUCCESS, said(build)
-    assert build.to_update == ["shop", "till"]
-    assert done(stage.world, build)[-2:] == ("update shop 18.0.1.1", "update till 18.0.1.1")
-
-
-@pytest.mark.parametrize("moment", ["ask for requests", "stop web", "finish copy", "update till", "odoo ends"])
-def test_who_cancels_an_update_gets_the_old_pool_and_database_back(stage: Scenery, moment: str) -> None:
-    build = stage.update()
-    before = stage.world.summary()
-
-    def cancel(what: str) -> None:
-        if what == moment:
-            assert stage.telling is not None
-            stage.telling._cancelled.set()
-
-    stage.world.before = cancel
-    assert stage.tell(build).result == Result.CANCELLED
-    assert stage.world.summary() == before
-
-
-def test_undoing_ends_what_a_dead_worker_left_at_work(stage: Scenery) -> None:
-    build = stage.update()
-    stage.world.before = dying(stage.world, "update till")
-    stage.look(build)
-    one_off = databases.one_off_name(Instance.objects.get())
-    assert one_off in stage.world.containers
-    Story.objects.filter(pk=build.story_id or 0).update(cancel_requested=True)
-    assert stage.tell(build).result == Result.CANCELLED
-    assert one_off not in stage.world.containers
-
-
-def test_no_update_begins_without_room_for_its_copy(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
-    build, got = stage.update(), answers(stage)
-    monkeypatch.setattr(FakeCluster, "size", lambda *_: 10**18)
-    monkeypatch.setattr(preflight, "_databases", lambda _build: 0)  # the database has grown since
-    assert said(stage.tell(build)).startswith("Not enough disk for the copy")
-    assert got == {OLD}
 
 
 # --- development and staging ------------------------------------------------------------------------------------------

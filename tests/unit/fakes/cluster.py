@@ -1,6 +1,6 @@
 """PostgreSQL clusters in memory: as their administrator sees them, and as a hosted database's own role does."""
 
-from hosting.engines.postgres import DatabaseInUse, DatabaseMissing, Load, ModuleState, Version
+from hosting.engines.postgres import DatabaseInUse, DatabaseMissing, Load, ModuleState, Shape, Version
 from tests.unit.fakes.world import Data, World
 
 
@@ -27,8 +27,8 @@ class FakeCluster:
         self.world.happen("copy database")
         if source not in self.held:
             raise DatabaseMissing(f"There is no database {source}.")
-        if self.world.using(source):
-            raise DatabaseInUse(f"{self.world.using(source)} use {source}.")
+        if self.world.disturbing(source):
+            raise DatabaseInUse(f"{self.world.disturbing(source)} use {source}.")
         if target in self.held and self.held[target].finished:
             raise DatabaseInUse(f"The database {target} exists already.")
         self.held[target] = self.held[source].copy(owner, finished=False)
@@ -98,6 +98,10 @@ class FakeDatabase:
     def modules_left_over(self) -> list[ModuleState]:
         self.world.happen("read modules")
         return []
+
+    def shape(self) -> Shape:
+        self.world.happen("read shape")
+        return Shape(tables=frozenset(self.data.modules))
 
     def parameter(self, key: str) -> str | None:
         return self.data.parameters.get(key)

@@ -202,7 +202,7 @@ class FakeEngine:
     @contextmanager
     def _alone(self, spec: ContainerSpec) -> Iterator[Data]:
         """Odoo at work on a database wants it for itself."""
-        others = [name for name in self.world.using(spec.env["PGDATABASE"]) if name != spec.name]
+        others = [name for name in self.world.disturbing(spec.env["PGDATABASE"]) if name != spec.name]
         if others:
             self.world.wrongs.append(f"{spec.argv} ran while {others} used the database")
         yield self._data(spec)

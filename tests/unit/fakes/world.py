@@ -86,6 +86,14 @@ class World:
             if container.running and container.spec.env.get("PGDATABASE") == database
         ]
 
+    def disturbing(self, database: str) -> list[str]:
+        """Running containers that may write to a database now: those whose requests nobody holds, and all but web."""
+        name = next((name for name in self.routes if database.endswith(f"_{name}") and name not in self.held), "")
+        slot = self.routes[name].slot[1:] if name else ""
+        served = {server.address for server in self.slots.get(int(slot) if slot.isdecimal() else 0, [])}
+        using = {name: self.containers[name].spec.address for name in self.using(database)}
+        return [name for name, address in using.items() if address in served or not name.endswith("-web")]
+
     def answer(self, host: str) -> str:
         """What a client gets at an address: the commit that serves him, a page's name, or what is wrong."""
         instance = self.hosts.get(host)

@@ -1,0 +1,122 @@
+"""Updates of production's modules that go wrong, or could: nobody sees a failed request, and no write is lost."""
+
+import os
+import signal
+
+import pytest
+
+from tests.faults.changes import (
+    PATHS,
+    VIEWS,
+    break_update,
+    fail_live,
+    raise_version,
+    require_column,
+    take_three_minutes,
+)
+from tests.holding import Moment, hold
+from tests.installation import STATIC_FILE, Installation
+from tests.users import Reader, Writer
+
+pytestmark = pytest.mark.faults
+
+
+def rehearsal(installation: Installation, build: int) -> dict[str, object]:
+    (row,) = installation.query("SELECT rehearsal FROM builds_build WHERE id = %s", build)
+    return dict(row["rehearsal"])
+
+
+def test_a_required_column_is_added_while_users_write(installation: Installation) -> None:
+    session = installation.sign_in()
+    writers = [Writer(session) for _ in range(2)]
+    with installation.load(PATHS, clients=2, users=[Reader(session), *writers]) as load:
+        load.wait_for(20)
+        sha = require_column(installation)
+        build = installation.wait_for_build(sha)
+        load.wait_for(20)
+    writes = installation.writes(writers)
+    assert build.result in ("success", "warning"), build
+    assert rehearsal(installation, build.id)["kind"] == "hold"
+    assert load.figures().failed == 0, load.figures()
+    assert writes.acknowledged > 0
+    assert (writes.lost, writes.doubled) == (0, 0)
+    assert installation.answer(f"/{STATIC_FILE}").commit == sha
+    assert installation.settled() == []
+
+
+def test_a_migration_that_fails_on_the_rehearsal_never_touches_production(installation: Installation) -> None:
+    from_before = installation.files([VIEWS])
+    versions, before = installation.versions(), installation.answer(f"/{STATIC_FILE}")
+    with installation.load(PATHS) as load:
+        load.wait_for(20)
+        build = installation.wait_for_build(break_update(installation))
+        load.wait_for(20)
+    assert build.result == "failure", build
+    assert build.error_title.startswith("The rehearsal failed"), build
+    assert installation.answer(f"/{STATIC_FILE}") == before
+    assert installation.versions() == versions
+    assert load.figures().failed == 0, load.figures()
+    mended = installation.push({path: str(text) for path, text in from_before.items()}, "Mend the update")
+    assert installation.wait_for_build(mended).result in ("success", "warning")
+    assert installation.settled() == []
+
+
+def test_a_migration_that_takes_three_minutes_is_put_off_with_the_numbers(installation: Installation) -> None:
+    before, versions = installation.answer(f"/{STATIC_FILE}"), installation.versions()
+    with installation.load(PATHS) as load:
+        load.wait_for(20)
+        build = installation.wait_for_build(take_three_minutes(installation))
+    assert build.error_title == "The update takes longer than visitors may be kept waiting", build
+    told = rehearsal(installation, build.id)
+    assert float(str(told["update_seconds"])) > 180
+    assert installation.answer(f"/{STATIC_FILE}") == before
+    assert installation.versions() == versions
+    assert load.figures().failed == 0, load.figures()
+    assert installation.settled() == []
+
+
+def test_an_update_that_fails_live_leaves_every_acknowledged_write(installation: Installation) -> None:
+    session = installation.sign_in()
+    writers = [Writer(session) for _ in range(2)]
+    with installation.load(PATHS, clients=2, users=[Reader(session), *writers]) as load:
+        load.wait_for(20)
+        build = installation.wait_for_build(fail_live(installation))
+        load.wait_for(20)
+    writes = installation.writes(writers)
+    assert (build.result, build.error_title) == ("failure", "The modules could not be updated"), build
+    assert load.figures().failed == 0, load.figures()
+    assert (writes.lost, writes.doubled) == (0, 0)
+    assert installation.settled() == []
+
+
+@pytest.mark.parametrize("step", ["rehearse", "start_pool", "update_production", "prove_ready"])
+def test_an_update_can_be_cancelled_in_every_part(installation: Installation, step: str) -> None:
+    versions, before = installation.versions(), installation.answer(f"/{STATIC_FILE}")
+    with installation.load(PATHS) as load:
+        load.wait_for(20)
+        with hold(installation, step, Moment.MIDDLE) as held:
+            sha = raise_version(installation)
+            held.wait()
+            story = installation.builds(sha)[0].story
+            installation.query("UPDATE portal_story SET cancel_requested = true WHERE id = %s", story)
+        build = installation.wait_for_build(sha)
+        load.wait_for(20)
+    assert build.result == "cancelled", build
+    assert installation.versions() == versions
+    assert installation.answer(f"/{STATIC_FILE}") == before
+    assert load.figures().failed == 0, load.figures()
+    assert installation.settled() == []
+
+
+def test_the_router_is_killed_while_visitors_wait(installation: Installation) -> None:
+    """Who waited then has lost his connection; from then on the new router holds, and no page is seen."""
+    with hold(installation, "update_production", Moment.ENDS) as held:
+        sha = raise_version(installation)
+        held.wait()
+        os.kill(int((installation.home / "run/router.pid").read_text()), signal.SIGKILL)
+        assert (installation.home / "haproxy/hold.map").read_text().strip().endswith(" 1")
+    build = installation.wait_for_build(sha)
+    assert build.result in ("success", "warning"), build
+    assert installation.answer(f"/{STATIC_FILE}").commit == sha
+    assert (installation.home / "haproxy/hold.map").read_text() == ""
+    assert installation.settled() == []
