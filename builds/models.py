@@ -113,4 +113,4 @@ class Resize(models.Model):
 
     def __str__(self) -> str:
         """As the page says it."""
-        return f"{self.memory_mb:,} MB and {f'{float(self.cpus):g}' if self.cpus else 'the usual'} cores"
+        return f"{self.memory_mb:,} MB" + (f" and {float(self.cpus):g} cores" if self.cpus else "")

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.forms import BoundField
 
+from hosting import pools
 from hosting.odoo import floors, series
 from projects.models import Branch, Stage
 
@@ -115,7 +116,8 @@ SETTINGS = {setting.name: setting for group in GROUPS for setting in group.setti
 class ModulesField(forms.CharField):
     """Technical names, written with spaces, commas or line breaks between; a list in the row."""
 
-    widget = forms.Textarea
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        return {**super().widget_attrs(widget), "rows": 2, "spellcheck": "false"}
 
     def prepare_value(self, value: Any) -> Any:
         return " ".join(value) if isinstance(value, list) else value
@@ -130,7 +132,7 @@ class ModulesField(forms.CharField):
 class BranchForm(forms.ModelForm):  # type: ignore[type-arg]
     """A branch's settings but memory and CPU, which have a form of their own: they change under a running database."""
 
-    install_list = ModulesField(required=False)
+    install_list = ModulesField(required=False, widget=forms.Textarea)
 
     class Meta:
         model = Branch
@@ -188,6 +190,7 @@ class SizeForm(forms.ModelForm):  # type: ignore[type-arg]
         self.major = series.find(self.instance.project.series).major
         floor = floors.memory_floor(self.major) // floors.MIB
         self.fields["memory_mb"].help_text = f"Odoo {self.major} needs {floor:,} MB at least."
+        self.fields["cpus"].help_text = f"Empty: what the platform gives, {pools.cores(None)}."
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}

@@ -19,12 +19,12 @@ def test_production_is_resized_and_set_up_on_its_page(portal: Portal) -> None:
     expect(page.get_by_role("heading", name="Size")).to_be_visible()
     portal.examine("settings")
 
-    page.get_by_label("Memory").fill("1024")
+    page.get_by_label("Memory", exact=True).fill("1024")
     page.get_by_role("button", name="Resize").click()
     expect(page.get_by_text("To keep it, tick the box.")).to_be_visible()
     portal.examine("settings-refused")
 
-    page.get_by_label("Memory").fill("2176")
+    page.get_by_label("Memory", exact=True).fill("2176")
     page.get_by_role("button", name="Resize").click()
     expect(page.get_by_text(re.compile(r"alice changed it to 2,176 MB"))).to_be_visible()
     portal.examine("settings-resized")

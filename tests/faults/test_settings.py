@@ -16,7 +16,12 @@ from tests.portal import Portal
 pytestmark = pytest.mark.faults
 
 HELD_MB = 700
-HUNGRY = f"import os, time; x = b'x' * ({HELD_MB} << 20); print(os.getpid(), flush=True); time.sleep(120)"
+HUNGRY = f"""
+import os, time
+held = b"x" * ({HELD_MB} << 20)
+open("/tmp/full", "w").write(str(os.getpid()))
+time.sleep(120)
+"""
 PATIENCE_S = 30.0
 
 
@@ -43,17 +48,31 @@ def limits(engine: Any, names: list[str]) -> list[int]:
     return [engine.inspect_container(name)["HostConfig"]["Memory"] // MIB for name in names]
 
 
+def run(engine: Any, name: str, *argv: str) -> str:
+    """Output of a command in the container, as the tenant's user."""
+    output = engine.exec_start(engine.exec_create(name, list(argv), user="odoo")["Id"])
+    return bytes(output).decode()
+
+
+def answers(installation: Installation) -> bool:
+    """Wait for production; whether it answers."""
+    deadline = time.monotonic() + 2 * PATIENCE_S
+    while (status := installation.answer("/web/login").status) != 200 and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return status == 200
+
+
 @contextmanager
 def hungry(engine: Any, name: str) -> Iterator[None]:
     """A process in the container that holds HELD_MB."""
-    ticket = engine.exec_create(name, ["python3", "-c", HUNGRY], user="odoo")["Id"]
-    pid = next(engine.exec_start(ticket, stream=True)).decode().strip()
+    engine.exec_start(engine.exec_create(name, ["python3", "-c", HUNGRY], user="odoo")["Id"], detach=True)
+    deadline = time.monotonic() + PATIENCE_S
+    while not (pid := run(engine, name, "cat", "/tmp/full")).isdecimal() and time.monotonic() < deadline:
+        time.sleep(0.2)
     try:
         yield
     finally:
-        engine.exec_start(
-            engine.exec_create(name, ["python3", "-c", f"import os; os.kill({pid}, 9)"], user="odoo")["Id"]
-        )
+        run(engine, name, "python3", "-c", f"import os; os.remove('/tmp/full'); os.kill({pid}, 9)")
 
 
 def test_less_than_is_used_is_refused_with_the_numbers(installation: Installation, engine: Any) -> None:
@@ -82,8 +101,8 @@ def test_a_new_size_is_there_after_a_restart_of_the_container(installation: Inst
     ask(installation, memory_mb="2304")
     engine.restart(names[0], timeout=10)
     assert limits(engine, names) == [2304] * len(names)
-    conf = engine.exec_create(names[0], ["grep", "limit_memory_hard", "/etc/odoo/odoo.conf"], user="odoo")["Id"]
-    assert str(2304 * MIB) in engine.exec_start(conf).decode()
+    assert str(2304 * MIB) in run(engine, names[0], "grep", "limit_memory_hard", "/etc/odoo/odoo.conf")
+    assert answers(installation)
     assert installation.settled() == []
 
 
