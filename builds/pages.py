@@ -112,7 +112,9 @@ def builds(request: HttpRequest, slug: str) -> HttpResponse:
 
 def branch_context(access: Access, branch: Branch, tab: str) -> dict[str, Any]:
     """What the head of a branch's pages shows."""
-    production = access.project.branches.alive().filter(stage=Stage.PRODUCTION).first()
+    production: Branch | None = branch
+    if branch.stage != Stage.PRODUCTION:
+        production = access.project.branches.alive().filter(stage=Stage.PRODUCTION).first()
     return {
         "moves": _moves(access, branch, has_production=production is not None),
         "access": access,

@@ -43,6 +43,11 @@ def demo(hub: Hub) -> dict[str, Any]:
 
 
 def demo_files() -> dict[str, git.Content]:
-    """The files of the demo's repository, by their path in it."""
-    paths = sorted(path for path in DEMO.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return {str(path.relative_to(DEMO)): path.read_bytes() for path in paths}
+    """The files of the demo's repository, by their path in it; what tools left beside them is not part of it."""
+    paths = {path.relative_to(DEMO): path for path in sorted(DEMO.rglob("*")) if path.is_file()}
+    return {str(name): path.read_bytes() for name, path in paths.items() if not any(map(is_left, name.parts))}
+
+
+def is_left(part: str) -> bool:
+    """Whether a folder or file is what Python or a checker left."""
+    return part == "__pycache__" or part.startswith(".") and part.endswith("_cache")
