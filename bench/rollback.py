@@ -93,9 +93,9 @@ def first_answer(installation: Installation, commit: str) -> float:
 
 
 def wait_for_end(installation: Installation) -> None:
-    """The pool that was left is kept then, and can be gone back to. Raises NotServed."""
+    """Of the switch; what follows it needs nobody to wait. Raises NotServed."""
     deadline = time.monotonic() + PATIENCE_S
-    while installation.query("SELECT 1 FROM portal_story WHERE kind = 'rollback' AND state <> 'done'"):
+    while installation.query("SELECT 1 FROM builds_rollback WHERE state <> 'done' AND NOT switched"):
         if time.monotonic() > deadline:
             raise NotServed("A rollback did not come to its end")
         time.sleep(0.1)

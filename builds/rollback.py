@@ -1,7 +1,8 @@
 """The rollback: production's requests go back to the pool that served before, which was kept running for that.
 
-Its subject is the database, not the branch: it doesn't wait for a build. One that is on its way to its own switch is
-let be, and takes the place of what was rolled back to; while visitors are held for an update, no rollback begins.
+Its subject is its own: it waits neither for a build nor for an earlier rollback whose pool still ends its requests. A
+build on its way to its own switch is let be, and takes the place of what was rolled back to; while visitors are held
+for an update, no rollback begins. Row locks decide between those who switch at once.
 """
 
 from django.db import transaction
@@ -10,7 +11,7 @@ from builds.models import Build, Rollback
 from hosting import keep, proof, switch
 from hosting.models import Instance, Pool
 from portal import audit, stories
-from portal.models import Result, State, Story, User
+from portal.models import State, Story, User
 from portal.stories import Kind, ProjectError, StepSpec, register, step
 from portal.telling import Telling
 
@@ -52,11 +53,11 @@ def begin(*, build: Build, by: User) -> Rollback:
     instance = (
         Instance.objects.select_for_update(of=("self",)).select_related("live_pool").get(pk=build.pool.instance_id)
     )
-    if Story.objects.open().filter(kind="rollback", subject=instance.name).exists():
+    if Rollback.objects.filter(pool__instance=instance, switched=False).exclude(state=State.DONE).exists():
         raise ProjectError("A rollback is going on already", NOTHING_CHANGED, "Wait a moment for its end.")
     left = Build.objects.filter(pool=instance.live_pool).order_by("-pk").first()
     rollback = Rollback.objects.create(build=build, left=left, pool=build.pool, asked_by=by)
-    rollback.story = stories.begin("rollback", object_id=rollback.pk, subject=instance.name)
+    rollback.story = stories.begin("rollback", object_id=rollback.pk, subject=f"{instance.name}-back-{rollback.pk}")
     rollback.save(update_fields=["story"])
     audit.record(
         by=by,
@@ -92,7 +93,7 @@ def switch_back(rollback: Rollback, telling: Telling) -> None:
     _refuse(pool)
     former = switch.switch_to(pool)
     left = Build.objects.filter(pool=former).order_by("-pk").first()
-    Rollback.objects.filter(pk=rollback.pk).update(left=left)
+    Rollback.objects.filter(pk=rollback.pk).update(left=left, switched=True)
     telling.say(f"{pool.instance.url} is served by {pool.name} again" + (f", not by {former.name}." if former else "."))
 
 
@@ -125,10 +126,7 @@ def started(rollback: Rollback, story: Story) -> None:
 
 
 def finished(rollback: Rollback, story: Story) -> None:
-    switched = story.result in {Result.SUCCESS, Result.WARNING}
-    Rollback.objects.filter(pk=rollback.pk).update(
-        state=State.DONE, result=story.result, finished_at=story.finished_at, switched=switched
-    )
+    Rollback.objects.filter(pk=rollback.pk).update(state=State.DONE, result=story.result, finished_at=story.finished_at)
 
 
 def register_stories() -> None:

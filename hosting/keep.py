@@ -1,5 +1,6 @@
 """The pool that served before: what becomes of it after a switch. It is kept running for a while, to roll back to."""
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -15,6 +16,8 @@ from portal import clock
 Say = Callable[[str], None]
 KeepGoing = Callable[[], None]
 
+BEGUN = timedelta(seconds=15)
+POLL_S = 0.5
 LEFT = (Pool.State.DRAINING, Pool.State.KEPT)  # served before, runs still, and may serve again
 OVER = (Pool.State.LIVE, Pool.State.GONE)
 
@@ -52,9 +55,22 @@ def settle(instance: Instance, *, seconds: float, minutes: int, say: Say, keep_g
 def move_crons(instance: Instance, *, keep_going: KeepGoing) -> None:
     """Scheduled actions of the pools that were left end, then the live pool's begin: one generation's at a time."""
     for pool in _left(instance):
-        pools.stop(pool, "cron", keep_going=_while_left(pool, keep_going))
+        check = _while_left(pool, keep_going)
+        _let_begin(pool, keep_going=check)
+        pools.stop(pool, "cron", keep_going=check)
     for pool in instance.pools.filter(state=Pool.State.LIVE, cron_workers__gt=0):
         pools.start_while(pool, "cron", Pool.State.LIVE)
+
+
+def _let_begin(pool: Pool, *, keep_going: KeepGoing) -> None:
+    """Wait until the crons' container is BEGUN old: Odoo's workers lose a signal that comes while they are forked, and
+    the container would stand until the engine kills it, after STOP_TIMEOUT_S, with nobody's crons running.
+    """
+    while (state := machines.engine(pool.instance.host).inspect(pool.container("cron"))) is not None:
+        if not state.running or state.started_at is None or clock.now() - state.started_at > BEGUN:
+            return
+        keep_going()
+        time.sleep(POLL_S)
 
 
 def _while_left(pool: Pool, keep_going: KeepGoing) -> KeepGoing:

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +148,7 @@ class FakeEngine:
             oom_killed=False,
             address=spec.address,
             labels=spec.labels,
-            started_at=datetime.now(UTC),
+            started_at=datetime.now(UTC) - timedelta(hours=1),
             pid=1 if container.running else None,
             restart_count=container.restarts,
             memory_bytes=spec.memory_bytes,
