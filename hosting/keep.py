@@ -143,6 +143,7 @@ def let_all_go(instance: Instance, *, say: Say, keep_going: KeepGoing) -> None:
     aside = (*LEFT, Pool.State.RETIRING)
     for pool in instance.pools.filter(state__in=aside).select_related("instance__host"):
         let_go(pool, say=say, keep_going=keep_going, at_once=True)
+    instance.refresh_from_db()  # a rollback may have switched just before; from here on there is nothing to go back to
 
 
 def due() -> QuerySet[Pool]:
