@@ -7,7 +7,7 @@ hold that the rounds release, and a `pg_ctl restart` that goes on without him.
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from django.db.models import QuerySet
@@ -35,6 +35,7 @@ def restart_hosted(home: Path, values: Environment, progress: Progress) -> None:
     _check_idle()
     began = time.monotonic()
     with _held(progress) as instances:
+        _check_idle()  # again: from here on a deploy that begins finds the doors held
         _wait_until_quiet(instances, began + QUIET_S)
         progress.say(f"quiet after {time.monotonic() - began:.1f} s: restarting {cluster.name} (port {cluster.port})")
         postgresql.restart(postgresql_bin(values), cluster, timeout=RESTART_S)
@@ -71,16 +72,19 @@ def awake() -> QuerySet[Instance]:
 
 @contextmanager
 def _held(progress: Progress) -> Iterator[list[Instance]]:
-    """Hold all, and release them whatever happens."""
-    instances = list(awake())
-    try:
+    """Hold all, and release each of them whatever happens. Raises SetupError where another began to hold one."""
+    with ExitStack() as releases:
+        instances = list(awake())
         for instance in instances:
-            hold.begin(instance)
+            if not hold.begin(instance):  # an update's hold, say: its end is not ours to decide
+                raise SetupError(
+                    f"Somebody else works on {instance.hostname} at this moment.",
+                    left=LEFT,
+                    todo="run the command again when that has ended.",
+                )
+            releases.callback(hold.release, instance)
         progress.say("requests wait: " + (", ".join(instance.hostname for instance in instances) or "no database runs"))
         yield instances
-    finally:
-        for instance in instances:
-            hold.release(instance)
 
 
 def _wait_until_quiet(instances: Sequence[Instance], deadline: float) -> None:

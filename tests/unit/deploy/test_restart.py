@@ -8,6 +8,7 @@ from deploy import postgresql, restart
 from deploy.clusters import Cluster
 from deploy.progress import Progress, SetupError
 from hosting import hold
+from hosting.engines.haproxy import RouterError
 from hosting.engines.postgres import Server, ServerUnreachable, Version
 from hosting.models import Instance, Pool, Stage
 from tests import cast
@@ -96,3 +97,56 @@ def test_it_does_not_begin_while_a_deploy_to_production_goes_on(live: Pool, door
         again()
     assert doors == []
     assert build.pk
+
+
+def test_it_leaves_the_hold_of_another_alone(
+    monkeypatch: pytest.MonkeyPatch, world: World, live: Pool, doors: list[str]
+) -> None:
+    """An update may begin to hold while this looks which doors are open."""
+    real = restart.awake
+
+    def awake() -> list[Instance]:
+        found = list(real())
+        hold.begin(live.instance)
+        return found
+
+    monkeypatch.setattr(restart, "awake", awake)
+    with pytest.raises(SetupError, match="Somebody else works on"):
+        again()
+    assert doors == []
+    assert world.answer(live.instance.hostname) == "held"
+
+
+def test_a_deploy_that_began_before_the_hold_puts_it_off(
+    monkeypatch: pytest.MonkeyPatch, world: World, live: Pool, doors: list[str]
+) -> None:
+    real = restart.awake
+
+    def awake() -> list[Instance]:
+        cast.build(cast.branch(cast.project("other"), "main", Stage.PRODUCTION), result=None)
+        return list(real())
+
+    monkeypatch.setattr(restart, "awake", awake)
+    with pytest.raises(SetupError, match="is going on"):
+        again()
+    assert doors == []
+    assert world.answer(live.instance.hostname) == rows.COMMIT
+
+
+@pytest.mark.parametrize("stuck", ["shop.localhost", "other.localhost"])
+def test_one_that_can_not_be_released_keeps_no_other_waiting(
+    monkeypatch: pytest.MonkeyPatch, world: World, live: Pool, doors: list[str], stuck: str
+) -> None:
+    rows.live(rows.instance(hostname="other.localhost"), world)
+    real = hold.release
+
+    def release(instance: Instance) -> None:
+        if instance.hostname == stuck:
+            raise RouterError("It answers strangely.")
+        real(instance)
+
+    monkeypatch.setattr(hold, "release", release)
+    with pytest.raises(RouterError):
+        again()
+    (other,) = {"shop.localhost", "other.localhost"} - {stuck}
+    assert (world.answer(stuck), world.answer(other)) == ("held", rows.COMMIT)
