@@ -115,11 +115,12 @@ def _why_not(pool: Pool, minutes: int) -> str:
 
 
 def let_go(pool: Pool, *, say: Say, keep_going: KeepGoing, at_once: bool = False) -> None:
-    """Retire a pool, unless it serves again. One with requests that still run is left to `let_due_go`: they end by
-    themselves within `limit_time_real`. `at_once` waits for them here.
+    """Retire a pool, unless it serves again. One with requests that still run is `due` later: they end by themselves
+    within `limit_time_real`. `at_once` waits for them here.
     """
     if not Pool.objects.filter(pk=pool.pk).exclude(state__in=OVER).update(state=Pool.State.RETIRING):
         return
+    pools.stop(pool, "cron", keep_going=keep_going)  # who waits for its requests may begin another generation's
     overdue = pool.left_at is None or clock.now() - pool.left_at > timedelta(seconds=REAL_SECONDS)
     running = _running(pool)
     if running and not overdue and not at_once:
@@ -140,8 +141,8 @@ def _running(pool: Pool) -> int:
 
 def let_all_go(instance: Instance, *, say: Say, keep_going: KeepGoing) -> None:
     """Retire all that isn't live, now: the database is to be worked on, and nobody else may use it."""
-    aside = (*LEFT, Pool.State.RETIRING)
-    for pool in instance.pools.filter(state__in=aside).select_related("instance__host"):
+    aside = instance.pools.filter(state__in=(*LEFT, Pool.State.RETIRING)).select_related("instance__host")
+    while (pool := aside.first()) is not None:  # looked up anew: a rollback may switch meanwhile, and leave another one
         let_go(pool, say=say, keep_going=keep_going, at_once=True)
     instance.refresh_from_db()  # a rollback may have switched just before; from here on there is nothing to go back to
 

@@ -1,6 +1,7 @@
 """What becomes of the pool that served before: kept for a while, replaced by the next one, and gone in the end."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -196,6 +197,18 @@ def test_a_database_that_is_to_be_worked_on_is_left_by_all(world: World, monkeyp
     assert (state(old), state(new)) == (Pool.State.GONE, Pool.State.LIVE)
 
 
+def test_one_that_waits_for_its_requests_runs_no_crons(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deploy before ended early and left them; the pool that serves now gets its own."""
+    instance, first, _second = switched(world)
+    switch.switch_to(rows.started(instance, world, "b3"))
+    requests(monkeypatch, 1)
+    settle(instance)
+    assert state(first) == Pool.State.RETIRING
+    assert {name for name in world.using(instance.database) if "cron" in name} == {
+        Pool.objects.get(state=Pool.State.LIVE).container("cron")
+    }
+
+
 # --- next to a rollback -----------------------------------------------------------------------------------------------
 def test_a_pool_that_serves_again_is_neither_kept_nor_disturbed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody rolls back while the deploy waits for the last requests of the pool that it replaced."""
@@ -211,6 +224,23 @@ def test_a_pool_that_serves_again_is_neither_kept_nor_disturbed(world: World, mo
     assert settle(instance, seconds=60) == ["Another switch came between."]
     assert (state(old), state(new)) == (Pool.State.LIVE, Pool.State.DRAINING)
     assert world.seen["close websockets"] == 1
+
+
+def test_a_rollback_meanwhile_leaves_nobody_on_a_database_that_is_to_be_worked_on(world: World) -> None:
+    instance, old, new = switched(world)
+    settle(instance)
+    real = keep.let_go
+
+    def let_go(pool: Pool, **named: Any) -> None:
+        if state(old) == Pool.State.KEPT:
+            switch.switch_to(Pool.objects.get(pk=old.pk))
+        real(pool, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keep, "let_go", let_go)
+        keep.let_all_go(instance, say=print, keep_going=go_on)
+    assert (state(old), state(new)) == (Pool.State.LIVE, Pool.State.GONE)
+    assert instance.live_pool == old
 
 
 def test_crons_of_a_pool_that_serves_no_longer_are_not_begun(world: World) -> None:
