@@ -73,6 +73,15 @@ def test_less_than_is_used_is_refused_and_nothing_is_changed(world: World, insta
     assert hard_limit(instance, "serve") == 1536
 
 
+def test_a_pool_that_never_serves_again_refuses_nothing(world: World, instance: Instance) -> None:
+    other = rows.started(instance, world, "b2")
+    Pool.objects.filter(pk=other.pk).update(state=Pool.State.RETIRING)
+
+    resize.resize(instance, memory_mb=2048, cpus=Decimal(2))
+
+    assert world.containers[other.container("web")].spec.memory_bytes == 1536 * MIB
+
+
 def test_what_was_changed_before_a_refusal_is_changed_back(
     world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
