@@ -44,8 +44,9 @@ def undo_rehearsal(build: Build, _telling: Telling) -> None:
     if copy is not None:
         if copy.state != Instance.State.REMOVED:
             instances.remove(copy)
+        # Who lost the story to another worker must not forget that one's copy.
+        Build.objects.filter(pk=build.pk, rehearsed_on=copy).update(rehearsed_on=None)
         build.rehearsed_on = None
-        build.save(update_fields=["rehearsed_on"])
 
 
 @step("Rehearse the update", undo=undo_rehearsal)

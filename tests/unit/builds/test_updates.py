@@ -159,6 +159,17 @@ def test_who_dies_in_a_rehearsal_leaves_nothing(stage: Scenery, moment: str) -> 
     assert Instance.objects.exclude(state=Instance.State.REMOVED).count() == 1
 
 
+def test_who_lost_the_story_does_not_forget_the_copy_of_who_tells_it_now(stage: Scenery) -> None:
+    build = stage.update()
+    mine = rehearsal._new_copy(build)
+    stale = Build.objects.select_related("rehearsed_on").get(pk=build.pk)
+    build.rehearsed_on = None
+    theirs = rehearsal._new_copy(build)
+    rehearsal.undo_rehearsal(stale, None)  # type: ignore[arg-type]
+    assert Build.objects.get(pk=build.pk).rehearsed_on == theirs
+    assert Instance.objects.get(pk=mine.pk).state == Instance.State.REMOVED
+
+
 def test_no_rehearsal_begins_without_room(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
     build, got = stage.update(), answers(stage)
     monkeypatch.setattr(FakeCluster, "size", lambda *_: 10**18)
