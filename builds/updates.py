@@ -12,7 +12,7 @@ from builds.models import Build
 from hosting import databases, hold, keep, pools, proof, routing, switch
 from hosting.models import Instance, Pool
 from portal import clock
-from portal.stories import ProjectError, step
+from portal.stories import PlatformError, ProjectError, step
 from portal.telling import Telling
 
 BUSY_S = 180.0  # for requests that run too long to end
@@ -31,7 +31,8 @@ def undo_update(build: Build, telling: Telling) -> None:
     if databases.put_back(instance, build.name):
         telling.say("The database is again as it was before the update.")
     former = instance.live_pool
-    hold.release(instance)
+    if not hold.is_anothers(instance):
+        hold.release(instance)
     if former.crons_stopped:
         hold.start_crons(instance)
     _write_down_wait(build)
@@ -67,8 +68,14 @@ def update_production(build: Build, telling: Telling) -> None:
 
 def _hold(build: Build, instance: Instance, pool: Pool, telling: Telling) -> None:
     """Let visitors wait at a moment when nothing of theirs runs. The new pool listens already, scheduled actions have
-    ended. In a hold that another worker began, all of that is so.
+    ended. In a hold that another worker began for this update, all of that is so.
     """
+    if hold.is_anothers(instance):
+        raise PlatformError(
+            "Visitors wait for something else at this moment",
+            f"PostgreSQL is being restarted, it seems. {PUT_BACK}",
+            "Retry in a minute.",
+        )
     if instance.door != Instance.Door.HELD:
         _wait_for_ports(build, pool, telling)
         telling.say("Stopping the scheduled actions; those that run come to their end.")
@@ -106,10 +113,10 @@ def _held_at(instance: Instance) -> str:
 
 
 def _write_down_wait(build: Build) -> None:
-    """How long visitors waited, once nobody does any more."""
-    held_at = build.rehearsal.get("held_at")
+    """How long visitors waited, once nobody does any more: to the switch, or until it was taken back."""
+    held_at, ended = build.rehearsal.get("held_at"), build.switched_at or clock.now()
     if held_at and "held_seconds" not in build.rehearsal:
-        seconds = (clock.now() - datetime.fromisoformat(held_at)).total_seconds()
+        seconds = (ended - datetime.fromisoformat(held_at)).total_seconds()
         _write_down(build, held_seconds=round(seconds, 1))
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from hosting import machines, pools, routing
 from hosting.engines.haproxy import RouterDown
@@ -103,10 +103,22 @@ def start_crons(instance: Instance) -> None:
         pools.start(pool, "cron")
 
 
+def is_anothers(instance: Instance) -> bool:
+    """Whether an instance is held by who isn't updating it: an update stops scheduled actions before it holds."""
+    return Instance.objects.filter(_ANOTHERS, pk=instance.pk, door=Instance.Door.HELD).exists()
+
+
+_ANOTHERS = Q(live_pool__crons_stopped=False, live_pool__cron_workers__gt=0)
+
+
 def release_forgotten(instances: QuerySet[Instance]) -> list[str]:
-    """Open the doors of those that are held although nobody works on them. Returns what was done, a line each."""
+    """Open the doors of those that are held although nobody works on them, or only who did not begin to hold them.
+
+    Returns what was done, a line each.
+    """
     found = []
-    for instance in instances.filter(door=Instance.Door.HELD, held_at__lt=clock.now() - FORGOTTEN):
+    held = Instance.objects.filter(door=Instance.Door.HELD, held_at__lt=clock.now() - FORGOTTEN)
+    for instance in held.filter(_ANOTHERS | Q(pk__in=instances.values("pk"))):
         release(instance)
         found.append(f"released the requests of {instance.name}, which nobody held any more")
     for instance in instances.filter(live_pool__crons_stopped=True).exclude(door=Instance.Door.HELD):

@@ -1,12 +1,13 @@
 """Updates of production: rehearsed, then done while visitors wait, and taken back where anything fails."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from pytest_django import Settings
 
-from builds import preflight, rehearsal
+from builds import preflight, rehearsal, updates
 from builds.models import Build
 from hosting import databases, hold
 from hosting.engines.docker import ContainerSpec
@@ -68,6 +69,10 @@ def cancel(stage: Scenery) -> Callable[[], None]:
         stage.telling._cancelled.set()
 
     return cancels
+
+
+def holds(instance: Instance) -> None:
+    assert hold.begin(instance)
 
 
 def answers(stage: Scenery) -> list[str]:
@@ -295,6 +300,28 @@ def test_requests_that_never_end_put_the_update_off(stage: Scenery, monkeypatch:
     build = stage.tell(build)
     assert said(build).startswith("Visitors' requests run too long for the update")
     assert stage.world.summary() == was
+
+
+def test_an_update_neither_takes_nor_ends_the_hold_of_another(stage: Scenery) -> None:
+    build = stage.update()
+    instance = Instance.objects.get(stage=Stage.PRODUCTION)
+    was = stage.world.summary()
+    at(stage, "start web", 0, lambda: holds(instance))
+    build = stage.tell(build)
+    assert said(build).startswith("Visitors wait for something else")
+    assert stage.world.answer(HOST) == "held"
+    hold.release(instance)
+    assert stage.world.summary() == was
+
+
+def test_a_worker_that_died_after_the_switch_makes_the_wait_no_longer(stage: Scenery) -> None:
+    build = stage.update()
+    build = stage.tell(build)
+    assert build.switched_at is not None
+    held_at = build.switched_at - timedelta(seconds=7)
+    build.rehearsal = {"held_at": held_at.isoformat()}
+    updates._write_down_wait(build)
+    assert build.rehearsal["held_seconds"] == 7.0
 
 
 def test_a_new_pool_that_never_listens_holds_nobody(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -157,3 +157,17 @@ def test_what_nobody_holds_any_more_is_released(world: World, live: Pool, forgot
     assert world.answer("shop.localhost") == rows.COMMIT
     assert world.containers[live.container("cron")].running
     assert forgotten() == []
+
+
+@pytest.mark.parametrize(("crons_stopped", "answer"), [(True, "held"), (False, rows.COMMIT)])
+def test_what_an_update_holds_is_its_own_to_release_and_nothing_else(
+    world: World, live: Pool, crons_stopped: bool, answer: str
+) -> None:
+    """A restart of PostgreSQL that was killed holds on; a build that began since has nothing to do with that."""
+    if crons_stopped:
+        hold.stop_crons(live.instance, keep_going=go_on)
+    hold.begin(live.instance)
+    assert hold.is_anothers(live.instance) is not crons_stopped
+    Instance.objects.update(held_at=clock.now() - hold.FORGOTTEN - timedelta(seconds=1))
+    hold.release_forgotten(Instance.objects.none())
+    assert world.answer("shop.localhost") == answer
