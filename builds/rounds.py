@@ -42,7 +42,7 @@ def mend() -> None:
 
 def poll() -> None:
     """Every two minutes: pushes whose delivery never came are found by asking."""
-    for project in Project.objects.exclude(token=""):
+    for project in Project.objects.exclude(token="").order_by("pk"):
         try:
             poll_project(project)
         except providers.Unreachable as error:

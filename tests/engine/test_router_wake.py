@@ -65,6 +65,7 @@ def router() -> Iterator[Router]:
 @pytest.fixture
 def portal(router: Router) -> Iterator[Portal]:
     path = router.config.web / "web-1.sock"
+    path.parent.mkdir(exist_ok=True)
     web = Portal(str(path), _Web)
     path.chmod(0o777)
     web.told, web.status = [], 202

@@ -9,8 +9,8 @@ _logger = logging.getLogger("odoo.modules.loading")
 
 
 def warn(env: Environment, module: str, models: list[type[Model]]) -> None:
-    """Log models that `module` defines and no row of ir_model_access speaks of. The stand-in's own have no rows."""
-    names = [model._name for model in models if not model._abstract and not model._lenient]
+    """Log models that `module` defines and no row of ir_model_access speaks of."""
+    names = [model._name for model in models if not model._abstract]
     env.cr.execute(
         "SELECT model FROM ir_model m WHERE model = ANY(%s) "
         "AND NOT EXISTS (SELECT 1 FROM ir_model_access a WHERE a.model_id = m.id) ORDER BY id",

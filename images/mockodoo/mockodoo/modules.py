@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import release
-from .options import config
+from .options import CORE_ADDONS, config
 
 _logger = logging.getLogger("odoo.modules.module")
 
@@ -26,6 +26,11 @@ class Module:
     name: str
     path: Path
     manifest: dict[str, Any] = field(repr=False)
+
+    @property
+    def is_core(self) -> bool:
+        """Whether it is one of the stand-in's own."""
+        return self.path.parent == CORE_ADDONS
 
     @property
     def depends(self) -> list[str]:
