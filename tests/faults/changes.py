@@ -42,9 +42,19 @@ LIVE_ONLY = (  # a copy for a rehearsal is neutralised
 def migrate(installation: Installation, does: str, message: str) -> str:
     """A deploy of an update with a migration that does this."""
     manifest = raised(installation, LIBRARY)
+    return installation.push({LIBRARY: manifest, migration_of(manifest): MIGRATION.format(does)}, message)
+
+
+def mend_migration(installation: Installation) -> str:
+    """The newest migration does nothing any more, so that later updates are spared it."""
+    script = migration_of(installation.read(LIBRARY))
+    return installation.push({script: MIGRATION.format("pass")}, "Mend the migration")
+
+
+def migration_of(manifest: str) -> str:
+    """The path of the script that updates to the manifest's version."""
     version = re.findall(r'"version": "([^"]+)"', manifest)[0]
-    script = f"berth_library/migrations/{version}/post-do.py"
-    return installation.push({LIBRARY: manifest, script: MIGRATION.format(does)}, message)
+    return f"berth_library/migrations/{version}/post-do.py"
 
 
 def fail_live(installation: Installation) -> str:

@@ -10,6 +10,7 @@ from tests.faults.changes import (
     VIEWS,
     break_update,
     fail_live,
+    mend_migration,
     raise_version,
     require_column,
     take_three_minutes,
@@ -72,6 +73,7 @@ def test_a_migration_that_takes_three_minutes_is_put_off_with_the_numbers(instal
     assert installation.answer(f"/{STATIC_FILE}") == before
     assert installation.versions() == versions
     assert load.figures().failed == 0, load.figures()
+    assert installation.wait_for_build(mend_migration(installation)).result in ("success", "warning")
     assert installation.settled() == []
 
 
@@ -86,6 +88,7 @@ def test_an_update_that_fails_live_leaves_every_acknowledged_write(installation:
     assert (build.result, build.error_title) == ("failure", "The modules could not be updated"), build
     assert load.figures().failed == 0, load.figures()
     assert (writes.lost, writes.doubled) == (0, 0)
+    assert installation.wait_for_build(mend_migration(installation)).result in ("success", "warning")
     assert installation.settled() == []
 
 
