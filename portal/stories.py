@@ -219,6 +219,8 @@ def _tell_step(kind: Kind, spec: StepSpec, telling: Telling) -> bool:
                 "The process that does this step died again and again.",
                 "Look into the worker's log and the machine's memory, then retry.",
             )
+        if spec.final:
+            telling.listen()
         telling.keep_going()
         with transaction.atomic() if spec.final else nullcontext():
             spec.tell(kind.load(telling.story.object_id), telling)

@@ -128,6 +128,11 @@ class Telling:
     def handover_requested(self) -> bool:
         return _handing_over.is_set()
 
+    def listen(self) -> None:
+        """Hear a wish to cancel now, not at the next heartbeat: what comes next can't be taken back."""
+        if Story.objects.filter(pk=self.story.pk, cancel_requested=True).exists():
+            self._cancelled.set()
+
     def enter(self, row: Step) -> None:
         self._step = row
         row.state, row.attempts, row.result = State.RUNNING, row.attempts + 1, Result.NONE

@@ -33,6 +33,18 @@ def test_a_cancelled_story_is_undone(tale: Tale) -> None:
     assert "fetch" not in tale.happened
 
 
+def test_a_wish_to_cancel_is_heard_at_the_last_moment(tale: Tale) -> None:
+    """Not only at the next heartbeat, when the final step would have been told."""
+
+    def prove(_object: object, telling: Telling) -> None:
+        stories.cancel(telling.story)
+
+    tale.steps = (StepSpec("prove", "Prove", prove),)
+    tale.add("switch", final=True)
+    assert told(tale.begin()).result == Result.CANCELLED
+    assert "switch" not in tale.happened
+
+
 def test_past_the_point_of_no_return_a_failure_is_a_warning(tale: Tale) -> None:
     tale.add("switch", final=True)
     tale.add("drain", fails=RuntimeError("the engine is away"))
