@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.faults.changes import CHANGES, PATHS, fail_live, kill_teller
+from tests.faults.changes import CHANGES, PATHS, fail_live, kill_teller, mend_migration
 from tests.holding import Moment, hold
 from tests.installation import STATIC_FILE, Installation
 
@@ -70,6 +70,7 @@ def test_an_update_that_fails_only_live_is_taken_back_whoever_is_killed_meanwhil
     assert installation.answer(f"/{STATIC_FILE}") == before
     assert installation.versions() == versions
     assert load.figures().failed == 0, load.figures()
+    assert installation.wait_for_build(mend_migration(installation)).result == "success"
     assert installation.settled() == []
 
 
