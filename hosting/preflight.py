@@ -39,7 +39,7 @@ class Needs:
     server: DatabaseServer
     memory: int
     disk: int
-    kept: Pool | None = None  # the pool that could be stopped to make room
+    kept: Pool | None = None  # the pool whose memory is free when it is kept no longer
     in_turn: bool = False  # the old pool stops before the new one starts
     first: bool = False  # a project's first database of production: how data lies is said once
 
@@ -93,8 +93,8 @@ def _memory(needs: Needs) -> Finding:
     if needs.in_turn:
         return Finding("Memory", says, "The branch deploys one after the other, so the old pool stops first.")
     if needs.kept is not None and free + needs.kept.memory_mb * MIB >= needs.memory:
-        kept = needs.kept.name
-        return Finding("Memory", says, f"{kept}, kept to roll back to, has to go: stop it, then retry.", stops=True)
+        kept, until = needs.kept.name, f"{needs.kept.kept_until:%H:%M} UTC"
+        return Finding("Memory", says, f"{kept} is kept to roll back to until {until}: retry then.", stops=True)
     todo = "Stop what isn't needed, or let the branch deploy one after the other (its settings); then retry."
     return Finding("Memory", says, todo, stops=True)
 
