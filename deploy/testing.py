@@ -24,7 +24,7 @@ from portal.commands import run
 HOMES, PREFIX = Path("/var/tmp"), "berth-test-"
 USUAL = ("tests/unit", "tests/engine", "tests/contract", "tests/e2e")
 FAULTS = "tests/faults"
-RESTARTS_ENGINE = "restarts_engine"  # the mark of faults that a usual run spares whoever else uses the engine
+SPARE_ENGINE = ("-m", "not restarts_engine")  # whoever else uses it
 SAMPLE = 3  # faults in a usual run; all of them come round in turn
 SECONDS_A_DAY = 86_400
 
@@ -111,20 +111,34 @@ def remove_leftovers() -> None:
 
 
 def choose(arguments: Sequence[str], values: environment.Environment) -> list[str]:
-    """pytest's arguments: all tests, those that were asked for, or the usual ones with a sample of the faults."""
+    """pytest's arguments: what was asked for, or the usual tests with a sample of the faults.
+
+    `--all` means everything there is in what was named, or everything at all. Without it the engine is not restarted,
+    unless a `-m` says so: pytest heeds the last one.
+    """
     if "--all" in arguments:
-        return [argument for argument in arguments if argument != "--all"] + [*USUAL, FAULTS]
+        asked = [argument for argument in arguments if argument != "--all"]
+        return asked if any(names_tests(argument) for argument in asked) else [*asked, *USUAL, FAULTS]
     if arguments:
-        return list(arguments)
+        return [*SPARE_ENGINE, *arguments]
+    return [*USUAL, *sample(collected(FAULTS, values), day=int(time.time()) // SECONDS_A_DAY)]
+
+
+def names_tests(argument: str) -> bool:
+    """Whether it is a path, or `path::test`."""
+    return not argument.startswith("-") and (CHECKOUT / argument.partition("::")[0]).exists()
+
+
+def collected(folder: str, values: environment.Environment) -> list[str]:
+    """The tests in it that a usual run may choose from."""
     listing = run(
-        [str(PYTHON), "-m", "pytest", "--collect-only", "-q", "-m", f"not {RESTARTS_ENGINE}", FAULTS],
+        [str(PYTHON), "-m", "pytest", "--collect-only", "-q", *SPARE_ENGINE, folder],
         timeout=120,
         cwd=CHECKOUT,
         env=values,
         check=False,
     )
-    faults = [line for line in listing.output.splitlines() if line.startswith(FAULTS) and "::" in line]
-    return [*USUAL, *sample(faults, day=int(time.time()) // SECONDS_A_DAY)]
+    return [line for line in listing.output.splitlines() if line.startswith(folder) and "::" in line]
 
 
 def sample(faults: Sequence[str], *, day: int, size: int = SAMPLE) -> list[str]:

@@ -1,6 +1,8 @@
 """Which tests a run of bin/test chooses."""
 
-from deploy.testing import choose, sample
+import pytest
+
+from deploy.testing import SPARE_ENGINE, choose, sample
 
 FAULTS = [f"tests/faults/test_kill.py::test_{number}" for number in range(7)]
 
@@ -16,11 +18,22 @@ def test_few_faults_are_all_tried_and_none_twice() -> None:
     assert sample([], day=5) == []
 
 
-def test_what_was_asked_for_goes_to_pytest_as_it_is() -> None:
-    assert choose(["tests/unit", "-k", "webhook"], {}) == ["tests/unit", "-k", "webhook"]
+def test_what_was_asked_for_goes_to_pytest_and_spares_the_engine() -> None:
+    assert choose(["tests/unit", "-k", "webhook"], {}) == [*SPARE_ENGINE, "tests/unit", "-k", "webhook"]
+
+
+def test_the_engine_is_restarted_where_a_mark_says_so() -> None:
+    marks = [word for word in choose(["tests/faults", "-m", "restarts_engine"], {}) if "restarts_engine" in word]
+    assert marks[-1] == "restarts_engine"  # pytest heeds the last
 
 
 def test_all_means_the_faults_too_and_keeps_other_arguments() -> None:
     chosen = choose(["--all", "-x"], {})
     assert chosen[0] == "-x"
     assert {"tests/unit", "tests/engine", "tests/contract", "tests/e2e", "tests/faults"} <= set(chosen)
+
+
+@pytest.mark.parametrize("named", ["tests/faults", "tests/faults/test_wake.py", "tests/faults/test_wake.py::test_x"])
+def test_all_of_what_is_named_is_that_alone(named: str) -> None:
+    arguments = [named, "--all", "--splits", "4", "--group", "1"]
+    assert choose(arguments, {}) == [named, "--splits", "4", "--group", "1"]
