@@ -8,6 +8,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -135,7 +136,8 @@ def glance(pool: Pool) -> list[Check]:
         "websocket port": lambda: _health(pool, 8072, "/websocket/health"),
         "login page": lambda: _health(pool, 8069, "/web/login"),
     }
-    return [Check(name, _failure(side)) for name, side in sides.items()]
+    with ThreadPoolExecutor(len(sides)) as together:  # somebody waits
+        return [Check(*found) for found in zip(sides, together.map(_failure, sides.values()), strict=True)]
 
 
 def _failure(side: Callable[[], str]) -> str:

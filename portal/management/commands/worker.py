@@ -17,11 +17,12 @@ from django.db import DatabaseError, connections
 from django.utils.module_loading import import_string
 from django_q.models import OrmQ
 
-from portal import stories, telling
+from portal import bell, stories, telling
 
 log = logging.getLogger(__name__)
 
-POLL_S = 0.2
+PAUSE_S = 0.2  # while as many are answered as may be at once, or the database is away
+LOOK_S = 0.5  # for rings that were not heard, and for processes that have ended
 
 
 class Command(BaseCommand):
@@ -39,10 +40,9 @@ class Command(BaseCommand):
         resume()
         while not self._stopping:
             answering -= _ended(answering)
-            ring = take(queue) if len(answering) < settings.BERTH_WORKERS[queue] else None
-            if ring is None:
-                time.sleep(POLL_S)
-            else:
+            if len(answering) == settings.BERTH_WORKERS[queue]:
+                time.sleep(PAUSE_S)
+            elif ring := next_ring(queue):
                 answering.add(_fork(ring))
         answering -= _ended(answering)
         for pid in answering:
@@ -54,19 +54,25 @@ class Command(BaseCommand):
         self._stopping = True
 
 
-def take(queue: str) -> OrmQ | None:
-    """Take the oldest ring off the queue; None where there is none.
-
-    It is gone before it is answered: when whoever answers dies, the agent rings again.
-    """
+def next_ring(queue: str) -> OrmQ | None:
+    """Take the oldest ring off the queue, or wait a moment for one; None where there is none."""
     try:
-        ring = OrmQ.objects.filter(key=queue).order_by("pk").first()
-        taken = ring is not None and OrmQ.objects.filter(pk=ring.pk).delete()[0] == 1
+        bell.listen(queue)
+        ring = take(queue)
+        if ring is None:
+            bell.wait(LOOK_S)
     except DatabaseError as error:
         log.warning("queue %s: %s", queue, error)
         connections.close_all()
+        time.sleep(PAUSE_S)
         return None
-    return ring if taken else None
+    return ring
+
+
+def take(queue: str) -> OrmQ | None:
+    """The oldest ring. It is gone before it is answered: when whoever answers dies, the agent rings again."""
+    ring = OrmQ.objects.filter(key=queue).order_by("pk").first()
+    return ring if ring is not None and OrmQ.objects.filter(pk=ring.pk).delete()[0] == 1 else None
 
 
 def _fork(ring: OrmQ) -> int:

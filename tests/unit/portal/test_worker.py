@@ -34,4 +34,4 @@ def test_a_database_that_is_away_is_asked_again_later(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(OrmQ.objects, "filter", away)
     monkeypatch.setattr(connections, "close_all", lambda: None)
-    assert worker.take("deploy") is None
+    assert worker.next_ring("deploy") is None
