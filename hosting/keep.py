@@ -106,8 +106,6 @@ def _why_not(pool: Pool, minutes: int) -> str:
         return "it had to stop for this deploy."
     if pool.outdated:
         return "its code can't run on the database as it is now."
-    if pool.queue_job:
-        return "its job runner would go on running jobs with the old code."
     free = machine_state.available_memory() // MIB
     if free < pool.memory_mb:
         return f"the machine has {free} MB of memory free, and another pool may need {pool.memory_mb} MB."

@@ -139,7 +139,7 @@ class Pool(models.Model):
     commit = models.CharField(max_length=40)
     build_label = models.CharField(max_length=32)  # what the pool's build file must say
     addons_path = models.JSONField(default=list)
-    queue_job = models.BooleanField(default=False)  # loaded server-wide where the repository has it
+    queue_job = models.BooleanField(default=False)  # the repository has it: see pools.runs_jobs
     workers = models.PositiveSmallIntegerField(default=2)
     cron_workers = models.PositiveSmallIntegerField(default=0)
     crons_stopped = models.BooleanField(default=False)  # for an update: the reconciler leaves them so

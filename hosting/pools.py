@@ -99,7 +99,7 @@ def write_conf(pool: Pool, purpose: Purpose) -> Path:
             memory=pool.memory_mb * MIB,
             workers=pool.workers,
             cron_workers=pool.cron_workers or 1,
-            queue_job=pool.queue_job,
+            runs_jobs=runs_jobs(pool, purpose),
             logfile=f"{LOG}/{log_name(pool, purpose)}",
         )
     )
@@ -121,6 +121,13 @@ def write_confs(pool: Pool) -> None:
         write_conf(pool, Purpose.CRON)
 
 
+def runs_jobs(pool: Pool, purpose: Purpose) -> bool:
+    """Whether queue_job's runner lives in the container for `purpose`: beside the scheduled actions, so that the jobs
+    too are one generation's at a time; where those have no container that stays, with who serves.
+    """
+    return pool.queue_job and purpose is (Purpose.CRON if pool.cron_workers else Purpose.SERVE)
+
+
 def log_name(pool: Pool, purpose: Purpose) -> str:
     return f"odoo-g{pool.generation}-{purpose}.log"
 
@@ -139,7 +146,9 @@ def spec(pool: Pool, role: str, conf_file: Path) -> ContainerSpec:
     """What the container for `role` (web or cron) of a pool shall be."""
     instance = pool.instance
     root = machines.folder(instance)
-    serve, cron = commands.serve_argv(instance.database), commands.cron_argv(instance.database, pool.cron_workers or 1)
+    serve = commands.serve_argv(instance.database)
+    jobs = runs_jobs(pool, Purpose.CRON)
+    cron = commands.cron_argv(instance.database, pool.cron_workers or 1, http=jobs)
     return ContainerSpec(
         name=pool.container(role),
         image_id=pool.image_id,

@@ -18,8 +18,9 @@ def serve_argv(database: str) -> list[str]:
     return _odoo(database, "--max-cron-threads=0")
 
 
-def cron_argv(database: str, cron_workers: int) -> list[str]:
-    return _odoo(database, "--no-http", f"--max-cron-threads={cron_workers}")
+def cron_argv(database: str, cron_workers: int, *, http: bool = False) -> list[str]:
+    """`http` is for jobs, which their runner begins by a request to its own server."""
+    return _odoo(database, *([] if http else ["--no-http"]), f"--max-cron-threads={cron_workers}")
 
 
 def install_argv(

@@ -24,7 +24,7 @@ class Purpose(StrEnum):
     SERVE = "serve"
     """Answers requests; runs no scheduled actions."""
     CRON = "cron"
-    """Runs scheduled actions and answers nothing."""
+    """Runs scheduled actions, and jobs of queue_job; answers nobody but itself."""
     RUN = "run"
     """One command, such as an update: no workers, and its log is its output."""
 
@@ -53,7 +53,8 @@ class Conf:
     """How long one scheduled action may take."""
     connections: int = 16
     """Connections to PostgreSQL that each process may open."""
-    queue_job: bool = False
+    runs_jobs: bool = False
+    """Whether queue_job's runner lives here: it does wherever that is loaded server-wide."""
     logfile: str = ""
     """Path inside the container; "" (always for RUN) logs to standard error."""
 
@@ -110,12 +111,14 @@ def _database(conf: Conf) -> Mapping[str, object]:
 
 def _processes(conf: Conf) -> Mapping[str, object]:
     """For cron, "workers" above 0 make Odoo run each action in a process, with limits; with http off there are none.
-    They are two because Odoo logs a warning about PDF for fewer.
+    They are two because Odoo logs a warning about PDF for fewer. With http on, for jobs, one works and the other
+    answers what the job asks its own server for, such as the assets of a PDF; nobody outside the container is heard.
     """
     workers = {Purpose.SERVE: conf.workers, Purpose.CRON: 2, Purpose.RUN: 0}[conf.purpose]
+    serves = conf.purpose is Purpose.SERVE
     return {
-        "http_enable": conf.purpose is Purpose.SERVE,
-        "http_interface": "0.0.0.0",
+        "http_enable": serves or conf.runs_jobs,
+        "http_interface": "0.0.0.0" if serves else "127.0.0.1",
         "http_port": HTTP_PORT,
         conf.series.gevent_port_option: GEVENT_PORT,
         "workers": workers,
@@ -124,7 +127,7 @@ def _processes(conf: Conf) -> Mapping[str, object]:
 
 
 def _server_wide(conf: Conf) -> tuple[str, ...]:
-    return (*conf.series.server_wide_modules, "queue_job") if conf.queue_job else conf.series.server_wide_modules
+    return (*conf.series.server_wide_modules, "queue_job") if conf.runs_jobs else conf.series.server_wide_modules
 
 
 def _checked(key: str, value: object) -> str:

@@ -110,20 +110,23 @@ def test_the_next_deploy_replaces_the_kept_one(world: World) -> None:
     assert keep.former(instance) == second
 
 
-@pytest.mark.parametrize(
-    ("fields", "why"),
-    [
-        ({"outdated": True}, "its code can't run on the database as it is now"),
-        ({"queue_job": True}, "its job runner would go on"),
-    ],
-)
-def test_one_that_must_not_run_on_is_not_kept_and_says_why(world: World, fields: dict[str, bool], why: str) -> None:
+def test_one_whose_code_is_outdated_is_not_kept_and_says_why(world: World) -> None:
     instance, old, _new = switched(world)
-    Pool.objects.filter(pk=old.pk).update(**fields)
+    Pool.objects.filter(pk=old.pk).update(outdated=True)
+    why = "its code can't run on the database as it is now"
     assert why in settle(instance)[0]
     old.refresh_from_db()
     assert (old.state, why in old.not_kept) == (Pool.State.GONE, True)
     assert old.container("web") not in world.containers
+
+
+def test_one_with_jobs_is_kept_and_they_run_on_the_live_one_alone(world: World) -> None:
+    instance, old, new = switched(world)
+    Pool.objects.update(queue_job=True)
+    settle(instance)
+    assert (state(old), state(new)) == (Pool.State.KEPT, Pool.State.LIVE)
+    running = {name for name, container in world.containers.items() if container.running}
+    assert running == {old.container("web"), new.container("web"), new.container("cron")}
 
 
 def test_none_is_kept_where_memory_is_short(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ ONCE = ["--no-http", "--workers=0", "--max-cron-threads=0", "--stop-after-init"]
 def test_serving_and_scheduled_actions_are_apart() -> None:
     assert commands.serve_argv("d") == [*START, "--max-cron-threads=0"]
     assert commands.cron_argv("d", 2) == [*START, "--no-http", "--max-cron-threads=2"]
+    assert commands.cron_argv("d", 2, http=True) == [*START, "--max-cron-threads=2"]
 
 
 @pytest.mark.parametrize(

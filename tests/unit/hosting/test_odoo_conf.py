@@ -75,10 +75,16 @@ def test_a_single_run_has_no_workers_and_logs_to_its_output() -> None:
     assert "logfile" not in made
 
 
-def test_queue_job_is_loaded_server_wide() -> None:
-    assert options(replace(CONF, queue_job=True))["server_wide_modules"] == "base,web,queue_job"
-    nineteen = replace(CONF, series=series.find("19.0"), queue_job=True)
+def test_jobs_run_where_queue_job_is_loaded_server_wide() -> None:
+    assert options(replace(CONF, runs_jobs=True))["server_wide_modules"] == "base,web,queue_job"
+    nineteen = replace(CONF, series=series.find("19.0"), runs_jobs=True)
     assert options(nineteen)["server_wide_modules"] == "base,rpc,web,queue_job"
+
+
+def test_jobs_beside_scheduled_actions_are_asked_for_within_the_container_alone() -> None:
+    made = options(replace(CONF, purpose=Purpose.CRON, runs_jobs=True))
+    assert (made["http_enable"], made["http_interface"], made["workers"]) == ("True", "127.0.0.1", "2")
+    assert (made["max_cron_threads"], made["server_wide_modules"]) == ("1", "base,web,queue_job")
 
 
 def test_16_does_not_know_a_limit_of_its_own_for_gevent() -> None:

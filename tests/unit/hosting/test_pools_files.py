@@ -20,6 +20,17 @@ def test_generations_count_up_and_only_production_has_scheduled_actions_of_its_o
     assert [pool.cron_workers for pool in made] == [1, 1, 0]
 
 
+@pytest.mark.parametrize(("stage", "with_runner"), [(Stage.PRODUCTION, Purpose.CRON), (Stage.STAGING, Purpose.SERVE)])
+def test_jobs_run_in_one_container_which_hears_their_runner(world: World, stage: Stage, with_runner: Purpose) -> None:
+    pool = rows.pool(rows.instance(stage), world)
+    pool.queue_job = True
+    confs = {purpose: pools.write_conf(pool, purpose).read_text() for purpose in Purpose}
+    assert [purpose for purpose, text in confs.items() if "queue_job" in text] == [with_runner]
+    assert "http_enable = True" in confs[with_runner]
+    hears = "--no-http" not in pools.spec(pool, "cron", Path("/x")).argv
+    assert hears == (with_runner is Purpose.CRON)
+
+
 def test_the_configuration_is_roots_and_readable_by_the_tenant_alone(world: World) -> None:
     pool = rows.pool(rows.instance(), world)
     path = pools.write_conf(pool, Purpose.SERVE)
