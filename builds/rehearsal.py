@@ -21,7 +21,7 @@ from portal.stories import PlatformError, ProjectError, step
 from portal.telling import Telling
 from projects.models import Branch
 
-COPY_S, COPY_RATE = 0.5, 40 * MIB  # of the copy aside within a cluster: before the first byte, and bytes a second
+COPY_S, COPY_RATE = 0.5, 120 * MIB  # of the copy aside within a cluster: before the first byte, and bytes a second
 PROOF_S = 5.0  # ending requests and sessions, reloading the new pool's registry, proving it
 UNTOUCHED = "Production was not touched."
 
