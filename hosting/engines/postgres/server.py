@@ -159,9 +159,9 @@ class Server:
                 if self._connection_limit(connection, target) != _UNFINISHED:
                     raise DatabaseInUse(f"The database {target} exists already and was left as it is. Drop it first.")
                 self.drop_database(target)
-            statement = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {} STRATEGY FILE_COPY CONNECTION LIMIT {}").format(
-                identifier(target), identifier(owner), identifier(source), sql.Literal(_UNFINISHED)
-            )
+            statement = sql.SQL(
+                "CREATE DATABASE {} OWNER {} TEMPLATE {} STRATEGY FILE_COPY CONNECTION LIMIT {}"
+            ).format(identifier(target), identifier(owner), identifier(source), sql.Literal(_UNFINISHED))
             _alone(connection, source, statement)
             if former != owner:
                 with self._connect(target, timeout=timeout) as inside:
