@@ -126,6 +126,21 @@ def test_nothing_is_reloaded_while_requests_are_held(router: Router) -> None:
     assert router.workers() != before
 
 
+def test_who_waits_is_handed_on_where_somebody_else_reloads_the_router(
+    router: Router, pools: tuple[Pool, Pool]
+) -> None:
+    router.hold("i42")
+    with ThreadPoolExecutor(4) as clients:
+        waiting = [clients.submit(fetch, router) for _ in range(4)]
+        time.sleep(0.4)
+        with router.alone():
+            router.take_over(30)
+        router.set_route(GREEN)
+        router.release("i42")
+        assert {request.result().seen["pool"] for request in waiting} == {"green"}
+    assert pools[0].asked == []
+
+
 def test_a_hold_survives_a_restart_of_the_router(router: Router) -> None:
     router.hold("i42")
     router.stop()

@@ -3,13 +3,34 @@
 local held = Map.new("hold.map", Map._str)
 local pause = 50 -- milliseconds between two looks at the map
 
+local is_old, looked_at = false, 0
+
+local function now()
+    local time = core.now()
+    return time.sec * 1000 + time.usec // 1000
+end
+
+-- Was this process replaced? The maps of an old one don't change any more.
+local function replaced()
+    if now() - looked_at > 500 then
+        looked_at = now()
+        is_old = tostring(core.get_info()["Stopping"]) == "1"
+    end
+    return is_old
+end
+
 -- Keeps a request until its instance is no longer held, at most `seconds`. Counts the milliseconds in txn.held, and sets
 -- txn.hold to "released" if it came to that: HAProxy breaks this off when the client leaves, and goes on with its rules.
+-- Or to "replaced", where the request is to go to the new process, which alone hears of the release.
 core.register_action("hold", { "http-req" }, function(txn, seconds)
     local instance = txn:get_var("txn.instance")
     local waited = 0
     while held:lookup(instance) do
         if waited >= tonumber(seconds) * 1000 then return end
+        if replaced() then
+            txn:set_var("txn.hold", "replaced")
+            return
+        end
         core.msleep(pause)
         waited = waited + pause
         txn:set_var("txn.held", waited)
@@ -25,21 +46,6 @@ local refused_for = 10000 -- milliseconds in which nobody is held after the port
 local together = 20 -- requests that a pool which has just woken gets at a time: more would time out in its queue
 
 local asked, refused, let_go = {}, {}, {} -- by instance
-local is_old, looked_at = false, 0
-
-local function now()
-    local time = core.now()
-    return time.sec * 1000 + time.usec // 1000
-end
-
--- Was this process replaced? The routes of an old one don't change any more.
-local function replaced()
-    if now() - looked_at > 500 then
-        looked_at = now()
-        is_old = tostring(core.get_info()["Stopping"]) == "1"
-    end
-    return is_old
-end
 
 local function ask_portal(instance)
     local answer = core.httpclient():post{
