@@ -65,6 +65,10 @@ class Held:
         asked = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted"
         return [pid for (pid,) in self._connection.execute(asked, [LOCK])]
 
+    def let_go(self) -> None:
+        """The story goes on from there, as if it had never been held."""
+        self._connection.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+
     def drop(self) -> None:
         """End the statement that waits, if it still does: whoever sent it is dead, and it must not take effect."""
         for pid in self._waiting():

@@ -105,13 +105,3 @@ def wait_until(happened: Callable[[], bool], timeout: float = 300) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"It did not happen within {timeout:.0f} s")
         time.sleep(0.5)
-
-
-@pytest.mark.parametrize("program", ["worker-urgent", "worker-deploy", "worker-background"])
-def test_a_killed_idle_worker_comes_back(installation: Installation, program: str) -> None:
-    killed = installation.kill(program)
-    assert killed
-    sha = CHANGES["plain"](installation)
-    assert installation.wait_for_build(sha).result == "success"
-    assert installation.settled() == []
-    assert installation.pid(program) not in [0, *killed]

@@ -15,6 +15,7 @@ import requests
 
 from deploy.processes import CHECKOUT, PYTHON
 from tests.faults.changes import PATHS, change_static_file
+from tests.faults.killing import kill_router, routers
 from tests.holding import Moment, hold
 from tests.hook import Hook
 from tests.installation import STATIC_FILE, Installation
@@ -80,27 +81,6 @@ def test_a_new_version_is_noticed_neither_at_the_portal_nor_at_a_database(instal
     assert set(deliveries.answers) == {"202"}, deliveries.answers
     sha = change_static_file(installation)
     assert installation.wait_for_build(sha).result == "success"
-
-
-def routers(installation: Installation) -> list[int]:
-    """The router's processes: those that have its master's socket among their arguments, and their children."""
-    mark = os.fsencode(str(installation.home / "run" / "router-master.sock"))
-    found = []
-    for name in os.listdir("/proc"):
-        with contextlib.suppress(OSError, ValueError):
-            pid = int(name)
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                if mark in file.read():
-                    found.append(pid)
-    return found
-
-
-def kill_router(installation: Installation) -> list[int]:
-    killed = routers(installation)
-    for pid in killed:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    return killed
 
 
 def seconds_until_answered(installation: Installation) -> float:

@@ -1,44 +1,15 @@
-"""What Berth stands on restarts, or its processes are killed, in the middle of a deploy."""
+"""What Berth stands on restarts amid a deploy, or its processes are told to stop. Killed: test_kill_processes.py."""
 
-import os
-import signal
 import time
-from pathlib import Path
 
 import pytest
 
-from deploy import engine
-from deploy.progress import Progress
-from portal.commands import run
 from tests.faults.changes import CHANGES, PATHS, change_static_file
+from tests.faults.clusters import restart
 from tests.holding import Moment, hold
 from tests.installation import STATIC_FILE, Installation
-from tests.portal import Portal
 
 pytestmark = pytest.mark.faults
-
-WORKERS = ("worker-urgent", "worker-deploy", "worker-background")
-
-
-def restart_postgresql(installation: Installation, cluster: str, how: str) -> None:
-    """`how` as pg_ctl names it: `fast` ends all connections, `immediate` is a crash."""
-    newest = max(Path("/usr/lib/postgresql").iterdir(), key=lambda path: float(path.name))
-    data = str(installation.home / "pg" / cluster)
-    command = [
-        str(newest / "bin/pg_ctl"),
-        "restart",
-        "--silent",
-        "--wait",
-        "-m",
-        how,
-        "-D",
-        data,
-        "-l",
-        f"{data}/start.log",
-    ]
-    run(
-        ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--", *command], timeout=300, cwd=Path("/")
-    )
 
 
 def is_served(installation: Installation, sha: str) -> bool:
@@ -55,7 +26,7 @@ def test_the_portals_database_restarts_and_nobody_notices(installation: Installa
         with hold(installation, step, Moment.MIDDLE) as held:
             sha = change_static_file(installation)
             held.wait()
-        restart_postgresql(installation, "portal", how)
+        restart(installation, "portal", how)
         build = installation.wait_for_build(sha)
         load.wait_for(20)
     assert build.result == "success", build
@@ -73,7 +44,7 @@ def test_the_hosted_databases_restart_in_the_middle(installation: Installation, 
     with hold(installation, step, Moment.MIDDLE) as held:
         sha = CHANGES[change](installation)
         held.wait()
-    restart_postgresql(installation, "hosted", how)
+    restart(installation, "hosted", how)
     build = installation.wait_for_build(sha)
     answer = installation.answer(f"/{STATIC_FILE}")
     after = change_static_file(installation)
@@ -88,32 +59,12 @@ def test_the_lab_restarts_while_a_development_database_is_made(installation: Ins
     with hold(installation, "prepare_development", Moment.MIDDLE) as held:
         sha = installation.push({STATIC_FILE: "lab\n"}, "In the lab", "lab")
         held.wait()
-    restart_postgresql(installation, "lab", "immediate")
+    restart(installation, "lab", "immediate")
     build = installation.wait_for_build(sha)
     again = installation.push({STATIC_FILE: "lab again\n"}, "In the lab again", "lab")
     assert build.state == "done"
     assert installation.wait_for_build(again).result == "success"
     assert installation.settled() == []
-
-
-@pytest.mark.parametrize("programs", [("web-1", "web-2"), ("agent",), WORKERS, ("web-1", "web-2", "agent", *WORKERS)])
-@pytest.mark.parametrize("change", CHANGES)
-def test_processes_are_killed_in_the_middle(installation: Installation, change: str, programs: tuple[str, ...]) -> None:
-    with installation.load(PATHS) as load:
-        load.wait_for(20)
-        with hold(installation, "update_production", Moment.MIDDLE) as held:
-            sha = CHANGES[change](installation)
-            held.wait()
-        killed = {program: installation.kill(program) for program in programs}
-        build = installation.wait_for_build(sha)
-        load.wait_for(20)
-    with Portal(installation) as portal:
-        assert build.commit[:7] in portal.build_page(build)
-    assert build.result == "success", build
-    assert is_served(installation, sha)
-    assert installation.settled() == []
-    assert load.figures().failed == 0, load.figures()
-    assert [program for program in programs if installation.pid(program) in [0, *killed[program]]] == []
 
 
 def test_a_worker_that_is_told_to_stop_hands_its_story_over(installation: Installation) -> None:
@@ -144,26 +95,3 @@ def test_a_push_while_all_web_processes_are_down_is_found_later(installation: In
             installation.control("start", program)
     assert installation.wait_for_build(sha).result == "success"
     assert is_served(installation, sha)
-
-
-def restart_engine(installation: Installation) -> None:
-    """Kill the engine, and let the set-up start it as it does on a machine where none runs."""
-    os.kill(int(Path("/var/run/docker.pid").read_text()), signal.SIGKILL)
-    time.sleep(2)
-    engine.ensure(installation.values.get("BERTH_DOCKER_URL", engine.DEFAULT_URL), Progress())
-
-
-@pytest.mark.restarts_engine
-@pytest.mark.parametrize("step", ["build_image", "prepare_production", "prove_ready", "drain"])  # two pools run at last
-def test_the_engine_restarts_in_the_middle(installation: Installation, step: str) -> None:
-    """Databases go on where live-restore is set; without, the engine starts them again."""
-    with hold(installation, step, Moment.MIDDLE) as held:
-        sha = change_static_file(installation)
-        held.wait()
-    restart_engine(installation)
-    build = installation.wait_for_build(sha)
-    after = change_static_file(installation)
-    assert build.state == "done"
-    assert installation.wait_for_build(after).result == "success"
-    assert is_served(installation, after)
-    assert installation.settled() == []

@@ -5,6 +5,8 @@ import signal
 
 import pytest
 
+from deploy import router
+from hosting.engines.haproxy import RouterBusy
 from tests.faults.changes import (
     PATHS,
     VIEWS,
@@ -25,6 +27,11 @@ pytestmark = pytest.mark.faults
 def rehearsal(installation: Installation, build: int) -> dict[str, object]:
     (row,) = installation.query("SELECT rehearsal FROM builds_build WHERE id = %s", build)
     return dict(row["rehearsal"])
+
+
+def cancel(installation: Installation, sha: str) -> None:
+    (build, *_older) = installation.builds(sha)
+    installation.query("UPDATE portal_story SET cancel_requested = true WHERE id = %s", build.story)
 
 
 def test_a_required_column_is_added_while_users_write(installation: Installation) -> None:
@@ -92,21 +99,54 @@ def test_an_update_that_fails_live_leaves_every_acknowledged_write(installation:
     assert installation.settled() == []
 
 
-@pytest.mark.parametrize("step", ["rehearse", "start_pool", "update_production", "prove_ready"])
-def test_an_update_can_be_cancelled_in_every_part(installation: Installation, step: str) -> None:
+UNTIL_SWITCH = (
+    "check_beforehand",
+    "fetch",
+    "look_inside",
+    "build_image",
+    "rehearse",
+    "prepare_production",
+    "start_pool",
+    "update_production",
+    "prove_ready",
+)
+LONG = ("build_image", "rehearse", "update_production")
+
+
+@pytest.mark.parametrize(
+    ("step", "moment"), [*((step, Moment.ENDS) for step in UNTIL_SWITCH), *((step, Moment.MIDDLE) for step in LONG)]
+)
+def test_an_update_can_be_cancelled_in_every_part(installation: Installation, step: str, moment: Moment) -> None:
     versions, before = installation.versions(), installation.answer(f"/{STATIC_FILE}")
     with installation.load(PATHS) as load:
         load.wait_for(20)
-        with hold(installation, step, Moment.MIDDLE) as held:
+        with hold(installation, step, moment) as held:
             sha = raise_version(installation)
             held.wait()
-            story = installation.builds(sha)[0].story
-            installation.query("UPDATE portal_story SET cancel_requested = true WHERE id = %s", story)
+            cancel(installation, sha)
+            held.let_go()
         build = installation.wait_for_build(sha)
         load.wait_for(20)
     assert build.result == "cancelled", build
     assert installation.versions() == versions
     assert installation.answer(f"/{STATIC_FILE}") == before
+    assert load.figures().failed == 0, load.figures()
+    assert installation.settled() == []
+
+
+@pytest.mark.parametrize("step", ["drain", "report"])
+def test_after_the_switch_a_wish_to_cancel_changes_nothing(installation: Installation, step: str) -> None:
+    with installation.load(PATHS) as load:
+        load.wait_for(20)
+        with hold(installation, step, Moment.BEGINS) as held:
+            sha = raise_version(installation)
+            held.wait()
+            cancel(installation, sha)
+            held.let_go()
+        build = installation.wait_for_build(sha)
+        load.wait_for(20)
+    assert build.result in ("success", "warning"), build
+    assert installation.answer(f"/{STATIC_FILE}").commit == sha
     assert load.figures().failed == 0, load.figures()
     assert installation.settled() == []
 
@@ -122,4 +162,25 @@ def test_the_router_is_killed_while_visitors_wait(installation: Installation) ->
     assert build.result in ("success", "warning"), build
     assert installation.answer(f"/{STATIC_FILE}").commit == sha
     assert (installation.home / "haproxy/hold.map").read_text() == ""
+    assert installation.settled() == []
+
+
+def test_the_router_is_reloaded_while_visitors_wait(installation: Installation) -> None:
+    """Berth's own reload is put off; somebody else's hands those who wait to the new process."""
+    pid_file = installation.home / "run/router.pid"
+    with installation.load(PATHS) as load:
+        load.wait_for(20)
+        with hold(installation, "update_production", Moment.ENDS) as held:
+            sha = raise_version(installation)
+            held.wait()
+            with pytest.raises(RouterBusy, match="not reloaded"):
+                router.of(installation.home).reload()
+            os.kill(int(pid_file.read_text()), signal.SIGUSR2)
+            held.let_go()
+        build = installation.wait_for_build(sha)
+        load.wait_for(20)
+    router.of(installation.home).reload()
+    assert build.result in ("success", "warning"), build
+    assert installation.answer(f"/{STATIC_FILE}").commit == sha
+    assert load.figures().failed == 0, load.figures()
     assert installation.settled() == []
