@@ -65,7 +65,8 @@ def prepare(home: Path, progress: Progress) -> dict[str, str]:
         except ImageError as error:
             raise SetupError(str(error), left="No test was run.", todo="see the output above.") from error
     given = {name: value for name, value in os.environ.items() if not name.startswith("BERTH_")}
-    return given | values | {name: os.environ[name] for name in ("BERTH_ODOO_IMAGE",) if name in os.environ}
+    wished = ("BERTH_ODOO_IMAGE", "BERTH_QUEUE_JOB")  # for the contract tests
+    return given | values | {name: os.environ[name] for name in wished if name in os.environ}
 
 
 def start_postgresql(home: Path, values: environment.Environment, progress: Progress) -> str:

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from mockodoo import logs, postgres, release
 from mockodoo.options import config
 
-from .queue_job import announce_runner
+from . import queue_job
 from .workers import BEAT, CronWorker, HttpWorker, Worker
 from .wsgi import EventedHandler, ThreadServer
 
@@ -65,7 +65,6 @@ class PreforkServer:
         self.listen()
         preload()
         postgres.close_all()  # connections must not be shared with the children
-        announce_runner()
         while not any(number in (signal.SIGINT, signal.SIGTERM) for number in self.signals):
             self.signals.clear()
             self._reap()
@@ -88,6 +87,8 @@ class PreforkServer:
                 self.evented = self._fork_evented()
         for _ in range(config["max_cron_threads"] - kinds.count(CronWorker.kind)):
             self._fork(CronWorker, CronWorker.kind)
+        if queue_job.runs_here() and queue_job.JobRunner.kind not in kinds:
+            self._fork(queue_job.JobRunner, queue_job.JobRunner.kind)
 
     def _fork(self, worker: Callable[[int], Worker], kind: str) -> None:
         reading, writing = os.pipe()
@@ -186,6 +187,8 @@ class PreforkServer:
 
 def _time_limit(kind: str) -> float:
     """Seconds without a sign of life after which a worker is killed; 0 for no limit."""
+    if kind == queue_job.JobRunner.kind:
+        return 0.0
     cron_limit: float = config["limit_time_real_cron"]
     return cron_limit if kind == CronWorker.kind and cron_limit >= 0 else float(config["limit_time_real"])
 
