@@ -245,6 +245,11 @@ def load(pk: int) -> Build:
     return Build.objects.select_related(*related).get(pk=pk)
 
 
+def is_waited_for(build: Build) -> bool:
+    """Between hold and switch, visitors wait at the router."""
+    return build.instance is not None and build.instance.door == Instance.Door.HELD
+
+
 def started(build: Build, story: Story) -> None:
     Build.objects.filter(pk=build.pk).update(state=State.RUNNING, started_at=story.started_at)
 
@@ -273,4 +278,14 @@ def verdict(build: Build, story: Story) -> str:
 
 
 def register_stories() -> None:
-    register(Kind(name="deploy", queue="deploy", load=load, steps=steps, started=started, finished=finished))
+    register(
+        Kind(
+            name="deploy",
+            queue="deploy",
+            load=load,
+            steps=steps,
+            started=started,
+            finished=finished,
+            is_waited_for=is_waited_for,
+        )
+    )

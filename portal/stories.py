@@ -78,7 +78,10 @@ def step(title: str, *, undo: StepFunction | None = None, final: bool = False) -
 
 @dataclass(frozen=True)
 class Kind:
-    """What the runner must know of a kind of story. `load` gives the steps their object, fresh from the database."""
+    """What the runner must know of a kind of story. `load` gives the steps their object, fresh from the database.
+
+    While it `is_waited_for`, a worker that shall end tells it on: the next one would let people wait longer.
+    """
 
     name: str
     queue: str
@@ -86,6 +89,7 @@ class Kind:
     steps: Callable[[Any], Sequence[StepSpec]]
     started: Callable[[Any, Story], None]
     finished: Callable[[Any, Story], None]  # in the transaction that ends the story
+    is_waited_for: Callable[[Any], bool] = lambda _object: False
 
 
 _kinds: dict[str, Kind] = {}
@@ -186,7 +190,7 @@ def _tell(kind: Kind, telling: Telling) -> bool:
     _write_down(story, specs)
     if not story.failing:
         for spec in specs:
-            if telling.handover_requested():
+            if telling.handover_requested() and not kind.is_waited_for(kind.load(story.object_id)):
                 telling.let_go()
                 return False
             if not _tell_step(kind, spec, telling):

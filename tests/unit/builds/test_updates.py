@@ -1,5 +1,6 @@
 """Updates of production: rehearsed, then done while visitors wait, and taken back where anything fails."""
 
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,8 +14,9 @@ from hosting import databases, hold
 from hosting.engines.docker import ContainerSpec
 from hosting.engines.postgres import Column, Shape
 from hosting.models import Instance, Pool, Stage
+from portal import telling
 from portal.commands import Output
-from portal.models import LogChunk, Result, Story
+from portal.models import LogChunk, Result, State, Story
 from projects.models import Branch
 from tests.unit.fakes import Killed
 from tests.unit.fakes.cluster import FakeCluster, FakeDatabase
@@ -353,3 +355,16 @@ def test_old_code_is_outdated_where_it_can_not_run_on_what_was_made(
     assert build.pool is not None
     assert not build.pool.outdated
     assert old.outdated == outdated
+
+
+def test_a_worker_that_shall_end_lets_nobody_wait_for_the_next_one(
+    stage: Scenery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telling, "_handing_over", threading.Event())
+    build = stage.update()
+    at(stage, "copy database", 0, telling.hand_over)
+    stage.look(build)
+    story, instance = Story.objects.get(pk=build.story_id or 0), Instance.objects.get(hostname=HOST)
+    assert (story.state, instance.door) == (State.QUEUED, Instance.Door.OPEN)
+    assert stage.world.answer(HOST) == NEW
+    assert not story.steps.filter(name="drain", state=State.DONE).exists(), "it was handed over after that"

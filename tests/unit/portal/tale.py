@@ -19,6 +19,7 @@ class Tale:
         self.happened: list[str] = []
         self.steps: tuple[StepSpec, ...] = ()
         self.rung: list[int] = []
+        self.waited_for = False
 
     def add(
         self, name: str, *, final: bool = False, fails: Exception | None = None, dies: int = 0, undo_fails: int = 0
@@ -61,6 +62,7 @@ def told_by(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tale]:
             steps=lambda _object: tale.steps,
             started=lambda _object, _story: tale.happened.append("started"),
             finished=lambda _object, story: tale.happened.append(f"finished {story.result}"),
+            is_waited_for=lambda _object: tale.waited_for,
         )
     )
     monkeypatch.setattr(stories, "async_task", lambda _name, pk, **_options: tale.rung.append(pk))

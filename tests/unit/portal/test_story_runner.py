@@ -93,6 +93,22 @@ def test_a_process_that_shall_end_hands_over_what_it_tells(tale: Tale, monkeypat
     assert tale.happened == ["started", "fetch", "build", "finished success"]
 
 
+def test_what_is_waited_for_is_told_on_by_a_process_that_shall_end(tale: Tale, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telling, "_handing_over", threading.Event())
+
+    def nobody_waits(_object: object, _telling: Telling) -> None:
+        tale.waited_for = False
+
+    tale.add("hold")
+    tale.steps += (StepSpec("release", "Release", nobody_waits),)
+    tale.add("drain")
+    tale.waited_for = True
+    telling.hand_over()
+    story = told(tale.begin())
+    assert (story.state, tale.happened) == (State.QUEUED, ["started", "hold"])
+    assert list(story.steps.filter(state=State.DONE).values_list("name", flat=True)) == ["hold", "release"]
+
+
 def test_secrets_never_reach_the_output(tale: Tale) -> None:
     def tell(_object: object, telling: Telling) -> None:
         telling.mask("hunter22")
