@@ -9,14 +9,18 @@ from builds.models import Build
 from hosting import sleep
 from hosting.models import Instance, Pool
 from portal import clock
-from portal.models import State
+from portal.models import State, Story
 from projects.models import Branch, Stage
+
+AT_ONCE = 2  # that fall asleep: the workers of their queue have wake-ups and rollbacks to tell, too
 
 
 def rest() -> None:
-    """A round: what is idle falls asleep."""
+    """A round: what is idle falls asleep; what is too much at once, in a later round."""
+    room = AT_ONCE - Story.objects.open().filter(kind=sleep.SLEEP).count()
     for instance in idle():
-        sleep.fall_asleep(instance)
+        if room > 0 and sleep.fall_asleep(instance) is not None:
+            room -= 1
 
 
 def idle() -> list[Instance]:

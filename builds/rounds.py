@@ -1,5 +1,5 @@
 """What is done again and again: mending, polling, cleaning up. The agent rings for each round, on the one
-worker of the queue `background`, so that no two go on at once."""
+worker of the queue `background`, so that no two go on at once; but what visitors wait for is `urgent`."""
 
 import logging
 from datetime import timedelta
@@ -31,7 +31,6 @@ def mend() -> None:
     """Every half minute: rows and reality agree, and nothing that was stored is forgotten."""
     let_go()
     clear_away()
-    release_forgotten()
     for line in reconcile():
         log.warning("reconciler: %s", line)
     logrotation.tidy_all()
@@ -141,7 +140,9 @@ def _let_go(pool: Pool) -> None:
 
 
 def release_forgotten() -> None:
-    """Requests that a program held that died. A story's hold ends with the story, which is always told to its end."""
+    """Every half minute, behind nothing that takes long: requests that a program held that died go on. A story's hold
+    ends with the story, which is always told to its end.
+    """
     try:
         for line in hold.release_forgotten(_idle()):
             log.warning("rounds: %s", line)

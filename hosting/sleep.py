@@ -241,8 +241,9 @@ def _nothing(_instance: Instance, _story: Story) -> None:
 
 
 def register_stories() -> None:
-    for name, queue, steps in ((SLEEP, "background", _falling_asleep), (WAKE, "urgent", _waking_up)):
-        register(Kind(name=name, queue=queue, load=load, steps=steps, started=_nothing, finished=_nothing))
+    """Both are urgent: a wake-up waits for the end of falling asleep, so neither may stand behind a clean-up."""
+    for name, steps in ((SLEEP, _falling_asleep), (WAKE, _waking_up)):
+        register(Kind(name=name, queue="urgent", load=load, steps=steps, started=_nothing, finished=_nothing))
 
 
 def forget(older_than: timedelta) -> None:

@@ -4,6 +4,7 @@ import logging
 import signal
 import sys
 import time
+from collections import Counter
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -20,12 +21,13 @@ log = logging.getLogger(__name__)
 
 BELL_S = 5.0
 WATCH_S = 0.5
-ROUNDS_S = {
-    "builds.rounds.mend": 30.0,
-    "builds.resting.rest": 30.0,
-    "builds.actions.look_after": 30.0,
-    "builds.rounds.poll": 120.0,
-    "builds.rounds.clean_up": 3600.0,
+ROUNDS = {  # the queue of each, and how many seconds lie between two
+    "builds.rounds.release_forgotten": ("urgent", 30.0),
+    "builds.rounds.mend": ("background", 30.0),
+    "builds.resting.rest": ("background", 30.0),
+    "builds.actions.look_after": ("background", 30.0),
+    "builds.rounds.poll": ("background", 120.0),
+    "builds.rounds.clean_up": ("background", 3600.0),
 }
 
 
@@ -36,7 +38,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that the listener writes what it has
-        due = dict.fromkeys(ROUNDS_S, 0.0)
+        due = dict.fromkeys(ROUNDS, 0.0)
         with Listener(machines.router().config) as listener:
             while listener.is_alive():
                 self._ring(due)
@@ -63,9 +65,9 @@ class Command(BaseCommand):
             connection.close()
 
     def _rounds(self, due: dict[str, float]) -> None:
-        """Ring for what is due, unless the worker is still busy with earlier rounds."""
-        waiting = OrmQ.objects.filter(key="background").count()
-        for name, every in ROUNDS_S.items():
-            if time.monotonic() >= due[name] and waiting < len(ROUNDS_S):
-                async_task(name, cluster="background")
+        """Ring for what is due, unless its worker is still busy with earlier rings."""
+        waiting = Counter(OrmQ.objects.values_list("key", flat=True))
+        for name, (queue, every) in ROUNDS.items():
+            if time.monotonic() >= due[name] and waiting[queue] < len(ROUNDS):
+                async_task(name, cluster=queue)
                 due[name] = time.monotonic() + every

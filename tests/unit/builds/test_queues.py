@@ -2,9 +2,10 @@
 
 from django.conf import settings
 
+from builds.management.commands.agent import ROUNDS
 from portal import stories
 
-QUICK = {"wake", "rollback", "resize"}
+QUICK = {"sleep", "wake", "rollback", "resize"}  # a wake-up waits for the end of falling asleep
 
 
 def queues() -> dict[str, str]:
@@ -14,6 +15,11 @@ def queues() -> dict[str, str]:
 def test_what_somebody_waits_for_has_a_queue_of_its_own() -> None:
     assert {queue for name, queue in queues().items() if name in QUICK} == {"urgent"}
     assert settings.BERTH_WORKERS["urgent"] > 1  # nor does a rollback wait for a database that wakes up
+
+
+def test_forgotten_holds_are_released_behind_no_clean_up() -> None:
+    urgent = {name for name, (queue, _seconds) in ROUNDS.items() if queue == "urgent"}
+    assert urgent == {"builds.rounds.release_forgotten"}
 
 
 def test_only_deploys_are_on_the_queue_of_deploys() -> None:

@@ -8,7 +8,7 @@ from builds import resting
 from builds.models import Build
 from hosting.models import Instance
 from portal import clock
-from portal.models import Story
+from portal.models import Result, State, Story
 from projects.models import Branch, Stage
 from tests import cast
 
@@ -35,7 +35,24 @@ def test_what_nobody_used_for_long_falls_asleep(stage: Stage) -> None:
     made = branch(stage)
     resting.rest()
     story = Story.objects.get(kind="sleep")
-    assert (story.object_id, story.queue, story.subject) == (made.instance_id, "background", f"i{made.instance_id}")
+    assert (story.object_id, story.queue, story.subject) == (made.instance_id, "urgent", f"i{made.instance_id}")
+
+
+def test_only_some_fall_asleep_at_once() -> None:
+    """They share their queue with wake-ups and rollbacks."""
+    project = cast.project("shop")
+    for number in range(3):
+        instance = cast.instance(Stage.DEVELOPMENT, f"{number}.localhost")
+        cast.build(cast.branch(project, f"fix-{number}", Stage.DEVELOPMENT, instance=instance))
+    Build.objects.update(finished_at=ago(hours=2), state=State.DONE)
+    Instance.objects.update(created_at=ago(hours=3), last_request_at=ago(hours=2))
+    assert len(resting.idle()) == 3
+    for _round in range(2):
+        resting.rest()
+        assert Story.objects.open().filter(kind="sleep").count() == resting.AT_ONCE
+    Story.objects.update(state=State.DONE, result=Result.SUCCESS)
+    resting.rest()
+    assert Story.objects.open().filter(kind="sleep").count() == resting.AT_ONCE
 
 
 def test_production_never_does() -> None:
