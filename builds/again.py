@@ -60,6 +60,12 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version))
 
 
+def has_image(build: Build) -> bool:
+    """Whether it deploys an older build's image that is still there, and fetches nothing."""
+    older = build.image_of
+    return older is not None and machines.engine(build.project.host).image(older.image_id) is not None
+
+
 def take_over(build: Build, telling: Telling) -> bool:
     """Take image and inspection of the build that is deployed again. False where it is none, or its image is gone."""
     older = build.image_of
@@ -69,7 +75,7 @@ def take_over(build: Build, telling: Telling) -> bool:
     if instance is not None and instance.state == Instance.State.READY:
         states = machines.database(instance).module_states()
         refuse_newer(older, {module.name: module.version for module in states if module.state == "installed"})
-    if machines.engine(build.project.host).image(older.image_id) is None:
+    if not has_image(build):
         telling.say(f"The image of build #{older.number} is gone: it is made again.")
         build.image_of = None
         build.save(update_fields=["image_of"])

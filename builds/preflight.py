@@ -3,10 +3,11 @@
 import os
 from dataclasses import asdict
 
+from builds import again
 from builds.mirrors import mirror
 from builds.models import Build
 from hosting import machines
-from hosting.models import DatabaseServer, Instance, Pool
+from hosting.models import DatabaseServer, Instance
 from hosting.odoo.floors import MIB
 from hosting.preflight import Finding, Needs, look
 from portal import attempts
@@ -18,7 +19,7 @@ from projects.models import Branch, Stage
 ASK_S = 30.0
 LOOK_S = 60.0
 WORKER_MB = 320  # a fifth of requests are heavy and take 1 GB, the others 150 MB
-CRONS_MB = 130
+CRONS_MB, JOBS_MB = 130, 250
 IMAGE = 300 * MIB  # what a build adds to the layers that are there, the repository apart
 NEW_DATABASE = 200 * MIB
 
@@ -41,12 +42,13 @@ def check_beforehand(build: Build, telling: Telling) -> None:
     """
     telling.mask(build.project.token)
     try:
-        attempts.again(telling, lambda _seconds: _machine(build), timeout=LOOK_S)
+        attempts.again(telling, lambda _seconds: _machine(build, telling), timeout=LOOK_S)
         attempts.again(telling, lambda seconds: _git(build, telling, seconds), timeout=ASK_S)
     except NotReady as error:
         raise PlatformError(
             "This machine can't take a deploy now: " + ", ".join(finding.name for finding in error.stopping),
-            "\n".join(f"{finding.name}: {finding.says}" for finding in error.stopping) + "\nNothing was touched.",
+            "\n".join(f"{finding.name}: {finding.says}" for finding in error.stopping)
+            + "\nNothing that serves was touched.",
             "\n".join(finding.todo for finding in error.stopping),
         ) from error
     except GitError as error:
@@ -59,9 +61,9 @@ def check_beforehand(build: Build, telling: Telling) -> None:
         telling.say(f"{finding['name']}: {finding['says']} {finding['todo']}".rstrip())
 
 
-def _machine(build: Build) -> None:
+def _machine(build: Build, telling: Telling) -> None:
     """Raises NotReady."""
-    findings = look(needs(build))
+    findings = look(needs(build), keep_going=telling.keep_going)
     _keep(build, findings)
     if any(finding.stops for finding in findings):
         raise NotReady(findings)
@@ -70,13 +72,16 @@ def _machine(build: Build) -> None:
 def _git(build: Build, telling: Telling, seconds: float) -> None:
     """Raises GitError."""
     project, others = build.project, [check for check in build.checks if check["name"] != "Repository"]
+    if again.has_image(build):
+        unasked = Finding("Repository", "It isn't asked: the image of the older build is deployed again.")
+        return _keep(build, [*others, asdict(unasked)])
     try:
         mirror(build).ask(project.clone_url, token=project.token, timeout=seconds, keep_going=telling.keep_going)
     except GitError as error:
         todo = "Retry in a while." if error.transient else "Mend what it says, then retry."
         _keep(build, [*others, asdict(Finding("Repository", str(error), todo, stops=True))])
         raise
-    _keep(build, [*others, asdict(Finding("Repository", f"{project.clone_url} answers."))])
+    return _keep(build, [*others, asdict(Finding("Repository", f"{project.clone_url} answers."))])
 
 
 def _keep(build: Build, findings: list[Finding] | list[dict[str, object]]) -> None:
@@ -89,13 +94,12 @@ def needs(build: Build) -> Needs:
     production = build.stage == Stage.PRODUCTION
     purpose = DatabaseServer.Purpose.HOSTED if production else DatabaseServer.Purpose.LAB
     instance, branch = build.branch.instance, build.branch
-    kept = instance.pools.filter(state=Pool.State.KEPT).first() if instance else None
     return Needs(
         host=build.project.host,
         server=DatabaseServer.objects.get(purpose=purpose),
-        memory=_memory(branch, production=production),
+        memory=_memory(branch, production=production) + _jobs(instance),
         disk=IMAGE + 3 * mirror(build).size() + _databases(build),
-        kept=kept,
+        instance=instance,
         in_turn=branch.strategy == Branch.Strategy.IN_TURN,
         first=production and instance is None,
     )
@@ -106,6 +110,12 @@ def _memory(branch: Branch, *, production: bool) -> int:
     workers, replicas = (branch.workers, branch.replicas) if production else (2, 1)
     web = min(branch.memory_mb, workers * WORKER_MB)
     return (web * replicas + (CRONS_MB if production else 0)) * MIB
+
+
+def _jobs(instance: Instance | None) -> int:
+    """Bytes that queue_job's runner takes with its server, where the last build has it: this one isn't read yet."""
+    last = instance.live_pool if instance is not None and instance.is_production else None
+    return JOBS_MB * MIB if last is not None and last.queue_job else 0
 
 
 def _databases(build: Build) -> int:

@@ -1,23 +1,24 @@
 """The pool that served before: what becomes of it after a switch. It is kept running for a while, to roll back to."""
 
-import time
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 
 from django.db.models import Q, QuerySet
 
 from hosting import machine_state, machines, pools, routing, switch
+from hosting.engines.docker import ContainerMissing
 from hosting.engines.haproxy import RouterDown
-from hosting.models import Instance, Pool, Slot
+from hosting.models import Host, Instance, Pool, Slot
 from hosting.odoo.conf import REAL_SECONDS
 from hosting.odoo.floors import MIB
 from portal import clock
 
+log = logging.getLogger(__name__)
+
 Say = Callable[[str], None]
 KeepGoing = Callable[[], None]
 
-BEGUN = timedelta(seconds=15)
-POLL_S = 0.5
 LEFT = (Pool.State.DRAINING, Pool.State.KEPT)  # served before, runs still, and may serve again
 OVER = (Pool.State.LIVE, Pool.State.GONE)
 
@@ -55,22 +56,9 @@ def settle(instance: Instance, *, seconds: float, minutes: int, say: Say, keep_g
 def move_crons(instance: Instance, *, keep_going: KeepGoing) -> None:
     """Scheduled actions of the pools that were left end, then the live pool's begin: one generation's at a time."""
     for pool in _left(instance):
-        check = _while_left(pool, keep_going)
-        _let_begin(pool, keep_going=check)
-        pools.stop(pool, "cron", keep_going=check)
+        pools.stop(pool, "cron", keep_going=_while_left(pool, keep_going))
     for pool in instance.pools.filter(state=Pool.State.LIVE, cron_workers__gt=0):
         pools.start_while(pool, "cron", Pool.State.LIVE)
-
-
-def _let_begin(pool: Pool, *, keep_going: KeepGoing) -> None:
-    """Wait until the crons' container is BEGUN old: Odoo's workers lose a signal that comes while they are forked, and
-    the container would stand until the engine kills it, after STOP_TIMEOUT_S, with nobody's crons running.
-    """
-    while (state := machines.engine(pool.instance.host).inspect(pool.container("cron"))) is not None:
-        if not state.running or state.started_at is None or clock.now() - state.started_at > BEGUN:
-            return
-        keep_going()
-        time.sleep(POLL_S)
 
 
 def _while_left(pool: Pool, keep_going: KeepGoing) -> KeepGoing:
@@ -143,6 +131,33 @@ def let_all_go(instance: Instance, *, say: Say, keep_going: KeepGoing) -> None:
     while (pool := aside.first()) is not None:  # looked up anew: a rollback may switch meanwhile, and leave another one
         let_go(pool, say=say, keep_going=keep_going, at_once=True)
     instance.refresh_from_db()  # a rollback may have switched just before; from here on there is nothing to go back to
+
+
+def make_room(host: Host, wanted: int, *, instance: Instance | None, keep_going: KeepGoing) -> list[str]:
+    """Give up kept pools of a machine until `wanted` bytes of memory are available; the names of those that went.
+
+    That of `instance` goes first, as a deploy ends its time anyway, then the oldest. None goes where all would not do.
+    """
+    kept = Pool.objects.filter(state=Pool.State.KEPT, instance__host=host).select_related("instance__host")
+    chosen = sorted(kept.order_by("left_at"), key=lambda pool: instance is None or pool.instance_id != instance.pk)
+    if machine_state.available_memory() + sum(map(_used, chosen)) < wanted:
+        return []
+    given_up: list[str] = []
+    for pool in chosen:
+        if machine_state.available_memory() >= wanted:
+            break
+        if Pool.objects.filter(pk=pool.pk, state=Pool.State.KEPT).update(not_kept="a deploy needed its memory."):
+            let_go(pool, say=log.info, keep_going=keep_going)
+            given_up.append(pool.name)
+    return given_up
+
+
+def _used(pool: Pool) -> int:
+    """Bytes of memory that are free when the pool is gone."""
+    try:
+        return machines.engine(pool.instance.host).usage(pool.container("web")).memory_bytes
+    except ContainerMissing:
+        return 0
 
 
 def due() -> QuerySet[Pool]:

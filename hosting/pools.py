@@ -3,8 +3,10 @@
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,10 +20,13 @@ from hosting.models import Instance, Pool
 from hosting.odoo import commands, series
 from hosting.odoo.conf import DATA_DIR, REAL_SECONDS, Conf, Purpose, render_conf
 from hosting.odoo.floors import MIB
+from portal import clock
 
 ODOO_UID = 101  # of the user `odoo` in every Odoo image (docs/odoo-image.md)
 LOG = "/var/log/odoo"
 ROLES = ("cron", "web")  # in the order in which they stop
+BEGUN = timedelta(seconds=15)
+BEGUN_POLL_S = 0.5
 STOP_TIMEOUT_S = REAL_SECONDS + 30  # a request in flight may run that long
 
 
@@ -206,8 +211,22 @@ def start_while(pool: Pool, role: str, *states: Pool.State) -> bool:
 
 
 def stop(pool: Pool, role: str, *, keep_going: Callable[[], None]) -> None:
-    """Stop one container, which may be started again. Odoo finishes the requests that it is working on."""
+    """Stop one container, which may be started again. Odoo finishes the requests, actions and jobs that run in it."""
+    _let_begin(pool, role, keep_going)
     machines.engine(pool.instance.host).stop(pool.container(role), STOP_TIMEOUT_S, keep_going=keep_going)
+
+
+def _let_begin(pool: Pool, role: str, keep_going: Callable[[], None]) -> None:
+    """Wait until the container is BEGUN old: Odoo's workers lose a signal that comes while they are forked, and it
+    would stand until the engine kills it, after STOP_TIMEOUT_S, while visitors or scheduled actions may be waiting.
+    """
+    deadline = time.monotonic() + BEGUN.total_seconds()  # one that begins again and again is not waited for
+    while (state := machines.engine(pool.instance.host).inspect(pool.container(role))) is not None:
+        young = state.running and state.started_at is not None and clock.now() - state.started_at < BEGUN
+        if not young or time.monotonic() > deadline:
+            return
+        keep_going()
+        time.sleep(BEGUN_POLL_S)
 
 
 def remove(pool: Pool) -> None:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from django.conf import settings
 
-from hosting import machine_state, machines, walls
+from hosting import keep, machine_state, machines, walls
 from hosting.engines import probe
 from hosting.engines.docker import EngineError
 from hosting.engines.firewall import FirewallError
 from hosting.engines.haproxy import RouterError
 from hosting.engines.postgres import DatabaseError
-from hosting.models import DatabaseServer, Host, Pool
+from hosting.keep import KeepGoing
+from hosting.models import DatabaseServer, Host, Instance
 from hosting.odoo.floors import MIB
 
 FAULTS = (EngineError, DatabaseError, RouterError, FirewallError, OSError)
@@ -39,17 +40,19 @@ class Needs:
     server: DatabaseServer
     memory: int
     disk: int
-    kept: Pool | None = None  # the pool whose memory is free when it is kept no longer
+    instance: Instance | None = None  # of the branch, where there is one
     in_turn: bool = False  # the old pool stops before the new one starts
     first: bool = False  # a project's first database of production: how data lies is said once
 
 
-def look(needs: Needs) -> list[Finding]:
-    """All findings, in order. What can't be looked at is a finding too."""
+def look(needs: Needs, *, keep_going: KeepGoing) -> list[Finding]:
+    """All findings, in order. What can't be looked at is a finding too. Pools that are kept to roll back to make room
+    for the new one, where that is needed and enough.
+    """
     sides: dict[str, Callable[[], Finding]] = {
         "Engine": lambda: _engine(needs.host),
         "Disk": lambda: _disk(needs),
-        "Memory": lambda: _memory(needs),
+        "Memory": lambda: _memory(needs, keep_going),
         "Database server": lambda: _database_server(needs.server),
         "Router": _router,
         "Public address": _public_address,
@@ -85,16 +88,18 @@ def _disk(needs: Needs) -> Finding:
     return Finding("Disk", says)
 
 
-def _memory(needs: Needs) -> Finding:
+def _memory(needs: Needs, keep_going: KeepGoing) -> Finding:
     free = machine_state.available_memory()
     says = f"{_mb(free)} are available; the new pool takes about {_mb(needs.memory)} beside the one that serves."
     if free >= needs.memory:
         return Finding("Memory", says)
     if needs.in_turn:
         return Finding("Memory", says, "The branch deploys one after the other, so the old pool stops first.")
-    if needs.kept is not None and free + needs.kept.memory_mb * MIB >= needs.memory:
-        kept, until = needs.kept.name, f"{needs.kept.kept_until:%H:%M} UTC"
-        return Finding("Memory", says, f"{kept} is kept to roll back to until {until}: retry then.", stops=True)
+    given_up = keep.make_room(needs.host, needs.memory, instance=needs.instance, keep_going=keep_going)
+    if given_up:
+        says += f" To make room for it, what was kept to roll back to was given up: {', '.join(given_up)}."
+    if given_up and machine_state.available_memory() >= needs.memory:
+        return Finding("Memory", says)
     todo = "Stop what isn't needed, or let the branch deploy one after the other (its settings); then retry."
     return Finding("Memory", says, todo, stops=True)
 

@@ -12,7 +12,7 @@ from hosting import machine_state, walls
 from hosting.engines import probe
 from hosting.engines.docker import EngineUnreachable
 from hosting.engines.postgres import Load, ServerUnreachable, Version
-from hosting.models import Instance
+from hosting.models import Instance, Pool
 from portal.models import Result, Story
 from projects.git import GitError
 from projects.models import Branch
@@ -83,7 +83,7 @@ def test_an_engine_that_is_away_stops_it(stage: Scenery, monkeypatch: pytest.Mon
     build = stage.tell(build)
     assert build.result == Result.FAILURE
     assert "gave no answer" in story(build).error_detail
-    assert "Nothing was touched" in story(build).error_detail
+    assert "Nothing that serves was touched" in story(build).error_detail
 
 
 def test_one_that_comes_back_meanwhile_does_not(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,6 +117,42 @@ def test_too_little_memory_stops_it(stage: Scenery, monkeypatch: pytest.MonkeyPa
     build = stage.tell(build)
     assert build.result == Result.FAILURE
     assert "100 MB are available" in checks(build)["Memory"]["says"]
+
+
+def kept(stage: Scenery, build: Build) -> Pool:
+    """The former pool of a build that was deployed."""
+    stage.tell(build)
+    return Pool.objects.get(state=Pool.State.KEPT)
+
+
+def memory(stage: Scenery, monkeypatch: pytest.MonkeyPatch, *, free: int, each: int) -> None:
+    """So many MB are available while all runs that runs now; each container that goes frees some more."""
+    stage.world.used_bytes = each * MB
+    began = len(stage.world.containers)
+
+    def available() -> int:
+        return (free + each * max(0, began - len(stage.world.containers))) * MB
+
+    monkeypatch.setattr(machine_state, "available_memory", available)
+
+
+def test_a_kept_pool_makes_room_and_the_page_says_so(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = kept(stage, stage.same())
+    memory(stage, monkeypatch, free=100, each=1000)
+    build = stage.tell(stage.build(Branch.objects.get(), pool.commit))
+    assert build.result == Result.SUCCESS, story(build).error_detail
+    pool.refresh_from_db()
+    assert (pool.state, pool.not_kept) == (Pool.State.GONE, "a deploy needed its memory.")
+    assert checks(build)["Memory"]["says"].endswith(f"was given up: {pool.name}.")
+    assert not checks(build)["Memory"]["stops"]
+
+
+def test_none_is_given_up_where_that_would_not_do(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = kept(stage, stage.same())
+    memory(stage, monkeypatch, free=100, each=50)
+    stopped(stage, stage.build(Branch.objects.get(), pool.commit), "Memory")
+    pool.refresh_from_db()
+    assert pool.state == Pool.State.KEPT
 
 
 def test_one_after_the_other_needs_no_room_beside_the_old_pool(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,8 @@ from hosting import keep
 from hosting.models import Instance, Pool
 from portal.models import AuditEntry, Result, State, Story, User
 from portal.stories import ProjectError
+from projects.git import GitError
+from tests.unit.fakes.github import FakeMirror
 from tests.unit.fakes.leftovers import leftovers
 from tests.unit.fakes.stage import NEW, OLD, Scenery, production_host, said, scenery
 
@@ -209,6 +211,20 @@ def test_after_the_window_the_older_image_is_deployed(stage: Scenery, two: Simpl
     assert (answers(stage), new.image_id) == (OLD, two.old.image_id)
     assert stage.world.seen["build image"] == built
     assert [*leftovers(stage)] == []
+
+
+def test_it_needs_no_repository(stage: Scenery, two: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep.let_all_go(two.new.instance, say=print, keep_going=lambda: None)
+
+    def away(*_arguments: object, **_named: object) -> None:
+        raise GitError("github.com can't be reached")
+
+    monkeypatch.setattr(FakeMirror, "ask", away)
+    monkeypatch.setattr(FakeMirror, "fetch", away)
+    new = stage.tell(again.deploy_again(build=two.old, by=two.alice))
+    assert (new.result, answers(stage)) == (Result.SUCCESS, OLD), said(new)
+    (asked,) = [check for check in new.checks if check["name"] == "Repository"]
+    assert asked["says"].startswith("It isn't asked")
 
 
 def test_an_image_that_is_gone_is_made_again(stage: Scenery, two: SimpleNamespace) -> None:

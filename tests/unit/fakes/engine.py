@@ -20,6 +20,7 @@ from hosting.engines.docker import (
     LimitRefused,
     Limits,
 )
+from hosting.engines.docker.cgroups import Usage
 from portal.commands import Output, discard
 from tests.unit.fakes.world import ODOO_IMAGE, Container, Data, Killed, World
 
@@ -67,6 +68,12 @@ class FakeEngine:
         old = Limits(container.spec.memory_bytes, container.spec.cpus)
         container.spec = replace(container.spec, memory_bytes=memory_bytes, cpus=cpus)
         return old
+
+    def usage(self, name: str) -> Usage:
+        self.world.happen("ask for memory")
+        if name not in self.world.containers or not self.world.containers[name].running:
+            raise ContainerMissing(name)
+        return Usage(memory_bytes=self.world.used_bytes, cpu_seconds=0)
 
     def stop(self, name: str, timeout: float, *, keep_going: KeepGoing) -> None:
         self.world.happen(f"stop {_role(name)}")

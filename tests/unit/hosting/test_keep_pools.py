@@ -277,3 +277,35 @@ def test_the_reconciler_lets_one_that_is_retired_be(world: World, monkeypatch: p
     settle(instance, minutes=0)
     world.containers[old.container("web")].running = False
     assert reconcile() == []
+
+
+# --- room for another -------------------------------------------------------------------------------------------------
+def put_by(world: World, name: str, *, minutes_ago: int) -> Pool:
+    """A kept pool, which was left so long ago."""
+    instance = rows.instance(hostname=f"{name}.localhost")
+    old = rows.live(instance, world, f"{name}1")
+    switch.switch_to(rows.started(instance, world, f"{name}2"))
+    settle(Instance.objects.get(pk=instance.pk))
+    Pool.objects.filter(pk=old.pk).update(left_at=clock.now() - timedelta(minutes=minutes_ago))
+    return old
+
+
+def test_kept_pools_make_room_the_instances_own_first_then_the_oldest(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = [put_by(world, name, minutes_ago=ago) for name, ago in (("a", 3), ("b", 9), ("c", 6))]
+    world.used_bytes = 400 * MIB
+    there = [pool.container("web") for pool in kept]
+    monkeypatch.setattr(
+        machine_state, "available_memory", lambda: sum(name not in world.containers for name in there) * 400 * MIB
+    )
+    made = keep.make_room(kept[0].instance.host, 800 * MIB, instance=kept[0].instance, keep_going=go_on)
+    assert made == [kept[0].name, kept[1].name]
+    assert [state(pool) for pool in kept] == [Pool.State.GONE, Pool.State.GONE, Pool.State.KEPT]
+
+
+def test_none_goes_where_there_is_room(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = put_by(world, "a", minutes_ago=3)
+    monkeypatch.setattr(machine_state, "available_memory", lambda: 800 * MIB)
+    assert keep.make_room(pool.instance.host, 800 * MIB, instance=None, keep_going=go_on) == []
+    assert state(pool) == Pool.State.KEPT
