@@ -5,11 +5,13 @@ router, those in flight end first, and what was held goes on when PostgreSQL ans
 hold that the rounds release, and a `pg_ctl restart` that goes on without him.
 """
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from django import db
 from django.db.models import QuerySet
 
 from builds.models import Build
@@ -26,6 +28,7 @@ from portal.models import State
 QUIET_S = 15.0  # for requests in flight; those that come meanwhile already wait
 RESTART_S = 30  # for PostgreSQL; with the rest, less than what the router lets visitors wait
 ANSWER_S = 10.0
+RENEW_S = 5.0  # well below hold.FORGOTTEN
 LEFT = "PostgreSQL was not restarted, and nobody waits any more."
 
 
@@ -34,7 +37,7 @@ def restart_hosted(home: Path, values: Environment, progress: Progress) -> None:
     cluster = _cluster(home, values)
     _check_idle()
     began = time.monotonic()
-    with _held(progress) as instances:
+    with _held(progress) as instances, _renewed(instances):
         _check_idle()  # again: from here on a deploy that begins finds the doors held
         _wait_until_quiet(instances, began + QUIET_S)
         progress.say(f"quiet after {time.monotonic() - began:.1f} s: restarting {cluster.name} (port {cluster.port})")
@@ -85,6 +88,28 @@ def _held(progress: Progress) -> Iterator[list[Instance]]:
             releases.callback(hold.release, instance)
         progress.say("requests wait: " + (", ".join(instance.hostname for instance in instances) or "no database runs"))
         yield instances
+
+
+@contextmanager
+def _renewed(instances: Sequence[Instance]) -> Iterator[None]:
+    """Meanwhile no round takes the holds for forgotten, however long it takes. It ends with this process."""
+    ended = threading.Event()
+
+    def renew() -> None:
+        try:
+            while not ended.wait(RENEW_S):
+                with suppress(db.Error):  # the next one is a moment away
+                    hold.renew(instances)
+        finally:
+            db.connection.close()
+
+    thread = threading.Thread(target=renew, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def _wait_until_quiet(instances: Sequence[Instance], deadline: float) -> None:

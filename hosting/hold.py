@@ -6,7 +6,7 @@ passes before the release. Who holds also releases, whatever happens; `release_f
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from django.db.models import Q, QuerySet
@@ -21,7 +21,9 @@ KeepGoing = Callable[[], None]
 POLL_S = 0.05  # somebody waits
 PATIENCE_S = 5.0  # for requests in flight: one that runs longer puts the hold off
 AGAIN_S = 10.0  # between two tries, in which requests are answered
-FORGOTTEN = timedelta(seconds=60)  # whoever waited has his answer by then
+FORGOTTEN = timedelta(seconds=60)  # since it was begun or renewed; whoever waited has his answer by then
+
+_ANOTHERS = Q(live_pool__crons_stopped=False, live_pool__cron_workers__gt=0)  # an update stops scheduled actions first
 
 
 class Busy(Exception):
@@ -37,6 +39,12 @@ def begin(instance: Instance) -> bool:
     began = opened.update(door=Instance.Door.HELD, held_at=clock.now())
     routing.apply(instance)
     return bool(began)
+
+
+def renew(instances: Sequence[Instance]) -> None:
+    """Say that who holds them, without updating them, is still at work: see `release_forgotten`."""
+    held = Instance.objects.filter(pk__in=[instance.pk for instance in instances], door=Instance.Door.HELD)
+    held.filter(_ANOTHERS).update(held_at=clock.now())
 
 
 def release(instance: Instance) -> None:
@@ -106,9 +114,6 @@ def start_crons(instance: Instance) -> None:
 def is_anothers(instance: Instance) -> bool:
     """Whether an instance is held by who isn't updating it: an update stops scheduled actions before it holds."""
     return Instance.objects.filter(_ANOTHERS, pk=instance.pk, door=Instance.Door.HELD).exists()
-
-
-_ANOTHERS = Q(live_pool__crons_stopped=False, live_pool__cron_workers__gt=0)
 
 
 def release_forgotten(instances: QuerySet[Instance]) -> list[str]:

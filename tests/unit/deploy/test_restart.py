@@ -1,5 +1,6 @@
 """The restart of the hosted databases' PostgreSQL: visitors wait, and whatever happens are let go on."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hosting import hold
 from hosting.engines.haproxy import RouterError
 from hosting.engines.postgres import Server, ServerUnreachable, Version
 from hosting.models import Instance, Pool, Stage
+from portal import clock
 from tests import cast
 from tests.unit.fakes import World
 from tests.unit.hosting import rows
@@ -65,6 +67,25 @@ def test_it_waits_until_postgresql_answers(
     monkeypatch.setattr(Server, "version", version)
     again()
     assert asked == ["held"] * 3
+
+
+def test_no_round_releases_what_a_long_restart_holds(
+    monkeypatch: pytest.MonkeyPatch, world: World, live: Pool, doors: list[str]
+) -> None:
+    monkeypatch.setattr(restart, "RENEW_S", 0.01)
+    seen: list[str] = []
+
+    def takes_long(*_arguments: object, **_named: object) -> None:
+        Instance.objects.update(held_at=(began := clock.now() - 2 * hold.FORGOTTEN))
+        until = time.monotonic() + 30
+        while Instance.objects.get().held_at == began and time.monotonic() < until:
+            time.sleep(0.01)
+        hold.release_forgotten(Instance.objects.all())
+        seen.append(world.answer(live.instance.hostname))
+
+    monkeypatch.setattr(postgresql, "restart", takes_long)
+    again()
+    assert seen == ["held"]
 
 
 def test_a_request_that_takes_long_puts_it_off_and_nobody_waits(

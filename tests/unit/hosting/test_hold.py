@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from hosting import hold, routing, switch
+from hosting import hold, pools, routing, switch
 from hosting.engines.haproxy import RouterDown
 from hosting.models import Instance, Pool
 from hosting.reconcile import reconcile
@@ -127,6 +127,41 @@ def test_a_router_that_is_down_has_nothing_in_flight(live: Pool, monkeypatch: py
 
     monkeypatch.setattr(FakeRouter, "in_flight", refuse)
     assert hold.wait_until_quiet(live.instance, seconds=5, keep_going=go_on) == 0
+
+
+def test_scheduled_actions_that_have_just_begun_are_let_begin_before_they_are_stopped(
+    world: World, live: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Odoo's workers lose a signal that comes while they are forked."""
+    monkeypatch.setattr(pools, "BEGUN", timedelta(hours=2))
+    monkeypatch.setattr(pools, "BEGUN_POLL_S", 0)
+    waited: list[int] = []
+
+    def keep_going() -> None:
+        waited.append(world.seen["stop cron"])
+        if len(waited) == 3:
+            monkeypatch.setattr(pools, "BEGUN", timedelta(minutes=1))  # they are an hour old
+
+    hold.stop_crons(live.instance, keep_going=keep_going)
+    assert waited[:3] == [0, 0, 0]
+    assert not world.containers[live.container("cron")].running
+
+
+def test_a_hold_that_is_renewed_is_not_taken_for_forgotten(world: World, live: Pool) -> None:
+    hold.begin(live.instance)
+    Instance.objects.update(held_at=clock.now() - 2 * hold.FORGOTTEN)
+    hold.renew([live.instance])
+    assert hold.release_forgotten(Instance.objects.all()) == []
+    assert world.answer("shop.localhost") == "held"
+
+
+def test_an_updates_hold_is_not_renewed_by_another(live: Pool) -> None:
+    hold.begin(live.instance)
+    since = clock.now() - 2 * hold.FORGOTTEN
+    Pool.objects.update(crons_stopped=True)
+    Instance.objects.update(held_at=since)
+    hold.renew([live.instance])
+    assert Instance.objects.get().held_at == since
 
 
 def test_scheduled_actions_stay_stopped_until_they_are_started(world: World, live: Pool) -> None:
