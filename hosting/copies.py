@@ -42,8 +42,10 @@ def copy(*, source: Instance, pool: Pool, telling: Telling, files: bool = True) 
         _run(_inside(target, replace(plain, argv=tuple(restore), mounts=(folder,)), telling), target, telling)
         if files:
             _copy_files(source, target, plain, telling)
-    finally:
+    except Exception:  # but not ClaimLost: then the folder is that of the worker who tells it now
         shutil.rmtree(exchange, ignore_errors=True)
+        raise
+    shutil.rmtree(exchange, ignore_errors=True)
 
 
 def _check_whole(source: Instance) -> None:

@@ -42,6 +42,7 @@ class OneOffs(Containers):
         deadline, spec = time.monotonic() + timeout, replace(spec, restart="no")
         self.remove(spec.name)
         self.create(spec, create_config(spec, installation=self.installation, stdin=stdin is not None))
+        made = self.require(spec.name).id  # whoever comes after us, as we lost our claim, has another of this name
         try:
             heard = self._attend(spec, stdin=stdin, deadline=deadline, output=output, keep_going=keep_going)
             interrupted = self._is_up(spec.name)
@@ -57,7 +58,7 @@ class OneOffs(Containers):
         finally:
             # An engine that is gone for good would hide what went wrong before; the next attempt removes the rest.
             with suppress(EngineError):
-                _patiently(lambda: self.remove(spec.name), keep_going=forever)
+                _patiently(lambda: self.remove(made), keep_going=forever)
         if state.oom_killed and state.exit_code:
             raise OutOfMemory(
                 f"{spec.name} needed more than its {spec.memory_bytes // 1024 // 1024} MB of memory and was killed by "

@@ -11,7 +11,7 @@ from hosting.engines.docker import ContainerSpec, Mount
 from hosting.models import Instance, Pool, Stage
 from portal.models import State, Step, Story
 from portal.stories import LEASE, PlatformError
-from portal.telling import Telling
+from portal.telling import ClaimLost, Telling
 from tests.unit.fakes import World
 from tests.unit.fakes.engine import FakeEngine
 from tests.unit.fakes.world import ODOO_IMAGE
@@ -157,4 +157,28 @@ def test_a_program_that_fails_is_told_with_its_exit_code(
     with pytest.raises(PlatformError) as caught:
         copies.copy(source=production, pool=staging, telling=telling)
     assert "pg_dump ended with exit code 1" in caught.value.detail
+    assert not (machines.folder(staging.instance) / "copy").exists()
+
+
+def test_who_lost_the_claim_leaves_the_folder_to_who_has_it_now(
+    production: Instance, staging: Pool, telling: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange = machines.folder(staging.instance) / "copy"
+
+    def lost(*_arguments: object, **_named: object) -> int:
+        (exchange / "dump").write_text("the other worker's")
+        raise ClaimLost
+
+    monkeypatch.setattr(FakeEngine, "run_once", lost)
+    with pytest.raises(ClaimLost):
+        copies.copy(source=production, pool=staging, telling=telling)
+    assert (exchange / "dump").read_text() == "the other worker's"
+
+
+def test_a_copy_that_fails_leaves_no_dump(
+    production: Instance, staging: Pool, telling: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeEngine, "run_once", lambda *_arguments, **_named: 1)
+    with pytest.raises(PlatformError):
+        copies.copy(source=production, pool=staging, telling=telling)
     assert not (machines.folder(staging.instance) / "copy").exists()
