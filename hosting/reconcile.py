@@ -62,7 +62,7 @@ def _containers(host: Host) -> list[str]:
         if name not in running:
             found += _start(pool, role, f"started container {name} of the {pool.state} pool")
         elif (running[name].memory_bytes, running[name].cpus) != (pool.memory_mb * MIB, float(pool.cpus)):
-            found += _start(pool, role, f"gave container {name} its size again")
+            found += _size_again(pool, role)
     return found
 
 
@@ -74,12 +74,24 @@ def _wanted(pool: Pool, role: str) -> tuple[Pool.State, ...]:
 
 
 def _start(pool: Pool, role: str, done: str) -> list[str]:
-    """Start a container of a pool in its state, or resize it: who stops one writes first that it is in another."""
+    """Start a container of a pool in its state: who stops one writes first that it is in another."""
     try:
         started = pools.start_while(pool, role, *_wanted(pool, role))
     except FAULTS as error:  # such as an image that is gone: the other pools can be started
-        return [f"{pool.container(role)} can't be started or resized: {error}"]
+        return [f"{pool.container(role)} can't be started: {error}"]
     return [done] if started else []
+
+
+def _size_again(pool: Pool, role: str) -> list[str]:
+    """In place: a container that serves is never replaced here, though a newer Berth would make another one of it."""
+    name = pool.container(role)
+    try:
+        with transaction.atomic():
+            row = Pool.objects.select_for_update().get(pk=pool.pk)
+            machines.engine(pool.instance.host).resize(name, row.memory_mb * MIB, float(row.cpus))
+    except FAULTS as error:
+        return [f"{name} can't be resized: {error}"]
+    return [f"gave container {name} its size again"]
 
 
 def _lay_down(pool: Pool) -> list[str]:

@@ -10,7 +10,7 @@ from hosting.engines.docker import EngineError, Limits
 from hosting.models import Instance, Pool
 from hosting.odoo.floors import MIB
 
-NOT_SIZED = (Pool.State.DRAINING, Pool.State.RETIRING, Pool.State.GONE)  # those that get no traffic any more
+NOT_SIZED = (Pool.State.RETIRING, Pool.State.GONE)  # those that never get traffic again
 
 
 def resize(instance: Instance, *, memory_mb: int, cpus: Decimal) -> None:

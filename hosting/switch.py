@@ -40,18 +40,32 @@ def switch_to(pool: Pool) -> Pool | None:
 
 def pause(instance: Instance, *, seconds: float, keep_going: KeepGoing) -> None:
     """Stop the live pool for an update, with a page at its address. It may be brought back. Safe to repeat."""
-    pool = instance.live_pool
+    pool = _close_for_update(instance)
     if pool is None:
         return
-    Instance.objects.filter(pk=instance.pk).update(door=Instance.Door.UPDATING)
     drain(pool, seconds=seconds, keep_going=keep_going)
-    Pool.objects.filter(pk=pool.pk).update(state=Pool.State.STANDING_BY)
-    for role in ROLES:
-        pools.stop(pool, role, keep_going=keep_going)
+    Pool.objects.filter(pk=pool.pk, state=Pool.State.LIVE).update(state=Pool.State.STANDING_BY)
+    _stop(pool, keep_going)
+
+
+@transaction.atomic
+def _close_for_update(instance: Instance) -> Pool | None:
+    """Put the page before the pool that is live at this moment. A rollback has switched before, or is refused."""
+    locked = Instance.objects.select_for_update().get(pk=instance.pk)
+    pool: Pool | None = locked.live_pool
+    if pool is not None:
+        locked.door = Instance.Door.UPDATING
+        locked.save(update_fields=["door"])
+    return pool
 
 
 def bring_back(pool: Pool, *, keep_going: KeepGoing) -> None:
-    """Start a paused pool again and open its door. Safe to repeat."""
+    """Start a paused pool again and open its door. Safe to repeat.
+
+    Where the pause was cut short, the engine still stops a container that looks as if it ran: that comes to its end.
+    """
+    if Pool.objects.filter(pk=pool.pk, state=Pool.State.STANDING_BY).exists():
+        _stop(pool, keep_going)
     pools.start(pool, "web")
     if pool.cron_workers:
         pools.start(pool, "cron")
@@ -94,7 +108,11 @@ def drain(pool: Pool, *, seconds: float, keep_going: KeepGoing) -> int:
 
 def retire(pool: Pool, *, keep_going: KeepGoing) -> None:
     """Stop a drained pool, take it out of the router, and remove it. What is still in flight finishes first."""
-    for role in ROLES:
-        pools.stop(pool, role, keep_going=keep_going)
+    _stop(pool, keep_going)
     routing.take_slot_back(pool)
     pools.remove(pool)
+
+
+def _stop(pool: Pool, keep_going: KeepGoing) -> None:
+    for role in ROLES:
+        pools.stop(pool, role, keep_going=keep_going)

@@ -101,16 +101,17 @@ def test_a_pool_whose_image_is_gone_does_not_keep_others_down(world: World, monk
         return real(engine, spec)
 
     monkeypatch.setattr(FakeEngine, "ensure_running", ensure_running)
-    assert f"{lost.container('web')} can't be started or resized: There is no such image." in reconcile()
+    assert f"{lost.container('web')} can't be started: There is no such image." in reconcile()
     assert set(world.containers) == {other.container("web")}
 
 
 # --- databases, folders, slots ----------------------------------------------------------------------------------------
 def test_databases_and_roles_that_no_instance_has_are_dropped(world: World) -> None:
     kept = rows.instance()
-    for name in ("bc0ffee_i99", "bc0ffee_i99_b7", "bdecade_i99", "postgres"):
-        world.databases["hosted"][name] = Data("bc0ffee_i99" if "c0ffee" in name else "postgres")
-    world.roles["hosted"].add("bc0ffee_i99")
+    strange = f"bc0ffee_i{kept.pk + 1}"
+    for name in (strange, f"{strange}_b7", "bdecade_i99", "postgres"):
+        world.databases["hosted"][name] = Data(strange if "c0ffee" in name else "postgres")
+    world.roles["hosted"].add(strange)
     reconcile()
     assert set(world.databases["hosted"]) == {kept.database, "bdecade_i99", "postgres"}
     assert world.roles["hosted"] == {kept.database}

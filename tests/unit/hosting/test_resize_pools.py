@@ -1,5 +1,6 @@
 """Resizing in place: containers, rows and the files that Odoo reads at its next start agree."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -52,7 +53,7 @@ def test_what_odoo_allows_itself_fits_from_its_next_start_on(world: World, insta
     assert hard_limit(instance, "serve") == hard_limit(instance, "cron") == 2048
 
 
-@pytest.mark.parametrize("state", [Pool.State.STARTING, Pool.State.STANDING_BY, Pool.State.KEPT])
+@pytest.mark.parametrize("state", [Pool.State.STARTING, Pool.State.STANDING_BY, Pool.State.DRAINING, Pool.State.KEPT])
 def test_pools_that_may_get_traffic_later_are_resized_too(world: World, instance: Instance, state: Pool.State) -> None:
     other = rows.started(instance, world, "b2")
     Pool.objects.filter(pk=other.pk).update(state=state)
@@ -117,6 +118,15 @@ def test_the_reconciler_gives_a_container_the_size_of_its_row(world: World, inst
     assert f"gave container {name} its size again" in reconcile()
     assert sizes(world) == {"web": (2048, 2), "cron": (2048, 2)}
     assert reconcile() == []
+
+
+def test_the_reconciler_replaces_no_container_that_serves(world: World, instance: Instance) -> None:
+    """A newer Berth would make another one of the same row: that waits for the next start."""
+    container = world.containers[Pool.objects.get().container("web")]
+    container.spec = replace(container.spec, argv=("odoo", "as an older Berth started it"), cpus=1.5)
+    reconcile()
+    assert world.containers[Pool.objects.get().container("web")] is container
+    assert (container.spec.argv[1], container.spec.cpus) == ("as an older Berth started it", 2)
 
 
 def test_an_engine_that_is_away_leaves_the_rows_as_they_were(

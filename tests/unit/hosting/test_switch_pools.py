@@ -7,6 +7,7 @@ import pytest
 from hosting import proof, routing, switch
 from hosting.engines.haproxy import RouterDown, RouterError
 from hosting.models import Instance, Pool
+from portal.telling import Cancelled
 from tests.unit.fakes import World
 from tests.unit.fakes.router import FakeRouter
 from tests.unit.hosting import rows
@@ -148,6 +149,38 @@ def test_a_pool_that_dies_on_its_way_back_leaves_the_page(world: World, monkeypa
     with pytest.raises(proof.Died):
         switch.bring_back(pool, keep_going=go_on)
     assert world.answer("shop.localhost") == "updating"
+
+
+def test_one_that_is_still_being_stopped_comes_to_its_end_before_it_is_started(world: World) -> None:
+    """The pause was cancelled in the middle of the stop, with which the engine goes on."""
+    pool = rows.live(rows.instance(), world)
+
+    def cancelled() -> None:
+        if world.seen["stop web"]:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        switch.pause(pool.instance, seconds=0, keep_going=cancelled)
+    assert world.containers[pool.container("web")].running, "it looks as if it ran"
+    happened: list[str] = []
+    world.before = happened.append
+    switch.bring_back(pool, keep_going=go_on)
+    assert happened.index("stop web") < happened.index("start web")
+    assert world.containers[pool.container("web")].running
+
+
+def test_the_pause_is_of_the_pool_that_is_live_at_that_moment(world: World) -> None:
+    """A rollback may have switched since the caller read its row."""
+    instance = rows.instance()
+    old = rows.live(instance, world, "b1")
+    stale = Instance.objects.select_related("live_pool").get(pk=instance.pk)
+    assert stale.live_pool == old
+    new = rows.started(instance, world, "b2")
+    switch.switch_to(new)
+    switch.pause(stale, seconds=0, keep_going=go_on)
+    states = dict(Pool.objects.values_list("pk", "state"))
+    assert states == {old.pk: Pool.State.DRAINING, new.pk: Pool.State.STANDING_BY}
+    assert world.containers[old.container("web")].running
 
 
 def raising(error: Exception) -> Callable[..., None]:
