@@ -19,7 +19,7 @@ from projects.models import Branch, Stage
 ASK_S = 30.0
 LOOK_S = 60.0
 WORKER_MB = 320  # a fifth of requests are heavy and take 1 GB, the others 150 MB
-CRONS_MB, JOBS_MB = 130, 250
+CRONS_MB, JOBS_MB = 130, 190
 IMAGE = 300 * MIB  # what a build adds to the layers that are there, the repository apart
 NEW_DATABASE = 200 * MIB
 

@@ -195,10 +195,16 @@ class Installation:
 
     def versions(self) -> dict[str, str]:
         """Module -> installed version, in production's database."""
+        asked = "SELECT name, latest_version FROM ir_module_module WHERE state = 'installed'"
+        return {str(row["name"]): str(row["latest_version"]) for row in self.in_production(asked)}
+
+    def in_production(self, statement: str, *parameters: Any) -> list[dict[str, Any]]:
+        """Rows of production's own database."""
         (row,) = self._production()
-        with psycopg.connect(self.values["BERTH_HOSTED_URL"], dbname=self._database(row["id"])) as connection:
-            asked = "SELECT name, latest_version FROM ir_module_module WHERE state = 'installed'"
-            return {str(module): str(version) for module, version in connection.execute(asked)}
+        url, name = self.values["BERTH_HOSTED_URL"], self._database(row["id"])
+        with psycopg.connect(url, dbname=name, row_factory=dict_row) as connection:
+            cursor = connection.execute(statement, parameters)
+            return cursor.fetchall() if cursor.description else []
 
     def load(
         self, paths: Sequence[str] = ("/web/login",), *, clients: int = 4, pause: float = 0.1,

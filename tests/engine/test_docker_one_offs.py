@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from hosting.engines.docker import ContainerSpec, ImageMissing, NetworkMissing, OutOfMemory, TimedOut
+from hosting.engines.docker import ContainerSpec, ContainerState, ImageMissing, NetworkMissing, OutOfMemory, TimedOut
 from tests.engine.tenants import Tenants
 
 pytestmark = pytest.mark.engine
@@ -140,6 +140,27 @@ def test_what_an_earlier_attempt_left_is_removed_first(hosted: Tenants) -> None:
 
     assert hosted.docker.run_once(spec, timeout=20) == 4
     assert hosted.docker.inspect(left.id) is None
+
+
+def test_who_lost_his_claim_leaves_the_container_of_his_successor_alone(hosted: Tenants) -> None:
+    """It has the same name: there is one such work at a time."""
+    spec = hosted.spec("sh", "-c", "echo begun; sleep 1000")
+    begun = threading.Event()
+    successors: list[ContainerState] = []
+
+    def keep_going() -> None:
+        if begun.is_set():
+            hosted.docker.remove(spec.name)
+            successors.append(hosted.docker.ensure_running(replace(spec, argv=("sleep", "1000"))))
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        hosted.docker.run_once(spec, timeout=60, output=lambda _: begun.set(), keep_going=keep_going)
+
+    now = hosted.docker.inspect(spec.name)
+    assert now is not None
+    assert (now.id, now.running) == (successors[0].id, True)
+    hosted.docker.remove(spec.name)
 
 
 def test_it_is_never_started_again(hosted: Tenants) -> None:

@@ -1,6 +1,7 @@
 from odoo import http
 from odoo.http import request
 
+NOW = "clock_timestamp() AT TIME ZONE 'UTC'"
 TAKE = "SELECT id FROM queue_job WHERE uuid = %s AND state = 'enqueued' FOR NO KEY UPDATE SKIP LOCKED"
 
 
@@ -12,10 +13,10 @@ class RunJob(http.Controller):
         row = cr.fetchone()
         if row is None:
             return ""
-        cr.execute("UPDATE queue_job SET state = 'started' WHERE id = %s", row)
+        cr.execute(f"UPDATE queue_job SET state = 'started', date_started = {NOW} WHERE id = %s", row)
         cr.commit()
         cr.execute("SELECT 1 FROM queue_job WHERE id = %s FOR NO KEY UPDATE", row)  # none begins it again meanwhile
         request.env["queue.job"].sudo().browse(row[0]).run()
-        cr.execute("UPDATE queue_job SET state = 'done' WHERE id = %s", row)
+        cr.execute(f"UPDATE queue_job SET state = 'done', date_done = {NOW} WHERE id = %s", row)
         cr.commit()
         return ""

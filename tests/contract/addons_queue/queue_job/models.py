@@ -22,6 +22,8 @@ class QueueJob(models.Model):
     state = fields.Char()
     duration = fields.Integer()
     date_enqueued = fields.Datetime()
+    date_started = fields.Datetime()
+    date_done = fields.Datetime()
 
     def with_delay(self):
         return Delayed(self)
