@@ -118,7 +118,7 @@ def _run(spec: ContainerSpec, instance: Instance, telling: Telling) -> None:
 
 
 def neutralise(pool: Pool, *, telling: Telling) -> None:
-    """Odoo's own neutralisation, before anything else may start on the copy."""
+    """Odoo's own neutralisation, before anything else may start on the copy; it knows nothing of queue_job's jobs."""
     argv = commands.neutralize_argv(pool.instance.database)
     run = databases.run_odoo(pool, argv, telling=telling, timeout=NEUTRALISE_S)
     if run.exit_code or machines.database(pool.instance).parameter("database.is_neutralized") != "true":
@@ -127,3 +127,6 @@ def neutralise(pool: Pool, *, telling: Telling) -> None:
             f"odoo neutralize ended with exit code {run.exit_code}. Nothing was started on the copy; it is removed.",
             "The output says why. Rebuild; if it stays, tell the operator.",
         )
+    jobs = machines.database(pool.instance).cancel_jobs()
+    if jobs:
+        telling.say(f"{jobs} jobs of queue_job that wait in production were cancelled on the copy.")

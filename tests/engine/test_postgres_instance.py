@@ -80,6 +80,19 @@ def test_it_adds_and_changes_parameters(odoo: InstanceDatabase) -> None:
     assert odoo.parameter("web.base.url") == "http://it's two"
 
 
+def test_it_cancels_jobs_that_did_not_end(odoo: InstanceDatabase) -> None:
+    assert odoo.cancel_jobs() == 0
+    states = ("wait_dependencies", "pending", "enqueued", "started", "done", "failed")
+    values = ", ".join(f"('{state}')" for state in states)
+    by_tenant(odoo, f"CREATE TABLE queue_job (id serial, state varchar); INSERT INTO queue_job (state) VALUES {values}")
+    assert (odoo.cancel_jobs(), odoo.cancel_jobs()) == (4, 0)
+
+
+def test_a_table_of_that_name_that_holds_no_jobs_is_let_be(odoo: InstanceDatabase) -> None:
+    by_tenant(odoo, "CREATE TABLE queue_job (id serial)")
+    assert odoo.cancel_jobs() == 0
+
+
 def test_setting_a_parameter_where_no_odoo_is_fails(empty: InstanceDatabase) -> None:
     with pytest.raises(DatabaseError, match="no Odoo"):
         empty.set_parameter("web.base.url", "http://one")

@@ -110,6 +110,11 @@ class FakeDatabase:
         self.world.happen("set parameter")
         self.data.parameters[key] = value
 
+    def cancel_jobs(self) -> int:
+        self.world.happen("cancel jobs")
+        waiting, self.data.jobs = self.data.jobs, 0
+        return waiting
+
     def set_password(self, login: str, password_hash: str) -> bool:
         self.world.happen("set password")
         return True

@@ -24,6 +24,7 @@ class Data:
     modules: dict[str, str] = field(default_factory=dict)  # installed ones with their versions
     parameters: dict[str, str] = field(default_factory=dict)
     rows: tuple[str, ...] = ()
+    jobs: int = 0  # of queue_job, that wait
     finished: bool = True
 
     def copy(self, owner: str, *, finished: bool) -> "Data":

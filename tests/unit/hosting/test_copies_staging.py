@@ -182,3 +182,18 @@ def test_a_copy_that_fails_leaves_no_dump(
     with pytest.raises(PlatformError):
         copies.copy(source=production, pool=staging, telling=telling)
     assert not (machines.folder(staging.instance) / "copy").exists()
+
+
+def test_jobs_that_wait_in_production_run_on_no_copy(
+    world: World, production: Instance, staging: Pool, telling: Telling
+) -> None:
+    """Odoo's own neutralisation leaves them, and the copy has a runner of its own."""
+    live, copied = (
+        world.databases["hosted"][production.database],
+        world.databases["lab"][staging.instance.database],
+    )
+    live.jobs = 3
+    copies.copy(source=production, pool=staging, telling=telling)
+    assert copied.jobs == 3
+    copies.neutralise(staging, telling=telling)
+    assert (live.jobs, copied.jobs) == (3, 0)
