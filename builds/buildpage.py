@@ -58,6 +58,7 @@ def build(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "failed": failure.card(build) if may_read else None,
         "checks_amiss": [check for check in build.checks if check["todo"]],
         "users_saw": UsersSaw.of(build.users_saw) if build.users_saw else None,
+        "update_ended": _update_ended(build),
         "stand_in": build.odoo_image.startswith("stand-in"),
         "github_url": settings.BERTH_GITHUB_URL,
         "steps_changed": is_poll(request) and request.GET.get("steps") != str(len(steps)),
@@ -150,6 +151,18 @@ def _ahead(build: Build) -> Build | None:
     if build.state != State.QUEUED:
         return None
     return Build.objects.filter(branch=build.branch, state=State.RUNNING, pk__lt=build.pk).order_by("-pk").first()
+
+
+def _update_ended(build: Build) -> str:
+    """How the update that was rehearsed ended: `done`, `taken back` or `put off`; "" where it did not come to it."""
+    told = build.rehearsal
+    if build.switched_at is not None:
+        return "done"
+    if build.state != State.DONE or not told:
+        return ""
+    if "held_at" in told:
+        return "taken back"
+    return "put off" if told["way"] == "hold" and told["predicted_seconds"] > told["limit_seconds"] else ""
 
 
 def _tests_told(build: Build) -> bool:

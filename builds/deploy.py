@@ -31,6 +31,7 @@ from projects.git import Checkout, Commit, GitError, refuse_escaping_symlinks
 from projects.models import Branch, Stage
 
 START_S = 60  # for the engine to answer; it starts containers in the background
+DROP_S = 60
 HELD_PROOF_S = 30  # while visitors wait: afterwards they would get a page
 LAST_LINES = 50
 
@@ -227,7 +228,8 @@ def _former_instances(build: Build) -> list[Instance]:
 @step("Report")
 def report(build: Build, telling: Telling) -> None:
     assert build.instance is not None
-    databases.drop_aside(build.instance, build.name)
+    instance = build.instance
+    attempts.again(telling, lambda _seconds: databases.drop_aside(instance, build.name), timeout=DROP_S)
     traffic.note(build)
     telling.say(f"{build.instance.url} runs {build.short}.")
 

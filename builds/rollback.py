@@ -26,6 +26,8 @@ def target(instance: Instance | None) -> Build | None:
 
 def refusal(pool: Pool | None) -> str:
     """Why requests can't go back to a pool, "" when they can. Rows alone are asked."""
+    if pool is not None and pool.state == Pool.State.LIVE:
+        return "It serves already."
     if pool is None or pool.state not in keep.LEFT:
         return "Its pool is not kept running any more."
     if pool.outdated:

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from builds import again, rollback
 from builds.access import build_or_404
 from builds.models import Build
+from hosting.models import Pool
 from portal.live import in_words
 from portal.models import Result, State, User
 from portal.stories import StoryError
@@ -36,6 +37,9 @@ def roll_back(request: HttpRequest, slug: str, number: int) -> HttpResponse:
             rollback.begin(build=build, by=cast(User, request.user))
         except StoryError as error:
             messages.error(request, in_words(error))
+        return redirect("build", slug=slug, number=number)
+    if build.pool is not None and build.pool.state == Pool.State.LIVE:
+        messages.info(request, f"#{build.number} serves already.")
         return redirect("build", slug=slug, number=number)
     return render(request, "builds/roll_back.html", _context(access, build))
 
