@@ -94,6 +94,7 @@ def test_the_switch_releases(world: World, live: Pool) -> None:
 
 
 def test_it_waits_for_what_is_in_flight_and_closes_websockets_then(live: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hold, "PATIENCE_S", 60)
     told = busy(monkeypatch, 2, 1, 0)
     hold.make_quiet(live.instance, within=60, say=told.append, keep_going=go_on)
     assert told == ["closed"]

@@ -20,15 +20,15 @@ MIB = logrotation.MIB
 @pytest.fixture
 def instance(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Instance:
     settings.BERTH_HOME = tmp_path
-    (tmp_path / "instances" / "i42" / "log").mkdir(parents=True)
+    (tmp_path / "instances" / "i0" / "log").mkdir(parents=True)
     monkeypatch.setattr(logrotation, "FULL", 100)
     monkeypatch.setattr(logrotation, "FOLDER_FULL", 1 * MIB)
-    return Instance(pk=42)
+    return Instance(pk=0)  # no row ever has that
 
 
 @pytest.fixture
 def folder(instance: Instance, tmp_path: Path) -> Path:
-    return tmp_path / "instances" / "i42" / "log"
+    return tmp_path / "instances" / "i0" / "log"
 
 
 @pytest.fixture
