@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
+from builds import preflight
 from builds.models import Build
 from hosting import machine_state, walls
 from hosting.engines import probe
@@ -153,6 +154,13 @@ def test_none_is_given_up_where_that_would_not_do(stage: Scenery, monkeypatch: p
     stopped(stage, stage.build(Branch.objects.get(), pool.commit), "Memory")
     pool.refresh_from_db()
     assert pool.state == Pool.State.KEPT
+
+
+def test_jobs_take_memory_beside_the_scheduled_actions(stage: Scenery) -> None:
+    build = stage.tell(stage.same())
+    before = preflight.needs(build).memory
+    Pool.objects.update(queue_job=True)
+    assert preflight.needs(Build.objects.get(pk=build.pk)).memory == before + preflight.JOBS_MB * MB
 
 
 def test_one_after_the_other_needs_no_room_beside_the_old_pool(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:

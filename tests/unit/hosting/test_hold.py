@@ -79,7 +79,7 @@ def test_a_router_that_is_started_anew_holds_again(world: World, live: Pool) -> 
 
 
 def test_a_hold_that_no_row_knows_is_ended_by_the_reconciler(world: World, live: Pool) -> None:
-    world.held = {live.instance.name, "i999"}
+    world.held = {live.instance.name, "i999999"}
     reconcile()
     assert world.held == set()
 

@@ -33,7 +33,12 @@ def test_it_finds_nothing_where_all_is_well(world: World) -> None:
 
 # --- containers -------------------------------------------------------------------------------------------------------
 def test_a_container_without_a_pool_is_removed_and_others_installations_are_let_be(world: World) -> None:
-    for name in ("berth-c0ffee-i99-g1-web", "berth-c0ffee-i99-run", "berth-decade-i1-g1-web", "vigorous_fermat"):
+    for name in (
+        "berth-c0ffee-i999999-g1-web",
+        "berth-c0ffee-i999999-run",
+        "berth-decade-i1-g1-web",
+        "vigorous_fermat",
+    ):
         stray(world, name)
     found = reconcile()
     assert set(world.containers) == {"berth-decade-i1-g1-web", "vigorous_fermat"}
@@ -108,12 +113,12 @@ def test_a_pool_whose_image_is_gone_does_not_keep_others_down(world: World, monk
 # --- databases, folders, slots ----------------------------------------------------------------------------------------
 def test_databases_and_roles_that_no_instance_has_are_dropped(world: World) -> None:
     kept = rows.instance()
-    strange = f"bc0ffee_i{kept.pk + 1}"
-    for name in (strange, f"{strange}_b7", "bdecade_i99", "postgres"):
+    strange = "bc0ffee_i999999"
+    for name in (strange, f"{strange}_b7", "bdecade_i999999", "postgres"):
         world.databases["hosted"][name] = Data(strange if "c0ffee" in name else "postgres")
     world.roles["hosted"].add(strange)
     reconcile()
-    assert set(world.databases["hosted"]) == {kept.database, "bdecade_i99", "postgres"}
+    assert set(world.databases["hosted"]) == {kept.database, "bdecade_i999999", "postgres"}
     assert world.roles["hosted"] == {kept.database}
 
 
@@ -141,8 +146,8 @@ def test_the_copy_is_kept_while_its_update_goes_on_and_dropped_when_that_is_live
 
 def test_folders_that_no_instance_has_are_removed(world: World) -> None:
     kept = machines.folder(rows.instance())
-    (kept.parent / "i99" / "data").mkdir(parents=True)
-    assert "removed folder i99, which belongs to nothing" in reconcile()
+    (kept.parent / "i999999" / "data").mkdir(parents=True)
+    assert "removed folder i999999, which belongs to nothing" in reconcile()
     assert [path.name for path in kept.parent.iterdir()] == [kept.name]
 
 
@@ -151,7 +156,7 @@ def test_a_folder_that_is_a_link_is_let_be(world: World, tmp_path: Path) -> None
     kept = machines.folder(rows.instance())
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "file").touch()
-    (kept.parent / "i99").symlink_to(tmp_path / "elsewhere")
+    (kept.parent / "i999999").symlink_to(tmp_path / "elsewhere")
     reconcile()
     assert (tmp_path / "elsewhere" / "file").exists()
 
@@ -169,7 +174,7 @@ def test_an_engine_that_is_away_keeps_nothing_else_from_being_mended(
 ) -> None:
     rows.live(rows.instance(), world)
     world.hosts, world.routes = {}, {}
-    world.databases["lab"]["bc0ffee_i99"] = Data("bc0ffee_i99")
+    world.databases["lab"]["bc0ffee_i999999"] = Data("bc0ffee_i999999")
 
     def away(_engine: FakeEngine) -> tuple[()]:
         raise EngineUnreachable("The engine gave no answer.")
@@ -184,7 +189,7 @@ def test_an_engine_that_is_away_keeps_nothing_else_from_being_mended(
 def test_a_router_that_takes_nothing_keeps_nothing_else_from_being_mended(
     world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    stray(world, "berth-c0ffee-i99-g1-web")
+    stray(world, "berth-c0ffee-i999999-g1-web")
 
     def refuse(_router: FakeRouter) -> None:
         raise error

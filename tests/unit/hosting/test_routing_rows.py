@@ -119,8 +119,8 @@ def test_what_the_router_forgot_is_told_again(world: World) -> None:
 def test_what_belongs_to_nothing_is_taken_off_the_router(world: World) -> None:
     rows.live(rows.instance(), world)
     before = world.summary()
-    world.hosts["gone.localhost"] = "i999"
-    world.routes["i999"] = Route(instance="i999", slot="stopped")
+    world.hosts["gone.localhost"] = "i999999"
+    world.routes["i999999"] = Route(instance="i999999", slot="stopped")
     world.slots[3] = [Server("10.1.0.99")]
     assert len(routing.mend(FakeRouter(world).live_state())) == 3
     assert world.summary() == before

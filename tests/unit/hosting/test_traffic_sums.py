@@ -135,7 +135,7 @@ def test_a_stretch_of_time_is_read_from_all_rows_of_its_seconds(shop: Instance) 
     writer = Writer()
     write(writer, request(500, instance=shop.name), request(1500, instance=shop.name))
     write(writer, request(1600, instance=shop.name, status=500), request(3000, instance=shop.name))
-    write(writer, request(1600, instance="i999"))
+    write(writer, request(1600, instance="i999999"))
     seen = traffic.seen(shop, at(1), at(3))
     assert (seen.requests, seen.failed) == (2, 1)
 
