@@ -29,6 +29,7 @@ class Command(BaseCommand):
     help = "Answer the rings of a queue until told to stop. Stories are then handed over after their present step."
 
     _stopping = False
+    _resuming = True  # somebody may have died telling, and nobody rang for it yet
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("queue", choices=settings.BERTH_WORKERS)
@@ -37,14 +38,14 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         answering: set[int] = set()
-        resume()
         while not self._stopping:
-            answering -= _ended(answering)
+            answering -= self._ended(answering)
+            self._resuming = self._resuming and not resume()
             if len(answering) == settings.BERTH_WORKERS[queue]:
                 time.sleep(PAUSE_S)
             elif ring := next_ring(queue):
                 answering.add(_fork(ring))
-        answering -= _ended(answering)
+        answering -= self._ended(answering)
         for pid in answering:
             os.kill(pid, signal.SIGTERM)
         for pid in answering:
@@ -52,6 +53,12 @@ class Command(BaseCommand):
 
     def _stop(self, *_signal: object) -> None:
         self._stopping = True
+
+    def _ended(self, answering: set[int]) -> set[int]:
+        """Those of the processes that have ended, without leaving zombies."""
+        ended = {pid: status for pid, status in (os.waitpid(pid, os.WNOHANG) for pid in answering) if pid}
+        self._resuming = self._resuming or any(ended.values())
+        return set(ended)
 
 
 def next_ring(queue: str) -> OrmQ | None:
@@ -82,29 +89,31 @@ def _fork(ring: OrmQ) -> int:
 
 def _answer(ring: OrmQ) -> NoReturn:
     """What the forked process does. Nothing that happens here may lead it back into the worker's loop."""
+    status = 0
     try:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: telling.hand_over())
         import_string(ring.task["func"])(*ring.task["args"], **ring.task["kwargs"])
+    except stories.PORTAL_AWAY:
+        status = 1  # what it told goes on as soon as the database is back
+        log.exception("ring %s", ring.pk)
     except BaseException:
         log.exception("ring %s", ring.pk)
     finally:
         logging.shutdown()
-        os._exit(0)
+        os._exit(status)
 
 
-def _ended(answering: set[int]) -> set[int]:
-    """Those of the processes that have ended, without leaving zombies."""
-    ended = {pid: status for pid, status in (os.waitpid(pid, os.WNOHANG) for pid in answering) if pid}
-    if any(os.WIFSIGNALED(status) for status in ended.values()):
-        resume()
-    return set(ended)
+def resume() -> bool:
+    """Ring for what the dead told: visitors may be waiting for it. Failing that, the agent does when its lease ends.
 
-
-def resume() -> None:
-    """Ring for what the dead told: visitors may be waiting for it. Failing that, the agent does when its lease ends."""
+    Whether that worked: the database may be what they died of, and is still away then.
+    """
     try:
         stories.resume_dead()
     except DatabaseError as error:
         log.warning("resuming: %s", error)
-    connections.close_all()
+        return False
+    finally:
+        connections.close_all()
+    return True

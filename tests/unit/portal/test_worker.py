@@ -1,5 +1,6 @@
 """What a worker does before it forks. That it survives kills is tried on a real installation (tests/faults)."""
 
+import os
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from django_q.models import OrmQ
 from django_q.tasks import async_task
 
 from portal.management.commands import worker
+from portal.models import Story
 
 pytestmark = pytest.mark.django_db
 
@@ -35,3 +37,26 @@ def test_a_database_that_is_away_is_asked_again_later(monkeypatch: pytest.Monkey
     monkeypatch.setattr(OrmQ.objects, "filter", away)
     monkeypatch.setattr(connections, "close_all", lambda: None)
     assert worker.next_ring("deploy") is None
+
+
+def test_what_the_dead_told_is_rung_for_again_and_again_while_the_database_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def away(**_conditions: object) -> Any:
+        raise DatabaseError("the database system is starting up")
+
+    monkeypatch.setattr(connections, "close_all", lambda: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(Story.objects, "filter", away)
+        assert not worker.resume()
+    assert worker.resume()
+
+
+def test_a_process_that_ended_for_want_of_the_database_is_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
+    command = worker.Command()
+    command._resuming = False
+    monkeypatch.setattr(os, "waitpid", lambda pid, _options: (pid, {1: 0, 2: 1 << 8}[pid]))
+    assert command._ended({1}) == {1}
+    assert not command._resuming
+    assert command._ended({2}) == {2}
+    assert command._resuming
