@@ -148,11 +148,11 @@ def start_pool(build: Build, telling: Telling) -> None:
     if build.branch.strategy == Branch.Strategy.IN_TURN and pool.instance.live_pool is not None:
         switch.pause(pool.instance, seconds=build.branch.drain_seconds, keep_going=telling.keep_going)
         telling.say(f"{pool.instance.live_pool} has stopped, as the branch's settings want it. Visitors see a page.")
-    attempts.again(telling, lambda _seconds: pools.start(pool), timeout=START_S)
+    databases.allow_connections(pool.instance)
+    attempts.again(telling, lambda _seconds: pools.start_web(pool), timeout=START_S)
     routing.lend_slot(pool)
-    telling.say(
-        f"{pool.name}: {pool.workers} workers, {pool.memory_mb:,} MB, {float(pool.cpus):g} cores, at {pool.web_address}"
-    )
+    size = f"{pool.workers} workers, {pool.memory_mb:,} MB, {float(pool.cpus):g} cores"
+    telling.say(f"{pool.name}: {size}, at {' and '.join(pool.web.values())}")
 
 
 @step("Prove that it is ready")

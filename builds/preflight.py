@@ -20,6 +20,7 @@ ASK_S = 30.0
 LOOK_S = 60.0
 WORKER_MB = 320  # a fifth of requests are heavy and take 1 GB, the others 150 MB
 CRONS_MB, JOBS_MB = 130, 190
+PER_PROCESS, BESIDE = 4, 28  # connections to PostgreSQL: of an Odoo process at most times; of crons and a one-off
 IMAGE = 300 * MIB  # what a build adds to the layers that are there, the repository apart
 NEW_DATABASE = 200 * MIB
 
@@ -98,6 +99,7 @@ def needs(build: Build) -> Needs:
         host=build.project.host,
         server=DatabaseServer.objects.get(purpose=purpose),
         memory=_memory(branch, production=production) + _jobs(instance),
+        connections=_connections(branch, production=production),
         disk=IMAGE + 3 * mirror(build).size() + _databases(build),
         instance=instance,
         in_turn=branch.strategy == Branch.Strategy.IN_TURN,
@@ -107,7 +109,7 @@ def needs(build: Build) -> Needs:
 
 def _memory(branch: Branch, *, production: bool) -> int:
     """What the new pool's containers are going to use, which is mostly less than what they may."""
-    workers, replicas = (branch.workers, branch.replicas) if production else (2, 1)
+    workers, replicas = _workers(branch, production=production)
     web = min(branch.memory_mb, workers * WORKER_MB)
     return (web * replicas + (CRONS_MB if production else 0)) * MIB
 
@@ -116,6 +118,16 @@ def _jobs(instance: Instance | None) -> int:
     """Bytes that queue_job's runner takes with its server, where the last build has it: this one isn't read yet."""
     last = instance.live_pool if instance is not None and instance.is_production else None
     return JOBS_MB * MIB if last is not None and last.queue_job else 0
+
+
+def _connections(branch: Branch, *, production: bool) -> int:
+    workers, replicas = _workers(branch, production=production)
+    return BESIDE + replicas * (workers + 1) * PER_PROCESS  # one serves websockets
+
+
+def _workers(branch: Branch, *, production: bool) -> tuple[int, int]:
+    """HTTP workers of each web container, and how many of these there are."""
+    return (branch.workers, branch.replicas) if production else (2, 1)
 
 
 def _databases(build: Build) -> int:

@@ -140,6 +140,7 @@ def make_pool(build: Build, instance: Instance) -> Pool:
         build_label=(build.image_of or build).name,  # as the image says it
         addons_path=build.inspection["addons_path"],
         queue_job=build.inspection["queue_job"],
+        replicas=branch.replicas if instance.is_production else 1,
         workers=branch.workers if instance.is_production else 2,
         memory_mb=memory // floors.MIB,
         cpus=branch.cpus,

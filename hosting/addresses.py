@@ -7,7 +7,7 @@ from django.db import connection
 
 from hosting import machines
 from hosting.engines.haproxy import RouterDown
-from hosting.models import Instance, Pool
+from hosting.models import Instance, Pool, Replica
 
 ADDRESS_LOCK = 0x61646472
 
@@ -22,6 +22,7 @@ def allot(instance: Instance, count: int) -> list[str]:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ADDRESS_LOCK])
     rows = Pool.objects.exclude(state=Pool.State.GONE).values_list("web_address", "cron_address")
     taken = {address for row in rows for address in row if address}
+    taken |= set(Replica.objects.values_list("address", flat=True))
     network = machines.network(production=instance.is_production)
     taken |= _routed() | machines.engine(instance.host).addresses(network)
     free = (address for address in _candidates(instance) if address not in taken)

@@ -10,7 +10,7 @@ from passlib.hash import pbkdf2_sha512
 from hosting import machines, pools
 from hosting.engines.docker import OutOfMemory, TimedOut
 from hosting.models import Instance, Pool
-from hosting.odoo.conf import Purpose
+from hosting.odoo.conf import Conf, Purpose
 from hosting.odoo.floors import MIB
 from portal.secrets import new_password
 from portal.stories import PlatformError, ProjectError
@@ -18,7 +18,9 @@ from portal.telling import Telling
 
 REPORT_URL = "http://127.0.0.1:8069"  # a PDF asks its own container for its style sheets, not the router
 LAST_LINES = 50
-CONNECTIONS = {True: 64, False: 32}  # production, the rest
+CONNECTIONS = {True: 64, False: 32}  # production, the rest; see `allow_connections`
+GEVENT = 1  # the process of each web container that serves websockets
+FOR_OTHERS = 40  # of a server's connections that no database gets alone
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,19 @@ def create(instance: Instance) -> None:
     server.create_role(instance.database, instance.database_password, CONNECTIONS[instance.is_production])
     server.create_database(instance.database, instance.database)
     pools.prepare_folders(instance)
+
+
+def allow_connections(instance: Instance) -> None:
+    """Let production's pools open as many connections as each of their processes may, and a one-off beside them; yet
+    never all that the server has. Safe to repeat.
+    """
+    if not instance.is_production:
+        return
+    there = instance.pools.exclude(state=Pool.State.GONE).prefetch_related("further")
+    processes = 1 + sum(len(pool.web) * (pool.workers + GEVENT) + pool.cron_workers for pool in there)
+    server = machines.cluster(instance.database_server)
+    limit = min(processes * Conf.connections, server.load().limit - FOR_OTHERS)
+    server.set_limit(instance.database, max(limit, CONNECTIONS[True]))
 
 
 def start_afresh(instance: Instance) -> None:

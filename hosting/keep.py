@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 from django.db.models import Q, QuerySet
@@ -87,17 +88,22 @@ def _put_by(pool: Pool, *, seconds: float, minutes: int, say: Say, keep_going: K
 def _why_not(pool: Pool, minutes: int) -> str:
     """Why a pool can't be kept, "" when it can."""
     pool.refresh_from_db(fields=["outdated"])
-    state = machines.engine(pool.instance.host).inspect(pool.container("web"))
     if not minutes:
         return "the branch's settings say so."
-    if state is None or not state.running:
+    if not _runs(pool):
         return "it had to stop for this deploy."
     if pool.outdated:
         return "its code can't run on the database as it is now."
     free = machine_state.available_memory() // MIB
-    if free < pool.memory_mb:
-        return f"the machine has {free} MB of memory free, and another pool may need {pool.memory_mb} MB."
+    if free < pool.web_memory_mb:
+        return f"the machine has {free} MB of memory free, and another pool may need {pool.web_memory_mb} MB."
     return ""
+
+
+def _runs(pool: Pool) -> bool:
+    """Whether a web container of it does; the reconciler starts another one that died."""
+    states = [machines.engine(pool.instance.host).inspect(pool.container(role)) for role in pool.web]
+    return any(state is not None and state.running for state in states)
 
 
 def let_go(pool: Pool, *, say: Say, keep_going: KeepGoing, at_once: bool = False) -> None:
@@ -154,10 +160,11 @@ def make_room(host: Host, wanted: int, *, instance: Instance | None, keep_going:
 
 def _used(pool: Pool) -> int:
     """Bytes of memory that are free when the pool is gone."""
-    try:
-        return machines.engine(pool.instance.host).usage(pool.container("web")).memory_bytes
-    except ContainerMissing:
-        return 0
+    used = 0
+    for role in pool.web:
+        with suppress(ContainerMissing):
+            used += machines.engine(pool.instance.host).usage(pool.container(role)).memory_bytes
+    return used
 
 
 def due() -> QuerySet[Pool]:

@@ -151,7 +151,7 @@ class Pool(models.Model):
     kept_until = models.DateTimeField(null=True)  # of a kept pool
     not_kept = models.CharField(max_length=200, blank=True)  # why it was not, of one that had served
     outdated = models.BooleanField(default=False)  # its code can't run any more on what an update made of the database
-    web_address = models.GenericIPAddressField(protocol="IPv4", null=True)
+    web_address = models.GenericIPAddressField(protocol="IPv4", null=True)  # of the first; the others are Replicas
     cron_address = models.GenericIPAddressField(protocol="IPv4", null=True)
     created_at = models.DateTimeField(default=clock.now)
 
@@ -175,8 +175,44 @@ class Pool(models.Model):
         return f"{self.instance.name}-g{self.generation}"
 
     def container(self, role: str) -> str:
-        """The name of its container for `role`: web or cron."""
+        """The name of its container for `role`: web, web-2 and so on, or cron."""
         return f"berth-{settings.BERTH_INSTALLATION}-{self.name}-{role}"
+
+    @property
+    def web(self) -> dict[str, str]:
+        """The roles of its web containers, each with its address; in the order in which the router has them."""
+        return {"web": str(self.web_address)} | {each.role: each.address for each in self.further.all()}
+
+    @property
+    def web_memory_mb(self) -> int:
+        """What its web containers may take together."""
+        return self.memory_mb * len(self.web)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Of all its containers, in the order in which they stop."""
+        return ("cron", *self.web)
+
+
+class Replica(models.Model):
+    """A further web container of a pool, beside the first. It goes with the pool, and its address is free then."""
+
+    pool = models.ForeignKey(Pool, models.CASCADE, related_name="further")
+    number = models.PositiveSmallIntegerField()  # from 2 on
+    address = models.GenericIPAddressField(protocol="IPv4", unique=True)
+
+    class Meta:
+        ordering: ClassVar = ["number"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["pool", "number"], name="one_replica_per_number"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pool} {self.role}"
+
+    @property
+    def role(self) -> str:
+        return f"web-{self.number}"
 
 
 class Slot(models.Model):

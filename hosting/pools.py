@@ -16,7 +16,7 @@ from django.db.models import Max, Q
 
 from hosting import addresses, logfiles, machines
 from hosting.engines.docker import ContainerSpec, EngineError, Mount
-from hosting.models import Instance, Pool
+from hosting.models import Instance, Pool, Replica
 from hosting.odoo import commands, series
 from hosting.odoo.conf import DATA_DIR, REAL_SECONDS, Conf, Purpose, render_conf
 from hosting.odoo.floors import MIB
@@ -24,7 +24,6 @@ from portal import clock
 
 ODOO_UID = 101  # of the user `odoo` in every Odoo image (docs/odoo-image.md)
 LOG = "/var/log/odoo"
-ROLES = ("cron", "web")  # in the order in which they stop
 BEGUN = timedelta(seconds=15)
 BEGUN_POLL_S = 0.5
 STOP_TIMEOUT_S = REAL_SECONDS + 30  # a request in flight may run that long
@@ -57,14 +56,15 @@ def create(
     build_label: str,
     addons_path: list[str],
     queue_job: bool,
+    replicas: int,
     workers: int,
     memory_mb: int,
     cpus: Decimal | None = None,
 ) -> Pool:
-    """The row of the next generation, with its addresses. Nothing runs yet."""
+    """The row of the next generation, with the addresses of its containers. Nothing runs yet."""
     last = instance.pools.aggregate(last=Max("generation"))["last"] or 0
-    web, cron = addresses.allot(instance, 2)
-    return Pool.objects.create(
+    web, cron, *further = addresses.allot(instance, 1 + replicas)
+    pool = Pool.objects.create(
         instance=instance,
         generation=last + 1,
         image_id=image_id,
@@ -79,6 +79,8 @@ def create(
         web_address=web,
         cron_address=cron,
     )
+    Replica.objects.bulk_create(Replica(pool=pool, number=n, address=each) for n, each in enumerate(further, 2))
+    return pool
 
 
 def cores(wanted: Decimal | None) -> Decimal:
@@ -86,8 +88,11 @@ def cores(wanted: Decimal | None) -> Decimal:
     return wanted or Decimal(str(settings.BERTH_POOL_CPUS))
 
 
-def write_conf(pool: Pool, purpose: Purpose) -> Path:
-    """Write the generation's odoo.conf for one purpose; readable by the tenant, not writable."""
+def write_conf(pool: Pool, purpose: Purpose, number: int = 1) -> Path:
+    """Write the generation's odoo.conf for one purpose; readable by the tenant, not writable.
+
+    `number` is that of the web container: each has its own log.
+    """
     instance = pool.instance
     host, port = machines.tenant_address(instance)
     text = render_conf(
@@ -105,10 +110,10 @@ def write_conf(pool: Pool, purpose: Purpose) -> Path:
             workers=pool.workers,
             cron_workers=pool.cron_workers or 1,
             runs_jobs=runs_jobs(pool, purpose),
-            logfile=f"{LOG}/{log_name(pool, purpose)}",
+            logfile=f"{LOG}/{log_name(pool, purpose, number)}",
         )
     )
-    path = machines.folder(instance) / f"g{pool.generation}" / f"{purpose}.conf"
+    path = machines.folder(instance) / f"g{pool.generation}" / f"{_numbered(purpose, number)}.conf"
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{secrets.token_hex(4)}.part")  # a resize may write while a deploy does
     with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "w") as file:  # it holds passwords
@@ -121,7 +126,8 @@ def write_conf(pool: Pool, purpose: Purpose) -> Path:
 
 def write_confs(pool: Pool) -> None:
     """Write again what its containers read when they start the next time."""
-    write_conf(pool, Purpose.SERVE)
+    for role in pool.web:
+        write_conf(pool, Purpose.SERVE, _number(role))
     if pool.cron_workers:
         write_conf(pool, Purpose.CRON)
 
@@ -133,8 +139,22 @@ def runs_jobs(pool: Pool, purpose: Purpose) -> bool:
     return pool.queue_job and purpose is (Purpose.CRON if pool.cron_workers else Purpose.SERVE)
 
 
-def log_name(pool: Pool, purpose: Purpose) -> str:
-    return f"odoo-g{pool.generation}-{purpose}.log"
+def log_name(pool: Pool, purpose: Purpose, number: int = 1) -> str:
+    return f"odoo-g{pool.generation}-{_numbered(purpose, number)}.log"
+
+
+def web_log(pool: Pool, role: str) -> str:
+    """The name of the log of the web container `role`."""
+    return log_name(pool, Purpose.SERVE, _number(role))
+
+
+def _numbered(purpose: Purpose, number: int) -> str:
+    return purpose if number == 1 else f"{purpose}-{number}"
+
+
+def _number(role: str) -> int:
+    """Of a web container: web is the first one, web-2 the second."""
+    return int(role.partition("-")[2] or 1)
 
 
 def labels(pool: Pool, role: str) -> dict[str, str]:
@@ -148,7 +168,7 @@ def labels(pool: Pool, role: str) -> dict[str, str]:
 
 
 def spec(pool: Pool, role: str, conf_file: Path) -> ContainerSpec:
-    """What the container for `role` (web or cron) of a pool shall be."""
+    """What the container for `role` (see `Pool.container`) of a pool shall be."""
     instance = pool.instance
     root = machines.folder(instance)
     serve = commands.serve_argv(instance.database)
@@ -157,10 +177,10 @@ def spec(pool: Pool, role: str, conf_file: Path) -> ContainerSpec:
     return ContainerSpec(
         name=pool.container(role),
         image_id=pool.image_id,
-        argv=tuple(serve if role == "web" else cron),
+        argv=tuple(cron if role == "cron" else serve),
         env=environment(instance),
         network=machines.network(production=instance.is_production),
-        address=pool.web_address if role == "web" else pool.cron_address,
+        address=pool.cron_address if role == "cron" else pool.web[role],
         mounts=(
             Mount(str(conf_file), commands.CONF, read_only=True),
             Mount(str(root / "data"), DATA_DIR, read_only=False),
@@ -189,12 +209,18 @@ def environment(instance: Instance) -> dict[str, str]:
     }
 
 
-def start(pool: Pool, role: str = "web") -> None:
+def start(pool: Pool, role: str) -> None:
     """Start a container of the pool, or find it running. The same call after a crash does no harm."""
     pool.refresh_from_db(fields=["memory_mb", "cpus"])  # somebody may have resized it a moment ago
     prepare_folders(pool.instance)
-    conf_file = write_conf(pool, Purpose.SERVE if role == "web" else Purpose.CRON)
+    conf_file = write_conf(pool, Purpose.CRON) if role == "cron" else write_conf(pool, Purpose.SERVE, _number(role))
     machines.engine(pool.instance.host).ensure_running(spec(pool, role, conf_file))
+
+
+def start_web(pool: Pool) -> None:
+    """Start all web containers of the pool, or find them running."""
+    for role in pool.web:
+        start(pool, role)
 
 
 @transaction.atomic
@@ -229,21 +255,35 @@ def _let_begin(pool: Pool, role: str, keep_going: Callable[[], None]) -> None:
         time.sleep(BEGUN_POLL_S)
 
 
+def stop_web(pool: Pool, *, keep_going: Callable[[], None]) -> None:
+    for role in pool.web:
+        stop(pool, role, keep_going=keep_going)
+
+
 def remove(pool: Pool) -> None:
     """Remove the pool's containers and forget its addresses. It must not be in the router any more."""
     engine = machines.engine(pool.instance.host)
-    for role in ROLES:
+    for role in pool.roles:
         engine.remove(pool.container(role))
     shutil.rmtree(machines.folder(pool.instance) / f"g{pool.generation}", ignore_errors=True)
-    pool.state = Pool.State.GONE
-    pool.save(update_fields=["state"])
+    with transaction.atomic():
+        pool.further.all().delete()
+        pool.state = Pool.State.GONE
+        pool.save(update_fields=["state"])
 
 
 def last_words(pool: Pool, lines: int) -> str:
-    """The end of what a pool's web container printed and Odoo logged, for a build that failed."""
+    """The end of what a pool's web containers printed and Odoo logged, for a build that failed; of each so much."""
+    said = {role: _last_words(pool, role, lines) for role in pool.web}
+    if len(said) == 1:
+        return "\n".join(said["web"])
+    return "\n".join("\n".join([f"{role}:", *words]) for role, words in said.items())
+
+
+def _last_words(pool: Pool, role: str, lines: int) -> list[str]:
     words: list[str] = []
     with suppress(EngineError):
-        words += machines.engine(pool.instance.host).logs(pool.container("web"), lines).splitlines()
-    with suppress(logfiles.NoSuchLog), logfiles.opened(pool.instance, log_name(pool, Purpose.SERVE)) as stream:
+        words += machines.engine(pool.instance.host).logs(pool.container(role), lines).splitlines()
+    with suppress(logfiles.NoSuchLog), logfiles.opened(pool.instance, web_log(pool, role)) as stream:
         words += [entry.text for entry in logfiles.read_back(stream, None, logfiles.Wanted()).entries]
-    return "\n".join(words[-lines:])
+    return words[-lines:]

@@ -19,7 +19,6 @@ from hosting.odoo.floors import MIB
 FAULTS = (EngineError, DatabaseError, RouterError, FirewallError, OSError)
 RESERVE = 500 * MIB  # of disk that must be left
 FREE_SHARE = 0.10  # of the disk, below which it is said
-CONNECTIONS = 40  # that a pool with its crons and a one-off may open
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,7 @@ class Needs:
     server: DatabaseServer
     memory: int
     disk: int
+    connections: int  # to PostgreSQL that the pool, its crons and a one-off may open
     instance: Instance | None = None  # of the branch, where there is one
     in_turn: bool = False  # the old pool stops before the new one starts
     first: bool = False  # a project's first database of production: how data lies is said once
@@ -53,7 +53,7 @@ def look(needs: Needs, *, keep_going: KeepGoing) -> list[Finding]:
         "Engine": lambda: _engine(needs.host),
         "Disk": lambda: _disk(needs),
         "Memory": lambda: _memory(needs, keep_going),
-        "Database server": lambda: _database_server(needs.server),
+        "Database server": lambda: _database_server(needs),
         "Router": _router,
         "Public address": _public_address,
         "Firewall": _firewall,
@@ -104,11 +104,11 @@ def _memory(needs: Needs, keep_going: KeepGoing) -> Finding:
     return Finding("Memory", says, todo, stops=True)
 
 
-def _database_server(server: DatabaseServer) -> Finding:
-    load = machines.cluster(server).load()
-    name = f"PostgreSQL {load.version} ({server.purpose})"
+def _database_server(needs: Needs) -> Finding:
+    load = machines.cluster(needs.server).load()
+    name = f"PostgreSQL {load.version} ({needs.server.purpose})"
     says = f"{name} answers; {load.connections} of {load.limit} connections are in use."
-    if load.limit - load.connections < CONNECTIONS:
+    if load.limit - load.connections < needs.connections:
         return Finding("Database server", says, "Raise its max_connections, or let some databases sleep.", stops=True)
     return Finding("Database server", says)
 

@@ -1,6 +1,6 @@
 """Proof that a pool may get traffic: it runs the expected commit, on the right database, with all modules loaded.
 
-Stock Odoo can't say which commit it runs, so the proof looks from several sides: see `look`.
+Stock Odoo can't say which commit it runs, so the proof looks at each of its web containers from several sides.
 Nothing is installed in the customer's database for it.
 """
 
@@ -14,11 +14,12 @@ from dataclasses import dataclass
 
 from hosting import logfiles, machines, pools
 from hosting.engines import probe
-from hosting.engines.docker import EngineError
+from hosting.engines.docker import ContainerState, EngineError
 from hosting.engines.postgres import DatabaseError
 from hosting.models import Pool
-from hosting.odoo.conf import Purpose
 from hosting.odoo.loglines import read_run
+
+Side = Callable[[], str]  # says what is amiss, "" for nothing
 
 BUILD_FILE = "/etc/berth/build.json"
 LOGIN = "/web/login"
@@ -40,7 +41,7 @@ class NotProven(Exception):
 
 
 class Died(Exception):
-    """The pool's container ended while it was to be proven."""
+    """A container of the pool ended while it was to be proven."""
 
 
 @dataclass(frozen=True)
@@ -82,24 +83,22 @@ def prove(
 
 
 def wait_for_ports(pool: Pool, *, timeout: float, keep_going: Callable[[], None]) -> bool:
-    """Wait until both ports answer, at most `timeout` seconds; whether they do. Raises Died."""
-    host, address = pool.instance.hostname, str(pool.web_address)
-    deadline = time.monotonic() + timeout
+    """Wait until both ports of each web container answer, at most `timeout` seconds; whether they do. Raises Died."""
+    servers, deadline = _servers(pool), time.monotonic() + timeout
     while time.monotonic() < deadline:
         keep_going()
-        if probe.status(address, 8069, "/web/health", host) == 200 and (
-            probe.status(address, 8072, "/websocket/health", host) == 200
-        ):
+        late = [server for server in servers if not server.listens()]
+        if not late:
             return True
-        if _died(pool):
-            raise Died(f"The container of {pool.name} ended while Odoo was starting.")
+        if any(server.died() for server in late):
+            raise Died(f"A container of {pool.name} ended while Odoo was starting.")
         time.sleep(LIVENESS_S)
     return False
 
 
-def _died(pool: Pool) -> bool:
-    state = machines.engine(pool.instance.host).inspect(pool.container("web"))
-    return state is None or not state.running or state.restart_count > 0
+def died(pool: Pool) -> bool:
+    """Whether one of its web containers doesn't run, or had to be started again."""
+    return any(server.died() for server in _servers(pool))
 
 
 def _sleep(seconds: float, keep_going: Callable[[], None]) -> None:
@@ -110,37 +109,21 @@ def _sleep(seconds: float, keep_going: Callable[[], None]) -> None:
 
 
 def look(pool: Pool, path: str = LOGIN) -> list[Check]:
-    """All sides of the proof, in order. Slow ones come after those that fail early."""
-    page = probe.get(str(pool.web_address), 8069, LOGIN, pool.instance.hostname)
-    sides: dict[str, Callable[[], str]] = {
-        "container": lambda: _container(pool),
-        "commit": lambda: _commit(pool),
-        "database": lambda: _connected(pool),
-        "modules": lambda: _modules(pool),
-        "web port": lambda: _health(pool, 8069, "/web/health"),
-        "websocket port": lambda: _health(pool, 8072, "/websocket/health"),
-        "login page": lambda: "" if page.status == 200 and "<form" in page.text else f"answered {page.status}",
-        "asset": lambda: _asset(pool, page.text),
-        "websocket": lambda: _websocket(pool),
-    }
-    if path != LOGIN:
-        sides[path] = lambda: _page(pool, path)
-    return [Check(name, _failure(side)) for name, side in sides.items()]
+    """All sides of the proof, in order, of each web container: a pool of which one lacks something is not proven.
+
+    Slow ones come after those that fail early.
+    """
+    return [check for server in _servers(pool) for check in server.look(path)]
 
 
 def glance(pool: Pool) -> list[Check]:
     """The quick sides of the proof, of a pool that has proven itself before and ran on since."""
-    sides: dict[str, Callable[[], str]] = {
-        "container": lambda: _container(pool),
-        "web port": lambda: _health(pool, 8069, "/web/health"),
-        "websocket port": lambda: _health(pool, 8072, "/websocket/health"),
-        "login page": lambda: _health(pool, 8069, "/web/login"),
-    }
+    sides = {server.named(name): side for server in _servers(pool) for name, side in server.quick_sides().items()}
     with ThreadPoolExecutor(len(sides)) as together:  # somebody waits
         return [Check(*found) for found in zip(sides, together.map(_failure, sides.values()), strict=True)]
 
 
-def _failure(side: Callable[[], str]) -> str:
+def _failure(side: Side) -> str:
     """An engine or a database that is away for a moment is looked at again, like all that isn't ready yet."""
     try:
         return side()
@@ -148,71 +131,118 @@ def _failure(side: Callable[[], str]) -> str:
         return str(error)
 
 
-def _container(pool: Pool) -> str:
-    """The container that has the address must be the one that we started, from the image that we built."""
-    state = machines.engine(pool.instance.host).inspect(pool.container("web"))
-    if state is None or not state.running:
-        return "not running"
-    if state.image_id != pool.image_id:
-        return f"runs image {state.image_id[:19]}, not {pool.image_id[:19]}"
-    if state.labels.get("berth.commit") != pool.commit:
-        return f"is labelled with commit {state.labels.get('berth.commit', 'none')[:7]}, not {pool.commit[:7]}"
-    return "" if state.address == pool.web_address else f"has address {state.address}, not {pool.web_address}"
+def _servers(pool: Pool) -> "list[_Server]":
+    return [_Server(pool, role, address) for role, address in pool.web.items()]
 
 
-def _commit(pool: Pool) -> str:
-    raw = machines.engine(pool.instance.host).read_file(pool.container("web"), BUILD_FILE)
-    try:
-        told = dict(json.loads(raw))
-    except (ValueError, TypeError):
-        return "the build file can't be read"
-    if told.get("commit") != pool.commit or told.get("build") != pool.build_label:
-        return f"the build file says {str(told.get('commit'))[:7]}, build {told.get('build')}"
-    return ""
+@dataclass(frozen=True)
+class _Server:
+    """One web container of a pool, and what is amiss with it: "" for nothing."""
 
+    pool: Pool
+    role: str
+    address: str
 
-def _connected(pool: Pool) -> str:
-    """The container's address must be among the clients of its own database."""
-    clients = machines.cluster(pool.instance.database_server).clients(pool.instance.database)
-    return "" if clients.get(str(pool.web_address)) else "no connection to its database yet"
+    def named(self, side: str) -> str:
+        return side if self.role == "web" else f"{self.role} {side}"
 
+    def look(self, path: str) -> list[Check]:
+        page = self._get(LOGIN)
+        sides: dict[str, Side] = {
+            "container": self._container,
+            "commit": self._commit,
+            "database": self._connected,
+            "modules": self._modules,
+            "web port": lambda: self._health(8069, "/web/health"),
+            "websocket port": lambda: self._health(8072, "/websocket/health"),
+            "login page": lambda: "" if page.status == 200 and "<form" in page.text else f"answered {page.status}",
+            "asset": lambda: self._asset(page.text),
+            "websocket": self._websocket,
+        }
+        if path != LOGIN:
+            sides[path] = lambda: self._page(path)
+        return [Check(self.named(name), _failure(side)) for name, side in sides.items()]
 
-def _modules(pool: Pool) -> str:
-    left = machines.database(pool.instance).modules_left_over()
-    if left:
-        return "not finished: " + ", ".join(f"{m.name} ({m.state})" for m in left[:10])
-    lost = _not_loaded(pool)
-    return f"installed, but not loaded, as code is missing: {', '.join(lost[:10])}" if lost else ""
+    def quick_sides(self) -> dict[str, Side]:
+        return {
+            "container": self._container,
+            "web port": lambda: self._health(8069, "/web/health"),
+            "websocket port": lambda: self._health(8072, "/websocket/health"),
+            "login page": lambda: self._health(8069, LOGIN),
+        }
 
+    def listens(self) -> bool:
+        return not self._health(8069, "/web/health") and not self._health(8072, "/websocket/health")
 
-def _not_loaded(pool: Pool) -> Sequence[str]:
-    """Modules that Odoo serves without. Only its log says so, which is the generation's own."""
-    with suppress(logfiles.NoSuchLog), logfiles.opened(pool.instance, pools.log_name(pool, Purpose.SERVE)) as stream:
-        entries = logfiles.read_back(stream, None, logfiles.Wanted()).entries
-        return read_run(line for entry in entries for line in entry.text.splitlines()).not_loaded
-    return ()
+    def died(self) -> bool:
+        state = self._state()
+        return state is None or not state.running or state.restart_count > 0
 
+    def _state(self) -> ContainerState | None:
+        return machines.engine(self.pool.instance.host).inspect(self.pool.container(self.role))
 
-def _health(pool: Pool, port: int, path: str) -> str:
-    answered = probe.status(str(pool.web_address), port, path, pool.instance.hostname)
-    return "" if answered == 200 else f"answered {answered}"
+    def _get(self, path: str) -> probe.Answer:
+        return probe.get(self.address, 8069, path, self.pool.instance.hostname)
 
+    def _container(self) -> str:
+        """The container that has the address must be the one that we started, from the image that we built."""
+        state, pool = self._state(), self.pool
+        if state is None or not state.running:
+            return "not running"
+        if state.image_id != pool.image_id:
+            return f"runs image {state.image_id[:19]}, not {pool.image_id[:19]}"
+        if state.labels.get("berth.commit") != pool.commit:
+            return f"is labelled with commit {state.labels.get('berth.commit', 'none')[:7]}, not {pool.commit[:7]}"
+        return "" if state.address == self.address else f"has address {state.address}, not {self.address}"
 
-def _page(pool: Pool, path: str) -> str:
-    """What the branch's settings want probed. It may take as long as a page does."""
-    answered = probe.get(str(pool.web_address), 8069, path, pool.instance.hostname).status
-    return "" if answered == 200 else f"answered {answered or 'nothing'}"
+    def _commit(self) -> str:
+        raw = machines.engine(self.pool.instance.host).read_file(self.pool.container(self.role), BUILD_FILE)
+        try:
+            told = dict(json.loads(raw))
+        except (ValueError, TypeError):
+            return "the build file can't be read"
+        if told.get("commit") != self.pool.commit or told.get("build") != self.pool.build_label:
+            return f"the build file says {str(told.get('commit'))[:7]}, build {told.get('build')}"
+        return ""
 
+    def _connected(self) -> str:
+        """The container's address must be among the clients of its own database."""
+        instance = self.pool.instance
+        clients = machines.cluster(instance.database_server).clients(instance.database)
+        return "" if clients.get(self.address) else "no connection to its database yet"
 
-def _asset(pool: Pool, page: str) -> str:
-    """One file that the login page asks for."""
-    found = next(filter(None, (pattern.search(page) for pattern in ASSETS)), None)
-    if found is None:
-        return "the login page names none"
-    answered = probe.get(str(pool.web_address), 8069, found.group(1), pool.instance.hostname).status
-    return "" if answered == 200 else f"{found.group(1)} answered {answered}"
+    def _modules(self) -> str:
+        left = machines.database(self.pool.instance).modules_left_over()
+        if left:
+            return "not finished: " + ", ".join(f"{m.name} ({m.state})" for m in left[:10])
+        lost = self._not_loaded()
+        return f"installed, but not loaded, as code is missing: {', '.join(lost[:10])}" if lost else ""
 
+    def _not_loaded(self) -> Sequence[str]:
+        """Modules that Odoo serves without. Only its log says so, which is the container's own."""
+        name = pools.web_log(self.pool, self.role)
+        with suppress(logfiles.NoSuchLog), logfiles.opened(self.pool.instance, name) as stream:
+            entries = logfiles.read_back(stream, None, logfiles.Wanted()).entries
+            return read_run(line for entry in entries for line in entry.text.splitlines()).not_loaded
+        return ()
 
-def _websocket(pool: Pool) -> str:
-    answered = probe.websocket(str(pool.web_address), 8072, "/websocket", pool.instance.hostname)
-    return "" if answered == 101 else f"the handshake answered {answered}"
+    def _health(self, port: int, path: str) -> str:
+        answered = probe.status(self.address, port, path, self.pool.instance.hostname)
+        return "" if answered == 200 else f"answered {answered}"
+
+    def _page(self, path: str) -> str:
+        """What the branch's settings want probed. It may take as long as a page does."""
+        answered = self._get(path).status
+        return "" if answered == 200 else f"answered {answered or 'nothing'}"
+
+    def _asset(self, page: str) -> str:
+        """One file that the login page asks for."""
+        found = next(filter(None, (pattern.search(page) for pattern in ASSETS)), None)
+        if found is None:
+            return "the login page names none"
+        answered = self._get(found.group(1)).status
+        return "" if answered == 200 else f"{found.group(1)} answered {answered}"
+
+    def _websocket(self) -> str:
+        answered = probe.websocket(self.address, 8072, "/websocket", self.pool.instance.hostname)
+        return "" if answered == 101 else f"the handshake answered {answered}"

@@ -42,8 +42,9 @@ def _containers(host: Host) -> list[str]:
     engine = machines.engine(host)
     ours = f"berth-{settings.BERTH_INSTALLATION}-"
     existing = [state for state in engine.list() if state.name.startswith(ours)]  # the builder's have random names
-    alive = Pool.objects.exclude(state=Pool.State.GONE).select_related("instance__host").order_by("pk")
-    by_name = {pool.container(role): (pool, role) for pool in alive for role in pools.ROLES}
+    alive = Pool.objects.exclude(state=Pool.State.GONE).order_by("pk")
+    alive = alive.select_related("instance__host").prefetch_related("further")
+    by_name = {pool.container(role): (pool, role) for pool in alive for role in pool.roles}
     one_offs = {databases.one_off_name(i) for i in Instance.objects.exclude(state=Instance.State.REMOVED)}
     found = []
     for state in existing:
@@ -55,7 +56,7 @@ def _containers(host: Host) -> list[str]:
     busy = {pool.instance_id for pool in left if pool.container("cron") in running}  # these crons end first
     for name, (pool, role) in by_name.items():
         may = pool.instance_id not in busy and not pool.crons_stopped if role == "cron" else True
-        if pool.state == Pool.State.ASLEEP and role == "web" and name in running:
+        if pool.state == Pool.State.ASLEEP and role in pool.web and name in running:
             found += _lay_down(pool)
         if not may or pool.state not in _wanted(pool, role) or pool.instance.host_id != host.pk:
             continue
@@ -68,9 +69,9 @@ def _containers(host: Host) -> list[str]:
 
 def _wanted(pool: Pool, role: str) -> tuple[Pool.State, ...]:
     """The states of the pool in which its container for `role` shall run, whoever started it."""
-    if role == "web":
-        return (Pool.State.LIVE, Pool.State.KEPT)
-    return (Pool.State.LIVE,) if pool.cron_workers else ()
+    if role == "cron":
+        return (Pool.State.LIVE,) if pool.cron_workers else ()
+    return (Pool.State.LIVE, Pool.State.KEPT)
 
 
 def _start(pool: Pool, role: str, done: str) -> list[str]:
@@ -99,7 +100,8 @@ def _lay_down(pool: Pool) -> list[str]:
     with transaction.atomic():
         if not Pool.objects.select_for_update().filter(pk=pool.pk, state=Pool.State.ASLEEP):
             return []
-        machines.engine(pool.instance.host).stop(pool.container("web"), LAY_DOWN_S, keep_going=lambda: None)
+        for role in pool.web:
+            machines.engine(pool.instance.host).stop(pool.container(role), LAY_DOWN_S, keep_going=lambda: None)
         routing.take_slot_back(pool)
     return [f"stopped {pool}, which is asleep"]
 

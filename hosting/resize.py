@@ -22,7 +22,7 @@ def resize(instance: Instance, *, memory_mb: int, cpus: Decimal) -> None:
     """
     with transaction.atomic():
         sized = list(instance.pools.select_for_update().exclude(state__in=NOT_SIZED))
-        names = [pool.container(role) for pool in sized for role in pools.ROLES]
+        names = [pool.container(role) for pool in sized for role in pool.roles]
         _change(instance, names, Limits(memory_mb * MIB, float(cpus)))
         for pool in sized:
             pool.memory_mb, pool.cpus = memory_mb, cpus

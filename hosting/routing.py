@@ -35,7 +35,7 @@ def _served() -> QuerySet[Instance]:
 
 
 def _slots() -> QuerySet[Slot]:
-    return Slot.objects.select_related("pool__instance").order_by("number")
+    return Slot.objects.select_related("pool__instance").prefetch_related("pool__further").order_by("number")
 
 
 def route(instance: Instance) -> Route:
@@ -53,11 +53,12 @@ def route(instance: Instance) -> Route:
 
 
 def servers(pool: Pool) -> list[Server]:
-    """A pool's servers. Each HTTP worker takes one request at a time, so that none waits in the kernel, where it would
-    be lost when the pool stops; one worker of staging and development is two with one request: a PDF asks for assets.
+    """A pool's web containers. Each HTTP worker takes one request at a time, so that none waits in the kernel, where it
+    would be lost when the pool stops. One worker of staging and development is two with one request: a PDF asks for
+    assets.
     """
     maxconn = pool.workers if pool.instance.is_production else 1
-    return [Server(address=str(pool.web_address), maxconn=maxconn)]
+    return [Server(address=address, maxconn=maxconn) for address in pool.web.values()]
 
 
 def write() -> None:

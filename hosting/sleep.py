@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
-from hosting import machines, pools, routing, switch
+from hosting import machines, pools, proof, routing, switch
 from hosting.engines import probe
 from hosting.engines.postgres import DatabaseError
 from hosting.models import Host, Instance, Pool
@@ -143,7 +143,7 @@ def stop_pool(instance: Instance, telling: Telling) -> None:
     if instance.door != Instance.Door.ASLEEP or pool is None:
         return
     Pool.objects.filter(pk=pool.pk, state=Pool.State.LIVE).update(state=Pool.State.ASLEEP)
-    pools.stop(pool, "web", keep_going=telling.keep_going)
+    pools.stop_web(pool, keep_going=telling.keep_going)
     routing.take_slot_back(pool)
     telling.say(f"{pool.name} sleeps. The next request wakes it.")
 
@@ -154,7 +154,7 @@ def lie_down(instance: Instance, telling: Telling) -> None:
     pool = instance.live_pool
     if instance.door == Instance.Door.ASLEEP and pool is not None:
         Pool.objects.filter(pk=pool.pk, state=Pool.State.LIVE).update(state=Pool.State.ASLEEP)
-        pools.stop(pool, "web", keep_going=telling.keep_going)
+        pools.stop_web(pool, keep_going=telling.keep_going)
         routing.take_slot_back(pool)
 
 
@@ -167,7 +167,7 @@ def start_pool(instance: Instance, _telling: Telling) -> None:
         if locked.door != Instance.Door.ASLEEP or pool is None:
             return
         Pool.objects.filter(pk=pool.pk, state=Pool.State.ASLEEP).update(state=Pool.State.LIVE)
-    if not pools.start_while(pool, "web", Pool.State.LIVE):
+    if not all(pools.start_while(pool, role, Pool.State.LIVE) for role in pool.web):
         return
     try:
         routing.lend_slot(pool)
@@ -185,7 +185,7 @@ def wait_for_answer(instance: Instance, telling: Telling) -> None:
     deadline = time.monotonic() + WAKE_S
     while not (_answers(pool) and _database_answers(instance)):
         telling.keep_going()
-        if _died(pool) or time.monotonic() > deadline:
+        if proof.died(pool) or time.monotonic() > deadline:
             raise ProjectError(
                 "It did not wake up",
                 pools.last_words(pool, LAST_LINES),
@@ -195,7 +195,8 @@ def wait_for_answer(instance: Instance, telling: Telling) -> None:
 
 
 def _answers(pool: Pool) -> bool:
-    return probe.status(str(pool.web_address), 8069, "/web/health", pool.instance.hostname) == 200
+    host = pool.instance.hostname
+    return all(probe.status(address, 8069, "/web/health", host) == 200 for address in pool.web.values())
 
 
 def _database_answers(instance: Instance) -> bool:
@@ -203,11 +204,6 @@ def _database_answers(instance: Instance) -> bool:
         return machines.database(instance).parameter("database.uuid") is not None
     except DatabaseError:
         return False
-
-
-def _died(pool: Pool) -> bool:
-    state = machines.engine(pool.instance.host).inspect(pool.container("web"))
-    return state is None or not state.running or state.restart_count > 0
 
 
 @step("Open the door")

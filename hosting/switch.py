@@ -9,7 +9,6 @@ from django.db import transaction
 from hosting import machines, pools, proof, routing
 from hosting.engines.haproxy import RouterDown
 from hosting.models import Instance, Pool, Slot
-from hosting.pools import ROLES
 from portal import clock
 
 KeepGoing = Callable[[], None]
@@ -66,7 +65,7 @@ def bring_back(pool: Pool, *, keep_going: KeepGoing) -> None:
     """
     if Pool.objects.filter(pk=pool.pk, state=Pool.State.STANDING_BY).exists():
         _stop(pool, keep_going)
-    pools.start(pool, "web")
+    pools.start_web(pool)
     if pool.cron_workers:
         pools.start(pool, "cron")
     proof.wait_for_ports(pool, timeout=BACK_S, keep_going=keep_going)
@@ -114,5 +113,5 @@ def retire(pool: Pool, *, keep_going: KeepGoing) -> None:
 
 
 def _stop(pool: Pool, keep_going: KeepGoing) -> None:
-    for role in ROLES:
+    for role in pool.roles:
         pools.stop(pool, role, keep_going=keep_going)

@@ -55,7 +55,10 @@ GROUPS = (
     Group(
         "Workers",
         NEXT_DEPLOY,
-        (Setting("workers", "Workers", "", "workers", PRODUCTION),),
+        (
+            Setting("workers", "Workers", "", "workers", PRODUCTION),
+            Setting("replicas", "Web containers", "", "containers", PRODUCTION),
+        ),
     ),
     Group(
         "Deploys",
@@ -147,6 +150,7 @@ class BranchForm(forms.ModelForm):  # type: ignore[type-arg]
             self.fields[name].label, self.fields[name].help_text = setting.label, setting.help
         if "workers" in self.fields:
             self.fields["workers"].help_text = workers_help(self.instance.workers, cpus)
+            self.fields["replicas"].help_text = replicas_help(self.instance)
         for each in self.fields.values():
             each.widget.attrs["class"] = _class(each.widget)
 
@@ -210,9 +214,19 @@ def workers_help(workers: int, cpus: float) -> str:
     """The rules of thumb, with this branch's figures."""
     users, memory = workers * floors.USERS_PER_WORKER, floors.memory_for_workers(workers) // floors.MIB
     return (
-        f"Cores x 2 + 1 as a rule: {floors.workers_for_cpus(cpus)} with {cpus:g} cores. "
+        f"In each web container. Cores x 2 + 1 as a rule: {floors.workers_for_cpus(cpus)} with {cpus:g} cores. "
         f"{workers} serve some {users} people and take about {memory:,} MB, "
         "if one request of five is heavy (1 GB) and the others light (150 MB)."
+    )
+
+
+def replicas_help(branch: Branch) -> str:
+    """What more of them are good for, and what those of this branch take."""
+    workers, memory = branch.replicas * branch.workers, branch.replicas * branch.memory_mb
+    return (
+        "Each has so many workers and the memory above. They share the visitors, and where one of them ends by a fault "
+        f"the others go on. Now {workers} workers in all, with up to {memory:,} MB; twice that during a deploy, and as "
+        "long as the old pool is kept."
     )
 
 

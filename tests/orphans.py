@@ -40,6 +40,7 @@ class _Rows:
         self.installation = installed.values["BERTH_INSTALLATION"]
         self.instances = installed.query("SELECT * FROM hosting_instance WHERE state <> 'removed'")
         self.pools = installed.query("SELECT * FROM hosting_pool WHERE state <> 'gone'")
+        self.replicas = installed.query("SELECT * FROM hosting_replica")
         self.stories = installed.query("SELECT * FROM portal_story WHERE state <> 'done'")
         self.builds = installed.query("SELECT * FROM builds_build WHERE state <> 'done'")
         self.slots = installed.query("SELECT * FROM hosting_slot WHERE pool_id IS NOT NULL")
@@ -57,12 +58,17 @@ class _Rows:
         yield from (f"pool {row['id']} is live, but not its instance's" for row in serving if row["id"] not in live)
         yield from (f"i{instance} keeps {kept.count(instance)} pools" for instance in kept if kept.count(instance) > 1)
         pools = {row["id"] for row in self.pools}
+        lost = [row["address"] for row in self.replicas if row["pool_id"] not in pools]
+        yield from (f"{address} is kept for a pool that is gone" for address in lost)
         gone = [row for row in self.slots if row["pool_id"] not in pools]
         yield from (f"slot {row['number']} is lent to a pool that is gone" for row in gone)
 
     def containers(self) -> set[str]:
-        stems = [f"berth-{self.installation}-i{row['instance_id']}-g{row['generation']}" for row in self.pools]
-        return {f"{stem}-{role}" for stem in stems for role in ("web", "cron")}
+        stems = {
+            row["id"]: f"berth-{self.installation}-i{row['instance_id']}-g{row['generation']}" for row in self.pools
+        }
+        further = {f"{stems[row['pool_id']]}-web-{row['number']}" for row in self.replicas if row["pool_id"] in stems}
+        return {f"{stem}-{role}" for stem in stems.values() for role in ("web", "cron")} | further
 
 
 def _containers(installed: Installed, rows: _Rows) -> Iterator[str]:

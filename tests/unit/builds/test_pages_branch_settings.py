@@ -11,7 +11,7 @@ from portal.models import AuditEntry
 from projects.models import Branch, Project, Stage
 from tests import cast
 
-ON_PRODUCTION = {"workers", "strategy", "drain_seconds", "keep_minutes", "hold_seconds", "long_updates"}
+ON_PRODUCTION = {"workers", "replicas", "strategy", "drain_seconds", "keep_minutes", "hold_seconds", "long_updates"}
 ON_COPIES = {"run_tests", "test_tags", "idle_minutes"}
 EVERYWHERE = {"install", "install_list", "probe_path", "full_timeout_seconds"}
 
@@ -104,6 +104,8 @@ def test_modules_are_a_list_in_the_row_and_words_on_the_page(alice: Client, proj
     [
         ("workers", "0", "greater than or equal to 1"),
         ("workers", "1000", "less than or equal to 64"),
+        ("replicas", "0", "greater than or equal to 1"),
+        ("replicas", "5", "less than or equal to 4"),
         ("probe_path", "//evil.example/", "begins with a slash"),
         ("probe_path", "/a\r\nHost: b", "begins with a slash"),
         ("install_list", "sale --init", "No technical name of a module: --init"),

@@ -15,6 +15,11 @@ class FakeCluster:
     def create_role(self, name: str, password: str, connection_limit: int) -> None:
         self.world.happen("create role")
         self.world.roles[self.purpose].add(name)
+        self.world.connections[name] = connection_limit
+
+    def set_limit(self, role: str, connection_limit: int) -> None:
+        self.world.happen("set limit")
+        self.world.connections[role] = connection_limit
 
     def create_database(self, name: str, owner: str) -> None:
         self.world.happen("create database")

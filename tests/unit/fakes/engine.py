@@ -1,6 +1,7 @@
 """A Docker Engine in memory. What its one-off containers run does to the databases what Odoo would do."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -242,4 +243,4 @@ def _but_size(spec: ContainerSpec) -> ContainerSpec:
 
 
 def _role(name: str) -> str:
-    return name.rpartition("-")[2]
+    return re.sub(r"-\d$", "", name).rpartition("-")[2]

@@ -39,8 +39,8 @@ def _containers(scenery: Scenery, live: list[Pool]) -> Iterator[str]:
     for pool in Pool.objects.exclude(state__in=(Pool.State.GONE, Pool.State.KEPT)):
         if pool.state != Pool.State.LIVE or pool not in live:
             yield f"{pool} is {pool.state}"
-    roles = [(pool, role) for pool in live for role in ("web", "cron") if role == "web" or pool.cron_workers]
-    roles += [(pool, "web") for pool in _kept()]
+    roles = [(pool, role) for pool in live for role in pool.roles if role != "cron" or pool.cron_workers]
+    roles += [(pool, role) for pool in _kept() for role in pool.web]
     there = scenery.world.containers
     running = {name for name, container in there.items() if container.running}
     ended = {pool.container("cron") for pool in _kept()}

@@ -49,9 +49,9 @@ class Scenery:
         return self._second(self.branch("main", Stage.PRODUCTION))
 
     def update(self) -> Build:
-        """Production, where two modules are to be updated."""
+        """Production with two web containers a pool, where two modules are to be updated."""
         self.world.commits = {OLD: {"shop": "1.0", "till": "1.0"}, NEW: {"shop": "1.1", "till": "1.1"}}
-        return self._second(self.branch("main", Stage.PRODUCTION))
+        return self._second(self.branch("main", Stage.PRODUCTION, replicas=2))
 
     def development(self) -> Build:
         self.world.commits = {OLD: {"shop": "1.0"}, NEW: {"shop": "1.0"}}
@@ -68,9 +68,9 @@ class Scenery:
         return self.build(branch, NEW)
 
     # --- rows -------------------------------------------------------------------------------------------------------
-    def branch(self, name: str, stage: Stage) -> Branch:
+    def branch(self, name: str, stage: Stage, **fields: object) -> Branch:
         project = Project.objects.first() or cast.project("shop", token="github-token")
-        return cast.branch(project, name, stage)
+        return cast.branch(project, name, stage, **fields)
 
     def build(self, branch: Branch, commit: str) -> Build:
         return begin(branch=Branch.objects.get(pk=branch.pk), commit=commit, by=None)

@@ -1,6 +1,7 @@
 """What the make-believe machines have in common: the state of the world, and every call as an event in it."""
 
 import copy
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -48,6 +49,7 @@ class World:
     images: dict[str, ImageInfo] = field(default_factory=dict)
     databases: dict[str, dict[str, Data]] = field(default_factory=lambda: {"hosted": {}, "lab": {}})
     roles: dict[str, set[str]] = field(default_factory=lambda: {"hosted": set(), "lab": set()})
+    connections: dict[str, int] = field(default_factory=dict)  # role -> how many it may open
     hosts: dict[str, str] = field(default_factory=dict)
     routes: dict[str, Route] = field(default_factory=dict)
     held: set[str] = field(default_factory=set)
@@ -93,7 +95,7 @@ class World:
         slot = self.routes[name].slot[1:] if name else ""
         served = {server.address for server in self.slots.get(int(slot) if slot.isdecimal() else 0, [])}
         using = {name: self.containers[name].spec.address for name in self.using(database)}
-        return [name for name, address in using.items() if address in served or not name.endswith("-web")]
+        return [name for name, address in using.items() if address in served or not re.search(r"-web(-\d)?$", name)]
 
     def answer(self, host: str) -> str:
         """What a client gets at an address: the commit that serves him, a page's name, or what is wrong."""

@@ -19,7 +19,7 @@ def instance(stage: Stage = Stage.PRODUCTION, hostname: str = "shop.localhost") 
     return made
 
 
-def pool(instance: Instance, world: World, label: str = "b1") -> Pool:
+def pool(instance: Instance, world: World, label: str = "b1", replicas: int = 1) -> Pool:
     """The next generation; nothing of it runs."""
     image_id = f"sha256:{label}"
     labels = {"berth.commit": COMMIT, "berth.build": label}
@@ -31,22 +31,23 @@ def pool(instance: Instance, world: World, label: str = "b1") -> Pool:
         build_label=label,
         addons_path=["/opt/berth/addons/0"],
         queue_job=False,
+        replicas=replicas,
         workers=2,
         memory_mb=1536,
     )
 
 
-def started(instance: Instance, world: World, label: str = "b1") -> Pool:
-    """A generation whose web container runs, with its slot."""
-    made = pool(instance, world, label)
-    pools.start(made)
+def started(instance: Instance, world: World, label: str = "b1", replicas: int = 1) -> Pool:
+    """A generation whose web containers run, with its slot."""
+    made = pool(instance, world, label, replicas)
+    pools.start_web(made)
     routing.lend_slot(made)
     return made
 
 
-def live(instance: Instance, world: World, label: str = "b1") -> Pool:
+def live(instance: Instance, world: World, label: str = "b1", replicas: int = 1) -> Pool:
     """A generation that serves."""
-    made = started(instance, world, label)
+    made = started(instance, world, label, replicas)
     switch.switch_to(made)
     routing.apply(instance)
     if made.cron_workers:

@@ -138,7 +138,7 @@ def test_the_copy_is_kept_while_its_update_goes_on_and_dropped_when_that_is_live
     databases.copy_aside(instance, "b2")
     reconcile()
     assert databases.has_aside(instance, "b2")
-    pools.start(pool)
+    pools.start_web(pool)
     switch.switch_to(pool)
     assert f"dropped database {instance.database}_b2, which belongs to nothing" in reconcile()
     assert set(world.databases["hosted"]) == {instance.database}
