@@ -9,6 +9,7 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST
 
 from builds import resize
+from builds.again import deploy_again
 from builds.begin import rebuild
 from builds.models import Build, Resize
 from builds.pages import branch_context, sidebar
@@ -19,7 +20,7 @@ from portal.models import State, User
 from portal.stories import StoryError
 from projects.access import Access, Tool, branch_or_404
 from projects.branchforms import BranchForm, SizeForm
-from projects.models import Branch
+from projects.models import Branch, Stage
 
 SOON = 1  # seconds between polls while a resize goes on
 
@@ -105,16 +106,23 @@ def told(form: BranchForm) -> str:
 
 def to_build(branch: Branch) -> Build | None:
     """What is built again so that settings take effect: what serves production, and elsewhere the newest."""
-    ended = Build.objects.filter(branch=branch, state=State.DONE).order_by("-pk")
-    served = ended.filter(pool__instance__live_pool=branch.instance.live_pool) if branch.instance else ended.none()
-    return (served.first() if branch.stage == "production" else None) or ended.first()
+    return served(branch) or Build.objects.filter(branch=branch, state=State.DONE).order_by("-pk").first()
+
+
+def served(branch: Branch) -> Build | None:
+    """The build whose pool serves production. What its branch's settings change there needs no other image."""
+    if branch.stage != Stage.PRODUCTION or branch.instance is None:
+        return None
+    return Build.objects.filter(branch=branch, state=State.DONE, pool=branch.instance.live_pool).order_by("-pk").first()
 
 
 def build_now(request: HttpRequest, branch: Branch) -> HttpResponse:
+    """Production gets a new pool of what serves there, from the image that there is; elsewhere all is made anew."""
     slug, build = branch.project.slug, to_build(branch)
     if build is not None:
+        begin_again = deploy_again if build == served(branch) else rebuild
         try:
-            again = rebuild(build=build, by=cast(User, request.user))
+            again = begin_again(build=build, by=cast(User, request.user))
         except StoryError as error:
             messages.error(request, in_words(error))
         else:

@@ -134,7 +134,7 @@ def test_a_list_that_is_chosen_must_name_something(alice: Client, project: Proje
 def test_it_deploys_what_serves_when_asked_to(alice: Client, project: Project) -> None:
     """The newest build failed: production isn't asked to try that one again."""
     branch = cast.branch(project, "main", Stage.PRODUCTION, instance=cast.instance(Stage.PRODUCTION, "demo.localhost"))
-    served = cast.build(branch, pool=Pool.objects.get())
+    served = cast.build(branch, pool=Pool.objects.get(), image_id="sha256:served")
     failed = cast.build(branch)
 
     save(alice, branch, workers=4, now="1")
@@ -144,6 +144,17 @@ def test_it_deploys_what_serves_when_asked_to(alice: Client, project: Project) -
     assert again.asked_by is not None
 
 
+def test_more_containers_need_no_other_image(alice: Client, project: Project) -> None:
+    branch = cast.branch(project, "main", Stage.PRODUCTION, instance=cast.instance(Stage.PRODUCTION, "demo.localhost"))
+    served = cast.build(branch, pool=Pool.objects.get(), image_id="sha256:served")
+
+    save(alice, branch, replicas=2, now="1")
+
+    assert branch.builds.order_by("-pk")[0].image_of == served
+    branch.refresh_from_db()
+    assert branch.replicas == 2
+
+
 def test_other_stages_build_the_newest_again(alice: Client, project: Project) -> None:
     branch = cast.branch(project, "fix")
     cast.build(branch)
@@ -151,7 +162,8 @@ def test_other_stages_build_the_newest_again(alice: Client, project: Project) ->
 
     save(alice, branch, run_tests="", now="1")
 
-    assert branch.builds.order_by("-pk")[0].commit == newest.commit
+    again = branch.builds.order_by("-pk")[0]
+    assert (again.commit, again.image_of) == (newest.commit, None)
     branch.refresh_from_db()
     assert not branch.run_tests
 
