@@ -10,13 +10,11 @@ from hosting.engines.haproxy import Router, RouterBusy, RouterConfig, RouterErro
 
 def ensure(home: Path, progress: Progress) -> None:
     """HAProxy runs with the configuration that the database asks for. Raises SetupError."""
-    config = of(home).config
-    before = reloadable(config)
-    open_to_haproxy(config.run)
-    manage("router", "--write")
     router = of(home)
+    open_to_haproxy(router.config.run)
+    manage("router", "--write")
     try:
-        if not router.start() and reloadable(config) != before:
+        if not router.start() and router.needs_reload():
             progress.say("reloading HAProxy: its configuration has changed")
             router.reload()
     except RouterBusy:
@@ -54,12 +52,3 @@ def open_to_haproxy(folder: Path, *, owner: int = 0) -> None:
             todo="apt-get install haproxy",
         ) from error
     folder.chmod(0o750)
-
-
-def reloadable(config: RouterConfig) -> dict[str, str]:
-    """What only a reload brings into a running router: all but the maps and what is in the slots."""
-    texts = {}
-    for path in config.home.rglob("*"):
-        if path.is_file() and path.suffix != ".map":
-            texts[str(path)] = "" if path.parent == config.slots_dir else path.read_text()
-    return texts

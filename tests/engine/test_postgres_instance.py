@@ -49,22 +49,10 @@ def odoo(empty: InstanceDatabase) -> InstanceDatabase:
 
 
 def test_an_empty_database_has_no_odoo(empty: InstanceDatabase) -> None:
-    assert not empty.is_initialized()
     assert (empty.module_states(), empty.modules_left_over(), empty.parameter("database.uuid")) == ([], [], None)
 
 
-def test_a_database_whose_initialisation_broke_off_has_no_odoo(empty: InstanceDatabase) -> None:
-    by_tenant(empty, TABLES + "INSERT INTO ir_module_module (name, state) VALUES ('base', 'to install')")
-    assert not empty.is_initialized()
-
-
-def test_a_database_whose_base_waits_for_an_update_has_odoo(odoo: InstanceDatabase) -> None:
-    by_tenant(odoo, "UPDATE ir_module_module SET state = 'to upgrade' WHERE name = 'base'")
-    assert odoo.is_initialized()
-
-
 def test_it_reads_modules_and_those_left_over(odoo: InstanceDatabase) -> None:
-    assert odoo.is_initialized()
     assert odoo.module_states() == [
         ModuleState("base", "installed", "18.0.1.3"),
         ModuleState("sale", "uninstalled", ""),

@@ -29,7 +29,6 @@ def server(postgres_cluster: Cluster) -> Iterator[Server]:
     made.close_to_public()
     yield made
     for database in made.databases("t_"):
-        made.allow_connections(database, True)
         made.drop_database(database)
     for role in made.roles("t_"):
         made.drop_role(role)
@@ -228,18 +227,9 @@ def test_a_role_with_a_database_is_not_dropped(server: Server, tenant: str) -> N
     assert tenant in server.roles("t_")
 
 
-def test_a_closed_database_lets_nobody_in(server: Server, postgres_cluster: Cluster, tenant: str) -> None:
-    server.allow_connections(tenant, False)
-    with pytest.raises(psycopg.OperationalError, match="not currently accepting"):
-        enter(postgres_cluster, tenant, tenant)
-    server.allow_connections(tenant, True)
-    enter(postgres_cluster, tenant, tenant).close()
-
-
-def test_it_tells_who_is_connected_and_ends_them(server: Server, postgres_cluster: Cluster, tenant: str) -> None:
+def test_it_tells_who_is_connected(server: Server, postgres_cluster: Cluster, tenant: str) -> None:
     with enter(postgres_cluster, tenant, tenant), enter(postgres_cluster, tenant, tenant):
         assert server.clients(tenant) == {"127.0.0.1": 2}
-        assert server.terminate(tenant) == 2
 
 
 def test_it_measures_a_database(server: Server, tenant: str) -> None:

@@ -111,7 +111,7 @@ def test_addresses_are_free_when_no_worker_has_them_any_more(router: Router) -> 
     router.fill_slot(3, [Server("127.0.0.3")])
     tunnel, _ = websocket(router)
     router.reload()
-    router.empty_slot(3)
+    router.fill_slot(3, [])
     assert router.serving_addresses() == {"127.0.0.1", "127.0.0.3"}
     reset(tunnel)
     deadline = time.monotonic() + 5

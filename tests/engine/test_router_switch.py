@@ -63,7 +63,7 @@ def test_deploys_in_a_row_whose_old_pools_really_end_fail_no_request(router: Rou
             router.set_route(Route("i42", f"s{slot}", f"{number:04x}"))
             load.wait_for(20)
             wait_for(partial(is_idle, router, old_slot))
-            router.empty_slot(old_slot)
+            router.fill_slot(old_slot, [])
             old.close()
             if number % 2:
                 router.reload()
@@ -139,7 +139,7 @@ def test_an_emptied_slot_can_be_leased_again_to_another_number_of_servers(
 ) -> None:
     router.fill_slot(2, [pool.server for pool in pools])
     assert router.live_state().slots[2] == [pool.server for pool in pools]
-    router.empty_slot(2)
+    router.fill_slot(2, [])
     assert 2 not in router.live_state().slots
     router.fill_slot(2, [pools[1].server])
     router.set_route(GREEN)

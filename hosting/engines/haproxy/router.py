@@ -110,16 +110,15 @@ class Router(Process):
     # Slots
 
     def fill_slot(self, number: int, servers: Sequence[Server]) -> None:
-        """Lease a slot to a pool. Nothing goes there until a route says so."""
+        """Lease a slot to a pool; nothing goes there until a route says so. Without servers, take it back.
+
+        Drain it before: a request that still waits for one of its servers would fail.
+        """
         render.check_slot(self.config, number)
         text = render.render_slot(self.config, number, servers)
         with self.alone():
             write_atomically(self.config.home / render.slot_file(number), text)
             self.in_current(partial(self._fill, number, servers))
-
-    def empty_slot(self, number: int) -> None:
-        """Take a pool out of its slot, drained before: a request that still waits for one of its servers would fail."""
-        self.fill_slot(number, ())
 
     def _fill(self, number: int, servers: Sequence[Server], pid: int) -> None:
         if not self.show_stat(pid, f"web_s{number}"):

@@ -38,10 +38,6 @@ class InstanceDatabase:
     password: str = field(repr=False)
     timeout: float = 10.0
 
-    def is_initialized(self) -> bool:
-        """Whether Odoo's `base` was ever installed here; not so after an initialisation that broke off."""
-        return any(m.name == "base" and m.state not in ("uninstalled", "to install") for m in self.module_states())
-
     def module_states(self) -> list[ModuleState]:
         """All known modules by name, at most 20,000; empty where Odoo has never been."""
         query = (

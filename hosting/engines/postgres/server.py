@@ -190,18 +190,6 @@ class Server:
                 connection.execute(sql.SQL("DROP OWNED BY {}").format(role))  # its CONNECT on postgres
                 connection.execute(sql.SQL("DROP ROLE {}").format(role))
 
-    def terminate(self, database: str) -> int:
-        """End all connections of a database; how many there were."""
-        with self._connect() as connection:
-            return _terminate(connection, database)
-
-    def allow_connections(self, database: str, allowed: bool) -> None:
-        """Open or close a database to everybody, administrators too. Connections that exist are not ended."""
-        with self._connect() as connection:
-            connection.execute(
-                sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(identifier(database), sql.Literal(allowed))
-            )
-
     def is_finished(self, name: str) -> bool:
         """Whether a database is there, and not only what an interrupted call left of one."""
         with self._connect() as connection:
@@ -263,12 +251,12 @@ def _value(
     return row[0]
 
 
-def _terminate(connection: Connection, database: str) -> int:
-    query = (
-        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-        " WHERE datname = %s AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+def _terminate(connection: Connection, database: str) -> None:
+    connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = %s AND pid <> pg_backend_pid() AND backend_type = 'client backend'",
+        [database],
     )
-    return int(_value(connection, query, [database]))
 
 
 def _alone(connection: Connection, database: str, statement: sql.Composed, attempts: int = 5) -> None:
