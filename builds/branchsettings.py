@@ -3,7 +3,6 @@
 from typing import Any, cast
 
 from django.contrib import messages
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST
@@ -30,7 +29,14 @@ def branch_settings(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     access, branch = branch_or_404(request, slug, pk, Tool.BRANCH_SETTINGS)
     form = branch_form(branch, request.POST or None)
     if request.method == "POST" and form.is_valid():
-        save(form, before=branch, by=cast(User, request.user))
+        audit.save_form(
+            form,
+            before=branch,
+            by=cast(User, request.user),
+            verb="change branch settings",
+            object=branch.name,
+            project_id=branch.project_id,
+        )
         messages.success(request, told(form))
         if "now" in request.POST:
             return build_now(request, branch)
@@ -78,24 +84,6 @@ def wanted_size(branch: Branch) -> Branch:
     if wish and wish.story and wish.story.state != State.DONE:
         wanted.memory_mb, wanted.cpus = wish.memory_mb, wish.cpus
     return wanted
-
-
-@transaction.atomic
-def save(form: BranchForm, *, before: Branch, by: User) -> None:
-    """Save what was changed, with an entry in the audit log."""
-    changed = form.changed_data
-    if not changed:
-        return
-    branch = cast(Branch, form.save(commit=False))
-    branch.save(update_fields=changed)
-    audit.record(
-        by=by,
-        verb="change branch settings",
-        object=branch.name,
-        project_id=branch.project_id,
-        before={name: getattr(before, name) for name in changed},
-        after={name: getattr(branch, name) for name in changed},
-    )
 
 
 def told(form: BranchForm) -> str:

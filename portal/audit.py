@@ -5,6 +5,8 @@ import json
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Model
+from django.forms import ModelForm
 
 from portal import clock
 from portal.models import AuditEntry, User
@@ -38,6 +40,24 @@ def record(
         entry.hash = digest(entry)
         entry.save()
     return entry
+
+
+@transaction.atomic
+def save_form(form: ModelForm, *, before: Model, by: User, verb: str, object: str, project_id: int) -> None:  # type: ignore[type-arg]
+    """Save the fields that were changed in a form, with an entry of their old values, which `before` has, and new."""
+    changed = form.changed_data
+    if not changed:
+        return
+    row = form.save(commit=False)
+    row.save(update_fields=changed)
+    record(
+        by=by,
+        verb=verb,
+        object=object,
+        project_id=project_id,
+        before={name: getattr(before, name) for name in changed},
+        after={name: getattr(row, name) for name in changed},
+    )
 
 
 def digest(entry: AuditEntry) -> str:

@@ -3,7 +3,6 @@
 from typing import cast
 
 from django.contrib import messages
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -29,7 +28,15 @@ def settings(request: HttpRequest, slug: str) -> HttpResponse:
     access = project_or_404(request, slug, Tool.SETTINGS)
     form = ProjectForm(request.POST or None, instance=Project.objects.get(pk=access.project.pk))
     if request.method == "POST" and form.is_valid():
-        _save(form, before=access.project, by=_person(request))
+        project = access.project
+        audit.save_form(
+            form,
+            before=project,
+            by=_person(request),
+            verb="change project",
+            object=project.slug,
+            project_id=project.pk,
+        )
         messages.success(request, "Saved.")
         return redirect("settings", slug=slug)
     return _settings_page(request, access, form=form, member_form=MemberForm())
@@ -81,22 +88,6 @@ def remove_member(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         return redirect("settings", slug=slug)
     messages.success(request, f"{member.user} is no member any more.")
     return redirect("projects") if member.user == request.user else redirect("settings", slug=slug)
-
-
-@transaction.atomic
-def _save(form: ProjectForm, *, before: Project, by: User) -> None:
-    """Save the project's own settings with an entry in the audit log of what changed."""
-    changed = form.changed_data
-    project = cast(Project, form.save(commit=False))
-    project.save(update_fields=changed)
-    audit.record(
-        by=by,
-        verb="change project",
-        object=project.slug,
-        project_id=project.pk,
-        before={name: getattr(before, name) for name in changed},
-        after={name: getattr(project, name) for name in changed},
-    )
 
 
 def _settings_page(request: HttpRequest, access: Access, *, form: ProjectForm, member_form: MemberForm) -> HttpResponse:
