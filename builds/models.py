@@ -53,7 +53,7 @@ class Build(models.Model):
     to_update = models.JSONField(default=list)  # modules of production that this build updates
     rehearsal = models.JSONField(default=dict)  # of an update, on a copy: see builds/rehearsal.py
     users_saw = models.JSONField(default=dict)  # of a deploy: see builds/traffic.py
-    checks = models.JSONField(default=list)  # findings of the pre-flight: see hosting/preflight.py
+    checks = models.JSONField(default=list, db_default=[])  # findings of the pre-flight: see hosting/preflight.py
     tests = models.JSONField(default=dict)
     status_sent = models.CharField(max_length=10, blank=True)  # the commit status that the provider has
     verdict = models.CharField(max_length=300, blank=True)  # the letter's first sentence

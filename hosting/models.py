@@ -142,14 +142,14 @@ class Pool(models.Model):
     queue_job = models.BooleanField(default=False)  # the repository has it: see pools.runs_jobs
     workers = models.PositiveSmallIntegerField(default=2)
     cron_workers = models.PositiveSmallIntegerField(default=0)
-    crons_stopped = models.BooleanField(default=False)  # for an update: the reconciler leaves them so
+    crons_stopped = models.BooleanField(default=False, db_default=False)  # for an update: the reconciler leaves them so
     memory_mb = models.PositiveIntegerField(default=1536)  # of each container
     cpus = models.DecimalField(max_digits=5, decimal_places=2, default=1)  # of each container
-    cron_log_read = models.PositiveBigIntegerField(default=0)  # bytes of its scheduled actions' log
-    cron_log_inode = models.PositiveBigIntegerField(default=0)
+    cron_log_read = models.PositiveBigIntegerField(default=0, db_default=0)  # bytes of its scheduled actions' log
+    cron_log_inode = models.PositiveBigIntegerField(default=0, db_default=0)
     left_at = models.DateTimeField(null=True)  # when requests went elsewhere
     kept_until = models.DateTimeField(null=True)  # of a kept pool
-    not_kept = models.CharField(max_length=200, blank=True)  # why it was not, of one that had served
+    not_kept = models.CharField(max_length=200, blank=True, default="", db_default="")  # why not, of one that served
     outdated = models.BooleanField(default=False)  # its code can't run any more on what an update made of the database
     web_address = models.GenericIPAddressField(protocol="IPv4", null=True)  # of the first; the others are Replicas
     cron_address = models.GenericIPAddressField(protocol="IPv4", null=True)
