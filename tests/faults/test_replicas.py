@@ -133,7 +133,7 @@ def test_visitors_go_on_where_one_odoo_is_killed(installation: Installation, eng
     """
     first, _second = containers(installation, engine)
     pid = engine.inspect_container(first)["State"]["Pid"]
-    engine.exec_start(engine.exec_create(first, ["kill", "-9", "-1"], user="odoo")["Id"])
+    engine.exec_start(engine.exec_create(first, ["python3", "-c", "import os; os.kill(-1, 9)"], user="odoo")["Id"])
     load.wait_for(200)
     found = wait_for_two(installation, engine)
     load.wait_for(50)
