@@ -21,6 +21,7 @@ from projects.models import Project, Stage
 
 SERIES = "18.0"
 SLUG = "demo"
+LAST_LINES = 10
 
 
 class Command(BaseCommand):
@@ -91,15 +92,23 @@ def _wait_for(project: Project, deadline: float) -> str:
             if probe.status(settings.BERTH_BIND, port, "/web/login", host) == 200:
                 return branch.instance.url
         elif not Build.objects.filter(branch=branch).exclude(state=State.DONE).exists():
-            last = branch.builds.order_by("-pk").first()
+            last = branch.builds.select_related("story").order_by("-pk").first()
             raise CommandError(
-                f"The demo's production was not deployed. {last.verdict if last else 'No build began.'} "
+                f"The demo's production was not deployed. {_why(last)} "
                 f"See {settings.BERTH_PORTAL_URL}/{project.slug}/builds/, then run bin/up again."
             )
         time.sleep(0.5)
     raise CommandError(
         "The demo's production did not answer in time. See the build's page; run bin/up again to wait on."
     )
+
+
+def _why(build: Build | None) -> str:
+    """What became of the build, with the end of what was printed: whoever reads it may have no browser at hand."""
+    if build is None:
+        return "No build began."
+    detail = build.story.error_detail if build.story else ""
+    return "\n".join([build.verdict, *detail.splitlines()[-LAST_LINES:]])
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
