@@ -191,6 +191,7 @@ def spec(pool: Pool, role: str, conf_file: Path) -> ContainerSpec:
         pids=512,
         labels=labels(pool, role),
         stop_timeout_s=STOP_TIMEOUT_S,
+        later=not instance.is_production,
     )
 
 

@@ -13,6 +13,9 @@ LOG_MAX_SIZE = "10m"
 LOG_MAX_FILES = "3"
 # The kernel, when the host runs out of memory, shall take a hosted container before PostgreSQL or the router.
 OOM_SCORE = 500
+LATER = (
+    128  # the engine's weights are 1024 unless it is told otherwise: an eighth of what serves, where both want cores
+)
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ class Mount:
 class ContainerSpec:
     """A container: `image_id` is an ID or digest (a tag could mean something else tomorrow), `argv` replaces the
     image's entrypoint and command, `network` None means no network at all, `cpus` may be a fraction of a core,
-    `stop_timeout_s` is how long the engine waits between SIGTERM and SIGKILL when nobody says otherwise.
+    `stop_timeout_s` is how long the engine waits between SIGTERM and SIGKILL when nobody says otherwise. What comes
+    `later` gets few of the cores while others want them.
     """
 
     name: str
@@ -46,6 +50,7 @@ class ContainerSpec:
     restart: Literal["unless-stopped", "no"] = "unless-stopped"
     stop_timeout_s: int = 10
     init: bool = True
+    later: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,7 @@ def _host_config(spec: ContainerSpec) -> dict[str, Any]:
         "Ulimits": [{"Name": "core", "Soft": 0, "Hard": 0}],
         "RestartPolicy": {"Name": spec.restart},
         "LogConfig": {"Type": "json-file", "Config": {"max-size": LOG_MAX_SIZE, "max-file": LOG_MAX_FILES}},
+        **({"CpuShares": LATER} if spec.later else {}),
     }
 
 

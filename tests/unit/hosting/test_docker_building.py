@@ -9,6 +9,7 @@ import pytest
 from hosting.engines.docker import BuildFailed
 from hosting.engines.docker.building import BuildLog, base_images, build_params, event_text, pack, with_label
 from hosting.engines.docker.images import with_tag
+from hosting.engines.docker.specs import LATER
 
 
 def test_it_asks_for_a_bounded_build_that_leaves_no_container() -> None:
@@ -30,6 +31,7 @@ def test_it_asks_for_a_bounded_build_that_leaves_no_container() -> None:
         "memswap": 1_000_000_000,
         "cpuperiod": 100_000,
         "cpuquota": 150_000,
+        "cpushares": LATER,
         "networkmode": "berth-a1b2c3-lab",
         "labels": '{"berth.build": "17", "berth.commit": "4f2c"}',
     }

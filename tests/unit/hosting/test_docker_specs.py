@@ -103,3 +103,11 @@ def test_limits_always_go_together_and_leave_no_swap() -> None:
         "MemorySwap": 768 * MIB,
         "NanoCpus": 750_000_000,
     }
+
+
+def test_what_comes_later_weighs_less_than_what_the_engine_gives_others() -> None:
+    weights = [
+        create_config(spec, installation="a1b2c3")["HostConfig"].get("CpuShares", 1024)
+        for spec in (SPEC, replace(SPEC, later=True))
+    ]
+    assert weights[1] < weights[0]

@@ -31,6 +31,12 @@ def test_jobs_run_in_one_container_which_hears_their_runner(world: World, stage:
     assert hears == (with_runner is Purpose.CRON)
 
 
+def test_production_has_the_cores_before_staging_and_development(world: World) -> None:
+    stages = (Stage.PRODUCTION, Stage.STAGING, Stage.DEVELOPMENT)
+    made = [rows.pool(rows.instance(stage, f"{stage}.localhost"), world) for stage in stages]
+    assert [pools.spec(pool, "web", Path("/x")).later for pool in made] == [False, True, True]
+
+
 def test_the_configuration_is_roots_and_readable_by_the_tenant_alone(world: World) -> None:
     pool = rows.pool(rows.instance(), world)
     path = pools.write_conf(pool, Purpose.SERVE)
