@@ -10,11 +10,13 @@ from hosting.models import Host, Instance, Stage
 from hosting.reconcile import FAULTS
 from portal import audit, clock
 from portal.models import State, Story
+from portal.rounds import alone
 from projects.models import Branch
 
 log = logging.getLogger(__name__)
 
 
+@alone
 def look_after() -> None:
     """Every half minute."""
     keep_time()

@@ -10,11 +10,13 @@ from hosting import sleep
 from hosting.models import Instance, Pool
 from portal import clock
 from portal.models import State, Story
+from portal.rounds import alone
 from projects.models import Branch, Stage
 
 AT_ONCE = 2  # that fall asleep: the workers of their queue have wake-ups and rollbacks to tell, too
 
 
+@alone
 def rest() -> None:
     """A round: what is idle falls asleep; what is too much at once, in a later round."""
     room = AT_ONCE - Story.objects.open().filter(kind=sleep.SLEEP).count()

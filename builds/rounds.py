@@ -1,5 +1,5 @@
-"""What is done again and again: mending, polling, cleaning up. The agent rings for each round, on the one
-worker of the queue `background`, so that no two go on at once; but what visitors wait for is `urgent`."""
+"""What is done again and again: mending, polling, cleaning up. The agent rings for each round, on the queue
+`background`, where no two go on at once (portal/rounds.py); but what visitors wait for is `urgent`."""
 
 import logging
 from datetime import timedelta
@@ -15,6 +15,7 @@ from hosting.models import Host, Instance, Pool
 from hosting.reconcile import FAULTS, reconcile
 from portal import clock
 from portal.models import LogChunk, Result, State
+from portal.rounds import alone
 from projects import providers
 from projects.connect import follow, github
 from projects.git import GitError, validate_branch
@@ -27,6 +28,7 @@ IMAGES_KEPT = 10  # of each project's production: those of its newest builds, wh
 STORIES_KEPT = timedelta(days=30)  # of falling asleep and waking up
 
 
+@alone
 def mend() -> None:
     """Every half minute: rows and reality agree, and nothing that was stored is forgotten."""
     let_go()
@@ -39,6 +41,7 @@ def mend() -> None:
     users.note_due()
 
 
+@alone
 def poll() -> None:
     """Every two minutes: pushes whose delivery never came are found by asking."""
     for project in Project.objects.exclude(token="").order_by("pk"):
@@ -51,6 +54,7 @@ def poll() -> None:
             log.warning("polling %s: %s", project.slug, error)
 
 
+@alone
 def ask(project_id: int) -> None:
     """Poll one project now: a delivery came that doesn't follow what we know."""
     for project in Project.objects.exclude(token="").filter(pk=project_id):
@@ -84,6 +88,7 @@ def _catch_up(project: Project, name: str, sha: str, *, before: str) -> str:
     return deliveries.delete_branch(project, name, before=before)
 
 
+@alone
 def clean_up() -> None:
     """Every hour: databases that nobody needs any more go, with the images of their builds.
 
