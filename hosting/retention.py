@@ -1,0 +1,46 @@
+"""Which backups are kept: one rule, asked by the clean-up after each backup. It looks at nothing but what it is given.
+
+Of nightly backups always 14 distinct ones, once there are so many: of the 7 newest days the last one each; of what is
+older, the first day of each of the 4 newest weeks; of what is older and not among these, the first day of each of the 3
+newest months. It counts backups, never their age: a clock that jumps ahead deletes none of them. Only proven ones
+count, so that one that can't be restored never takes the place of one that can.
+Besides these stay for a week: manual backups, and nightly ones that could not be proven, to look into.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+
+DAILY, WEEKLY, MONTHLY = 7, 4, 3
+WEEK = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A backup, as far as the rule is concerned."""
+
+    key: int
+    at: datetime
+    nightly: bool
+    proven: bool
+
+
+def to_keep(backups: Iterable[Taken], *, zone: tzinfo, now: datetime) -> set[int]:
+    """The keys of those that stay. Days, weeks (from Monday) and months are those of `zone`."""
+    backups = sorted(backups, key=lambda backup: (backup.at, backup.key))
+    nightly = [backup for backup in backups if backup.nightly and backup.proven]
+    others = [backup for backup in backups if not (backup.nightly and backup.proven)]
+    by_day = {backup.at.astimezone(zone).date(): backup.key for backup in nightly}  # the last one of each day
+    return {by_day[day] for day in _days(sorted(by_day))} | {each.key for each in others if each.at > now - WEEK}
+
+
+def _days(days: list[date]) -> set[date]:
+    daily, older = days[-DAILY:], days[:-DAILY]
+    first_of_week: dict[tuple[int, int], date] = {}
+    first_of_month: dict[tuple[int, int], date] = {}
+    for day in days:
+        first_of_week.setdefault(day.isocalendar()[:2], day)
+        first_of_month.setdefault((day.year, day.month), day)
+    weekly = [day for day in first_of_week.values() if day in older][-WEEKLY:]
+    monthly = [day for day in first_of_month.values() if day in older and day not in weekly][-MONTHLY:]
+    return {*daily, *weekly, *monthly}
