@@ -11,7 +11,7 @@ from builds import traffic as users
 from builds.models import Build, Rollback
 from hosting import hold, instances, keep, logrotation, machines, routing, sleep, traffic
 from hosting.engines.docker import EngineError
-from hosting.models import Host, Instance, Pool
+from hosting.models import Backup, Host, Instance, Pool
 from hosting.reconcile import FAULTS, reconcile
 from portal import clock
 from portal.models import LogChunk, Result, State
@@ -156,13 +156,14 @@ def release_forgotten() -> None:
 
 
 def _idle() -> QuerySet[Instance]:
-    """Instances that no build or rollback works on, or is going to."""
+    """Instances that no build, rollback or backup works on, or is going to."""
     building = Build.objects.exclude(state=State.DONE)
     idle = Instance.objects.all()
     for name in ("instance", "branch__instance", "rehearsed_on"):
         idle = idle.exclude(pk__in=building.exclude(**{name: None}).values(name))
     back = Rollback.objects.exclude(state=State.DONE).exclude(pool=None).values("pool__instance")
-    return idle.exclude(pk__in=back)
+    drills = Backup.objects.exclude(state=State.DONE).exclude(drill=None).values("drill")
+    return idle.exclude(pk__in=back).exclude(pk__in=drills)
 
 
 def _remove(instance: Instance) -> None:

@@ -13,6 +13,7 @@ RESTART = "restart-postgres"
 USAGE = f"""usage: bin/berth COMMAND [ARGUMENT ...]
 
   {RESTART}    restart the PostgreSQL of the hosted databases; visitors wait meanwhile, and stay signed in
+  vault PROJECT       the folder and key of its backups, for restic; --new begins another vault
   reconcile           compare rows with what exists, and mend what differs
   COMMAND             any command of manage.py: see bin/berth help"""
 

@@ -29,17 +29,17 @@ def copy(*, source: Instance, pool: Pool, telling: Telling, files: bool = True) 
     exchange.mkdir(mode=0o700)
     pools.give_to_tenant(exchange)
     folder = Mount(str(exchange), INSIDE, read_only=False)
-    plain = _spec(pool, telling)
+    plain = plain_spec(pool, telling)
     try:
         _check_whole(source)
         telling.say(f"Dumping {source.hostname}.")
         dump = ["pg_dump", "--format=custom", "--compress=1", "--no-owner", "--no-acl", f"--file={INSIDE}/dump"]
-        _run(_inside(source, replace(plain, argv=tuple(dump), mounts=(folder,)), telling), source, telling)
+        run(inside(source, replace(plain, argv=tuple(dump), mounts=(folder,)), telling), source, telling)
         telling.say("Restoring it.")
         # Without comments: those on the extensions, which belong to the administrator, could not be restored.
         options = ["--no-owner", "--no-acl", "--no-comments", "--exit-on-error", f"--dbname={target.database}"]
         restore = ["pg_restore", *options, f"{INSIDE}/dump"]
-        _run(_inside(target, replace(plain, argv=tuple(restore), mounts=(folder,)), telling), target, telling)
+        run(inside(target, replace(plain, argv=tuple(restore), mounts=(folder,)), telling), target, telling)
         if files:
             _copy_files(source, target, plain, telling)
     except Exception:  # but not ClaimLost: then the folder is that of the worker who tells it now
@@ -59,7 +59,7 @@ def _check_whole(source: Instance) -> None:
         )
 
 
-def _spec(pool: Pool, telling: Telling) -> ContainerSpec:
+def plain_spec(pool: Pool, telling: Telling) -> ContainerSpec:
     """A container with nothing in it but programs of Odoo's image: the build's own image holds its authors' code, which
     must not meet production's password.
     """
@@ -78,7 +78,7 @@ def _spec(pool: Pool, telling: Telling) -> ContainerSpec:
     )
 
 
-def _inside(instance: Instance, spec: ContainerSpec, telling: Telling) -> ContainerSpec:
+def inside(instance: Instance, spec: ContainerSpec, telling: Telling) -> ContainerSpec:
     """The same with `instance`'s role and network."""
     telling.mask(instance.database_password)
     network = machines.network(production=instance.is_production)
@@ -101,19 +101,22 @@ def _copy_files(source: Instance, target: Instance, spec: ContainerSpec, telling
         filestore.mkdir()
         pools.give_to_tenant(filestore)
     mounts = (Mount(str(folders[source]), FROM, read_only=True), Mount(str(folders[target]), TO, read_only=False))
-    return _run(replace(spec, argv=tuple(argv), mounts=mounts), target, telling)
+    return run(replace(spec, argv=tuple(argv), mounts=mounts), target, telling)
 
 
-def _run(spec: ContainerSpec, instance: Instance, telling: Telling) -> None:
+def run(
+    spec: ContainerSpec, instance: Instance, telling: Telling, *, timeout: float = COPY_S, doing: str = "copied"
+) -> None:
+    """Run a program that reads production or fills a copy of it. Raises PlatformError."""
     with telling.command(spec.argv) as command:
         command.exit_code = machines.engine(instance.host).run_once(
-            spec, timeout=COPY_S, output=telling.log, keep_going=telling.keep_going
+            spec, timeout=timeout, output=telling.log, keep_going=telling.keep_going
         )
     if command.exit_code:
         raise PlatformError(
-            "Production could not be copied",
+            f"Production could not be {doing}",
             f"{spec.argv[0]} ended with exit code {command.exit_code}. Production was only read.",
-            "The output says why. Rebuild; if it stays, tell the operator.",
+            "The output says why. Try again; if it stays, tell the operator.",
         )
 
 

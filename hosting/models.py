@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from portal import clock
-from portal.models import Result, State
+from portal.models import Result, State, Story, User
 from portal.secrets import EncryptedField, new_password
 
 
@@ -223,6 +223,67 @@ class Slot(models.Model):
 
     def __str__(self) -> str:
         return f"s{self.number}"
+
+
+class Vault(models.Model):
+    """A restic repository with a key of its own. Who loses the installation's keys loses what is in it."""
+
+    key = EncryptedField(default=new_password)
+    created_at = models.DateTimeField(default=clock.now)
+
+    def __str__(self) -> str:
+        return f"v{self.pk}"
+
+
+class Backup(models.Model):
+    """A backup of an instance, from the wish for it to the end of what it kept."""
+
+    class Kind(models.TextChoices):
+        NIGHTLY = "nightly", "Nightly"
+        MANUAL = "manual", "Manual"
+
+    class Proof(models.TextChoices):
+        """Whether it was restored, opened and compared."""
+
+        NONE = "", "Not proven yet"
+        PROVEN = "proven", "Proven"
+        FAILED = "failed", "Not proven"
+
+    vault = models.ForeignKey(Vault, models.PROTECT, related_name="backups")
+    instance = models.ForeignKey(Instance, models.PROTECT, related_name="backups")
+    drill = models.ForeignKey(  # the throwaway on which it is proven, while that is there
+        Instance, models.SET_NULL, null=True, related_name="+"
+    )
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    asked_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")  # None: the clock
+    story = models.OneToOneField(Story, models.PROTECT, null=True, related_name="+")
+    state = models.CharField(max_length=8, choices=State.choices, default=State.QUEUED)
+    result = models.CharField(max_length=10, choices=Result.choices, default=Result.NONE, blank=True)
+    commit = models.CharField(max_length=40, blank=True)  # of the code that served
+    taken_at = models.DateTimeField(null=True)  # the moment of which it is
+    snapshot = models.CharField(max_length=64, blank=True)  # restic's; "" while nothing is stored
+    manifest_hash = models.CharField(max_length=64, blank=True)  # SHA-256
+    size_bytes = models.BigIntegerField(null=True)  # of all that is in it
+    new_bytes = models.BigIntegerField(null=True)  # that the vault did not have before
+    progress = models.JSONField(default=dict)  # while it is stored: see builds/backup.py
+    proof = models.CharField(max_length=6, choices=Proof.choices, default=Proof.NONE, blank=True)
+    proven_at = models.DateTimeField(null=True)
+    restore_seconds = models.FloatField(null=True)  # from nothing to the login page, when it was proven
+    wrong = models.TextField(blank=True)  # why it is not proven
+    forgotten_at = models.DateTimeField(null=True)  # its content is gone by the rule of hosting/retention.py
+    created_at = models.DateTimeField(default=clock.now)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["instance", "-id"])]
+
+    def __str__(self) -> str:
+        return f"{self.kind} backup {self.pk} of {self.instance}"
+
+    @property
+    def tag(self) -> str:
+        """How its snapshot is called in the vault."""
+        return f"backup-{self.pk}"
 
 
 class CronRun(models.Model):

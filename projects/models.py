@@ -9,7 +9,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
-from hosting.models import Host, Instance, Stage
+from hosting.models import Host, Instance, Stage, Vault
 from portal import clock
 from portal.models import User
 from portal.secrets import EncryptedField, new_password
@@ -51,6 +51,11 @@ class Project(models.Model):
     webhook_id = models.CharField(max_length=64, blank=True)
     webhook_error = models.CharField(max_length=300, blank=True)
     public = models.BooleanField(default=False)
+    vault = models.OneToOneField(Vault, models.PROTECT, null=True, related_name="+")  # made with the first backup
+    time_zone = models.CharField(max_length=40, default="UTC", db_default="UTC", validators=[validators.time_zone])
+    backup_hour = models.PositiveSmallIntegerField(  # of the night's backup, in that time zone
+        default=2, db_default=2, validators=[AtMost(23)]
+    )
     builds_counted = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(default=clock.now)
 

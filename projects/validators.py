@@ -1,6 +1,7 @@
 """What may be written into a branch's settings: one rule each, for every page and call that takes them."""
 
 import re
+from zoneinfo import available_timezones
 
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
@@ -32,3 +33,9 @@ def module_names(names: object) -> None:
     wrong = [str(name) for name in names if not (isinstance(name, str) and MODULE.fullmatch(name))]
     if wrong:
         raise ValidationError(f"No technical name of a module: {', '.join(wrong[:5])}. It is its folder's name.")
+
+
+def time_zone(name: str) -> None:
+    """Raises ValidationError."""
+    if name not in available_timezones():
+        raise ValidationError("A time zone like Europe/Brussels, or UTC.")

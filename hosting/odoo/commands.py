@@ -45,6 +45,11 @@ def update_argv(database: str, modules: Sequence[str]) -> list[str]:
     return _odoo(database, f"--update={_modules(modules)}", "--no-http", *_ONCE)
 
 
+def open_argv(database: str) -> list[str]:
+    """Load all modules on what is there, and end."""
+    return _odoo(database, "--no-http", *_ONCE)
+
+
 def neutralize_argv(database: str) -> list[str]:
     """Run it once only: a second run adds a second dummy mail server (docs/odoo-image.md, "Neutralise")."""
     return ["odoo", "neutralize", f"--config={CONF}", f"--database={database}"]

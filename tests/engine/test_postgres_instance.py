@@ -48,6 +48,43 @@ def odoo(empty: InstanceDatabase) -> InstanceDatabase:
     return empty
 
 
+def test_a_moment_shows_the_same_rows_to_all_that_name_it_while_others_write(odoo: InstanceDatabase) -> None:
+    by_tenant(odoo, "CREATE SCHEMA own; CREATE TABLE own.note (id int); INSERT INTO own.note VALUES (1), (2)")
+    with odoo.frozen(timeout=30) as moment:
+        by_tenant(odoo, "INSERT INTO own.note VALUES (3); CREATE TABLE later (id int)")
+        counted = moment.count_rows()
+        with psycopg.connect(
+            host=odoo.host, port=odoo.port, user=odoo.user, password=odoo.password, dbname=odoo.name
+        ) as other:
+            other.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            other.execute(f"SET TRANSACTION SNAPSHOT '{moment.snapshot}'".encode())
+            assert other.execute("SELECT count(*) FROM own.note").fetchone() == (2,)
+    assert counted == {"own.note": 2, "public.ir_config_parameter": 0, "public.ir_module_module": 3}
+    with odoo.frozen(timeout=30) as moment:
+        assert moment.count_rows()["own.note"] == 3
+
+
+def test_a_moment_knows_the_files_that_attachments_name(odoo: InstanceDatabase) -> None:
+    by_tenant(odoo, "CREATE TABLE ir_attachment (id serial, store_fname varchar)")
+    by_tenant(odoo, "INSERT INTO ir_attachment (store_fname) VALUES ('ab/one'), ('ab/one'), (NULL), (''), ('cd/two')")
+    with odoo.frozen(timeout=30) as moment:
+        assert moment.attached_files() == {"ab/one", "cd/two"}
+
+
+def test_a_moment_can_be_ended_by_who_needs_the_database(odoo: InstanceDatabase, server: Server) -> None:
+    def count() -> None:
+        with odoo.frozen(timeout=30) as moment:
+            server.copy_database("t_tenant", "t_aside", "t_tenant")
+            moment.count_rows()
+
+    try:
+        with pytest.raises(DatabaseError):
+            count()
+        assert server.is_finished("t_aside")
+    finally:
+        server.drop_database("t_aside")
+
+
 def test_an_empty_database_has_no_odoo(empty: InstanceDatabase) -> None:
     assert (empty.module_states(), empty.modules_left_over(), empty.parameter("database.uuid")) == ([], [], None)
 

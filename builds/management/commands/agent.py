@@ -26,6 +26,7 @@ ROUNDS = {  # the queue of each, and how many seconds lie between two
     "builds.rounds.mend": ("background", 30.0),
     "builds.resting.rest": ("background", 30.0),
     "builds.actions.look_after": ("background", 30.0),
+    "builds.backup.begin_due": ("background", 60.0),
     "builds.rounds.poll": ("background", 120.0),
     "builds.rounds.clean_up": ("background", 3600.0),
 }

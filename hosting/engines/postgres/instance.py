@@ -4,11 +4,12 @@ A view or an operator that the tenant planted runs with the tenant's rights here
 reach by itself. Every call opens its own connection, so that a planted `set_config` can't outlive it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import TupleRow
 
 from hosting.engines.postgres import shape as shapes
@@ -25,6 +26,37 @@ class ModuleState:
     name: str
     state: str
     version: str
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A moment of a database that stays visible: `snapshot` is what others name to see the same."""
+
+    snapshot: str
+    connection: Connection = field(repr=False)
+
+    def count_rows(self, keep_going: Callable[[], None] = lambda: None) -> dict[str, int]:
+        """How many rows each table has, by `schema.table`; those of extensions apart, which no dump holds."""
+        tables = (
+            "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname <> 'information_schema'"
+            " AND NOT starts_with(n.nspname, 'pg_') AND NOT EXISTS (SELECT FROM pg_depend d"
+            " WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') ORDER BY 1, 2"
+        )
+        counted = {}
+        for schema, table in self.connection.execute(tables).fetchall():
+            keep_going()
+            row = self.connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(schema, table)))
+            (counted[f"{schema}.{table}"],) = row.fetchone() or (0,)
+        return counted
+
+    def attached_files(self) -> set[str]:
+        """The files of the filestore that attachments name, like `ab/ab01...`; at most ten million."""
+        query = (
+            "SELECT DISTINCT left(store_fname::text, 300) FROM public.ir_attachment"
+            " WHERE store_fname IS NOT NULL AND store_fname <> '' LIMIT 10000000"
+        )
+        return {str(name) for (name,) in self.connection.execute(query)}
 
 
 @dataclass(frozen=True)
@@ -101,6 +133,19 @@ class InstanceDatabase:
             return connection.execute(
                 "UPDATE public.queue_job SET state = 'cancelled' WHERE state NOT IN ('done', 'failed', 'cancelled')"
             ).rowcount
+
+    @contextmanager
+    def frozen(self, *, timeout: float) -> Iterator[Moment]:
+        """One moment, in which all rows stay as they are while others go on writing. Each statement in it may take
+        `timeout` seconds. Tables can't change their form meanwhile: keep it short, or be ended by who needs them to.
+        """
+        with self._connect() as connection:
+            connection.execute(f"SET statement_timeout = {int(timeout * 1000)}".encode())
+            connection.execute("SET idle_in_transaction_session_timeout = 0")
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            row = connection.execute("SELECT pg_export_snapshot()").fetchone()
+            assert row is not None
+            yield Moment(str(row[0]), connection)
 
     def shape(self) -> Shape:
         """What code finds here; to be compared with what it was. What a series doesn't have is left out."""

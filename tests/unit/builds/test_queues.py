@@ -1,6 +1,7 @@
 """Which stories wait for which: what somebody waits for never stands behind a build, nor a deploy behind the rest."""
 
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 from builds.management.commands.agent import ROUNDS
 from portal import stories
@@ -24,6 +25,14 @@ def test_forgotten_holds_are_released_behind_no_clean_up() -> None:
 
 def test_only_deploys_are_on_the_queue_of_deploys() -> None:
     assert [name for name, queue in queues().items() if queue == "deploy"] == ["deploy"]
+
+
+def test_rounds_and_backups_share_a_queue_where_neither_waits_for_the_other() -> None:
+    """No two rounds go on at once, and no two backups of a host: one more worker than these is always free."""
+    assert queues()["backup"] == "background"
+    assert settings.BERTH_WORKERS["background"] > 2
+    rounds = [import_string(name) for name, (queue, _seconds) in ROUNDS.items() if queue == "background"]
+    assert all(hasattr(each, "__wrapped__") for each in rounds)
 
 
 def test_every_queue_has_a_worker() -> None:

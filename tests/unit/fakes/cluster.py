@@ -1,5 +1,8 @@
 """PostgreSQL clusters in memory: as their administrator sees them, and as a hosted database's own role does."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from hosting.engines.postgres import DatabaseInUse, DatabaseMissing, Load, ModuleState, Shape, Version
 from tests.unit.fakes.world import Data, World
 
@@ -104,6 +107,11 @@ class FakeDatabase:
         self.world.happen("read modules")
         return []
 
+    @contextmanager
+    def frozen(self, *, timeout: float) -> Iterator["FakeMoment"]:
+        self.world.happen("freeze")
+        yield FakeMoment(self.data)
+
     def shape(self) -> Shape:
         self.world.happen("read shape")
         return Shape(tables=frozenset(self.data.modules))
@@ -123,3 +131,19 @@ class FakeDatabase:
     def set_password(self, login: str, password_hash: str) -> bool:
         self.world.happen("set password")
         return True
+
+
+class FakeMoment:
+    """A moment of a database, whose content nobody changes meanwhile."""
+
+    snapshot = "00000003-0000001B-1"
+
+    def __init__(self, data: Data) -> None:
+        self.rows, self.files = len(data.rows), set(data.files)
+
+    def count_rows(self, keep_going: Callable[[], None] = lambda: None) -> dict[str, int]:
+        keep_going()
+        return {"public.rows": self.rows}
+
+    def attached_files(self) -> set[str]:
+        return self.files

@@ -190,7 +190,7 @@ class FakeEngine:
             assert exchange is not None
             held, data = json.loads((exchange / "dump").read_text()), self._data(spec)
             data.modules, data.parameters, data.rows = held["modules"], held["parameters"], tuple(held["rows"])
-            data.jobs = held["jobs"]
+            data.jobs, data.files = held["jobs"], tuple(held["files"])
         elif program == "cp":
             self._copy({mount.target: Path(mount.source) for mount in spec.mounts}, *spec.argv[-2:])
         self.world.happen(f"{program} ends")

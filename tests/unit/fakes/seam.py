@@ -7,7 +7,7 @@ import pytest
 from pytest_django import Settings
 
 from builds import deploy, preflight
-from hosting import machine_state, machines, proof, switch, walls
+from hosting import backups, machine_state, machines, proof, switch, walls
 from hosting.engines import probe
 from hosting.engines.probe import Answer
 from hosting.models import DatabaseServer, Slot
@@ -18,6 +18,7 @@ from tests.unit.fakes.cluster import FakeCluster, FakeDatabase
 from tests.unit.fakes.engine import FakeEngine
 from tests.unit.fakes.github import FakeGitHub, FakeMirror
 from tests.unit.fakes.router import FakeRouter
+from tests.unit.fakes.vault import FakeRepository
 from tests.unit.fakes.world import World
 
 SLOTS = 6
@@ -36,6 +37,7 @@ def install(world: World, monkeypatch: pytest.MonkeyPatch, settings: Settings, h
     monkeypatch.setattr(machines, "engine", lambda _host: FakeEngine(world))
     monkeypatch.setattr(machines, "cluster", lambda server: FakeCluster(world, server.purpose))
     monkeypatch.setattr(machines, "database", lambda instance: FakeDatabase(world, instance.database))
+    monkeypatch.setattr(backups, "repository", lambda vault: FakeRepository(world, vault, home))
     monkeypatch.setattr(machines, "router", lambda slots=0: FakeRouter(world))
     for module in (deploy, preflight):
         monkeypatch.setattr(module, "mirror", lambda _build: FakeMirror(world))
@@ -47,7 +49,7 @@ def install(world: World, monkeypatch: pytest.MonkeyPatch, settings: Settings, h
     monkeypatch.setattr(stories, "async_task", lambda *_arguments, **_options: None)
     monkeypatch.setattr(walls, "missing", lambda _installation, _bridges: [])
     _answer_for_pools(world, monkeypatch)
-    for waiting in (proof, switch):
+    for waiting in (backups, proof, switch):
         monkeypatch.setattr(waiting, "time", Haste())
 
 

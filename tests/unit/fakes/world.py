@@ -26,6 +26,7 @@ class Data:
     parameters: dict[str, str] = field(default_factory=dict)
     rows: tuple[str, ...] = ()
     jobs: int = 0  # of queue_job, that wait
+    files: tuple[str, ...] = ()  # of the filestore, that attachments name
     finished: bool = True
 
     def copy(self, owner: str, *, finished: bool) -> "Data":

@@ -1,0 +1,193 @@
+"""The story of a backup: one moment of production is dumped, stored, and proven by restoring it.
+
+It runs beside deploys, which never wait for it: see hosting/backups.py. All backups of a host have one subject, so that
+no two of them compete for its disk, and rounds always find a free worker.
+"""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+
+from hosting import backups, drills
+from hosting.engines.restic import Progress, ResticError
+from hosting.models import Backup, Instance, Vault
+from hosting.reconcile import FAULTS
+from hosting.retention import Taken, to_keep
+from portal import audit, clock, stories
+from portal.models import State, Story, User
+from portal.rounds import alone
+from portal.stories import Kind, ProjectError, StepSpec, StoryError, register, step
+from portal.telling import Telling
+from projects.models import Branch, Project, Stage
+
+A_DAY = 5  # manual ones
+AGAIN_AFTER, TRIES = timedelta(hours=1), 3  # of a night's backup that could not be taken
+
+
+# --- asked for --------------------------------------------------------------------------------------------------------
+@transaction.atomic
+def begin(*, branch: Branch, kind: Backup.Kind, by: User | None) -> Backup:
+    """Back production up. Raises ProjectError, and changes nothing then."""
+    project = Project.objects.select_for_update().get(pk=branch.project_id)
+    instance = branch.instance
+    refused = refusal(project, instance)
+    if not refused and kind == Backup.Kind.MANUAL and manual_today(project, instance) >= A_DAY:
+        refused = f"There were {A_DAY} manual backups today, which is as many as a day may have."
+    if refused or instance is None:
+        raise ProjectError("No backup was begun", refused, "Wait for the night's backup, or try again tomorrow.")
+    if project.vault is None:
+        project.vault = Vault.objects.create()
+        project.save(update_fields=["vault"])
+    backup = Backup.objects.create(vault=project.vault, instance=instance, kind=kind, asked_by=by)
+    backup.story = stories.begin("backup", object_id=backup.pk, subject=f"backups-{instance.host_id}")
+    backup.save(update_fields=["story"])
+    audit.record(by=by, verb="back up", object=branch.name, project_id=project.pk, after=kind)
+    return backup
+
+
+def refusal(project: Project, instance: Instance | None) -> str:
+    """Why no backup can begin now, "" when one can."""
+    if instance is None or not instance.is_production or instance.state != Instance.State.READY:
+        return "There is no production database yet."
+    if Backup.objects.filter(instance=instance).exclude(state=State.DONE).exists():
+        return f"A backup of {project} is going on already, or waits for its turn."
+    return ""
+
+
+def manual_today(project: Project, instance: Instance | None) -> int:
+    """Manual ones of the project's present day that were stored, or may be yet."""
+    zone = ZoneInfo(project.time_zone)
+    midnight = clock.now().astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    today = Backup.objects.filter(instance=instance, kind=Backup.Kind.MANUAL, created_at__gte=midnight)
+    return today.exclude(state=State.DONE, snapshot="").count()
+
+
+# --- the nights -------------------------------------------------------------------------------------------------------
+@alone
+def begin_due() -> None:
+    """Begin the backups whose hour has come. A database that was made after that hour waits for the next night."""
+    production = Branch.objects.alive().filter(stage=Stage.PRODUCTION, instance__state=Instance.State.READY)
+    for branch in production.select_related("project", "instance").order_by("pk"):
+        if is_due(branch, clock.now()):
+            try:
+                begin(branch=branch, kind=Backup.Kind.NIGHTLY, by=None)
+            except ProjectError:
+                continue  # one is going on
+
+
+def is_due(branch: Branch, now: datetime) -> bool:
+    hour = last_hour(branch.project, now)
+    if branch.instance is None or branch.instance.created_at > hour:
+        return False
+    nights = Backup.objects.filter(
+        instance=branch.instance, kind=Backup.Kind.NIGHTLY, created_at__gte=hour, created_at__lte=now
+    )
+    failed = nights.filter(state=State.DONE, snapshot="")
+    if nights.exclude(pk__in=failed).exists() or failed.count() >= TRIES:
+        return False
+    return not failed.filter(finished_at__gt=now - AGAIN_AFTER).exists()
+
+
+def last_hour(project: Project, now: datetime) -> datetime:
+    """The newest moment, not after `now`, at which the project's backups begin."""
+    local = now.astimezone(ZoneInfo(project.time_zone))
+    hour = local.replace(hour=project.backup_hour, minute=0, second=0, microsecond=0)
+    return hour if hour <= local else hour - timedelta(days=1)
+
+
+def next_hour(project: Project, now: datetime) -> datetime:
+    return last_hour(project, now) + timedelta(days=1)
+
+
+# --- the story --------------------------------------------------------------------------------------------------------
+def undo_dump(backup: Backup, _telling: Telling) -> None:
+    """The throwaway always goes."""
+    backups.clear(backup)
+
+
+@step("Dump database and files", undo=undo_dump)
+def dump(backup: Backup, telling: Telling) -> None:
+    backups.collect(backup, telling)
+
+
+@step("Store in the vault")
+def store(backup: Backup, telling: Telling) -> None:
+    def told(progress: Progress) -> None:
+        Backup.objects.filter(pk=backup.pk).update(progress=vars(progress))
+
+    backups.store(backup, told=told, keep_going=telling.keep_going)
+    telling.say(f"{backup.size_bytes:,} bytes, of which {backup.new_bytes:,} are new; snapshot {backup.snapshot[:8]}.")
+
+
+@step("Prove it by restoring")
+def prove(backup: Backup, telling: Telling) -> None:
+    """A backup that can't be proven makes the story red, and stays: better than none, and worth a look."""
+    try:
+        seconds = drills.prove(backup, telling)
+    except (drills.NotProven, StoryError) as error:
+        wrong = "\n".join(filter(None, (str(error), getattr(error, "detail", ""))))
+        _not_proven(backup, wrong)
+        telling.fail_softly("The backup could not be proven", wrong, "Back up again; if it stays, tell the operator.")
+        return
+    values = {"proof": Backup.Proof.PROVEN, "proven_at": clock.now(), "restore_seconds": seconds, "wrong": ""}
+    Backup.objects.filter(pk=backup.pk).update(**values)
+    telling.say(f"Proven: restored and opened in {seconds:.1f} s.")
+
+
+@step("Remove what nobody needs")
+def tidy(backup: Backup, telling: Telling) -> None:
+    """The throwaway, and backups that the rule keeps no longer."""
+    backups.clear(backup)
+    project = Project.objects.get(branches__instance=backup.instance)
+    known = backups.kept(backup.vault).exclude(taken_at=None)
+    taken = [
+        Taken(each.pk, each.taken_at, each.kind == Backup.Kind.NIGHTLY, each.proof == Backup.Proof.PROVEN)
+        for each in known
+        if each.taken_at is not None
+    ]
+    keys = to_keep(taken, zone=ZoneInfo(project.time_zone), now=clock.now())
+    try:
+        gone = backups.forget(backup.vault, keys, keep_going=telling.keep_going)
+    except (ResticError, *FAULTS) as error:
+        return telling.warn(f"Older backups stay until the next night: {error}")
+    return telling.say(f"{len(keys)} backups are kept, {gone} were let go.")
+
+
+def _not_proven(backup: Backup, wrong: str) -> None:
+    Backup.objects.filter(pk=backup.pk).update(proof=Backup.Proof.FAILED, wrong=wrong)
+    branch = Branch.objects.filter(instance=backup.instance).first()
+    audit.record(
+        by=None,
+        verb="find a backup unproven",
+        object=str(backup),
+        project_id=branch.project_id if branch else None,
+        after=wrong[:500],
+    )
+
+
+# --- what the runner wants to know ------------------------------------------------------------------------------------
+def steps(_backup: Backup) -> tuple[StepSpec, ...]:
+    return (dump, store, prove, tidy)
+
+
+def load(pk: int) -> Backup:
+    related = ("vault", "instance__host", "instance__database_server", "drill", "story", "asked_by")
+    return Backup.objects.select_related(*related).get(pk=pk)
+
+
+def started(backup: Backup, _story: Story) -> None:
+    Backup.objects.filter(pk=backup.pk).update(state=State.RUNNING)
+
+
+def finished(backup: Backup, story: Story) -> None:
+    """What ended before it was proven is not: success is said by the proof alone."""
+    if backup.proof == Backup.Proof.NONE:
+        _not_proven(backup, f"{story.error_title}. {story.error_detail}".strip())
+    Backup.objects.filter(pk=backup.pk).update(
+        state=State.DONE, result=story.result, finished_at=story.finished_at, progress={}
+    )
+
+
+def register_stories() -> None:
+    register(Kind(name="backup", queue="background", load=load, steps=steps, started=started, finished=finished))

@@ -1,0 +1,117 @@
+"""Filestores as root looks at them. The tenant owns the folder and may put anything there, links to the machine's own
+files too, at any moment: no link is followed, and only regular files count.
+
+Odoo calls a file by the SHA-1 of its content, below a folder of its first two digits (docs/odoo-image.md).
+"""
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from hosting import machines
+from hosting.models import Instance
+
+KeepGoing = Callable[[], None]
+
+_FOLDER = re.compile(r"[0-9a-f]{2}")
+_FILE = re.compile(r"[0-9a-f]{40}")
+
+
+def link(instance: Instance, target: Path, *, keep_going: KeepGoing) -> int:
+    """Hard-link the instance's files to below `target`, beside those that are there. Returns how many bytes they have.
+
+    They cost no room, and stay when Odoo removes its own. Safe to repeat.
+    """
+    size = 0
+    with ExitStack() as opened:
+        source = _open(machines.folder(instance), opened)
+        for part in ("data", "filestore", instance.database):
+            source = source and _enter(source, part, opened)
+        for name in _names(source, _FOLDER) if source else ():
+            keep_going()
+            size += _link_shelf(source, name, target / name)
+    return size
+
+
+def _link_shelf(source: int, name: str, target: Path) -> int:
+    with ExitStack() as opened:
+        shelf = _enter(source, name, opened)
+        if not shelf:
+            return 0
+        target.mkdir(parents=True, exist_ok=True)
+        here = _open(target, opened)
+        return sum(_link_one(file, shelf, here) for file in _names(shelf, _FILE))
+
+
+def _link_one(name: str, source: int, target: int) -> int:
+    """Link a regular file; how many bytes it has. 0 where there is none, any more."""
+    try:
+        if not _is_regular(name, source):
+            return 0
+        with suppress(FileExistsError):
+            os.link(name, name, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+        if not _is_regular(name, target):  # the tenant was quicker
+            os.unlink(name, dir_fd=target)
+            return 0
+        return os.stat(name, dir_fd=target, follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _is_regular(name: str, folder: int) -> bool:
+    return stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+
+
+def listed(target: Path) -> dict[str, int]:
+    """Files below a folder that only root enters, by names like `ab/ab01...`, with their sizes in bytes."""
+    found: dict[str, int] = {}
+    for shelf in sorted(target.iterdir()) if target.exists() else ():
+        found |= {f"{shelf.name}/{file.name}": file.lstat().st_size for file in sorted(shelf.iterdir())}
+    return found
+
+
+def wrong(target: Path, expected: Mapping[str, int], attached: Iterable[str], *, keep_going: KeepGoing) -> list[str]:
+    """What is wrong with the files below `target`, a line each: they should be the `expected` ones, each with the
+    content after which it is called, and all that are `attached`.
+    """
+    there = listed(target)
+    lines = [f"{name} is missing" for name in sorted(expected.keys() - there.keys())]
+    lines += [f"{name} was not in the backup's list" for name in sorted(there.keys() - expected.keys())]
+    for name in sorted(there.keys() & expected.keys()):
+        keep_going()
+        if there[name] != expected[name]:
+            lines.append(f"{name} has {there[name]} bytes, not {expected[name]}")
+        elif _sha1(target / name) != name.partition("/")[2]:
+            lines.append(f"{name} has another content than the one it is called after")
+    gone = sorted(set(attached) - expected.keys())
+    return lines + [f"{name}, which an attachment names, was not among production's files" for name in gone]
+
+
+def _sha1(file: Path) -> str:
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha1").hexdigest()
+
+
+def _open(path: Path, opened: ExitStack) -> int:
+    """A folder of root's own."""
+    found = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    opened.callback(os.close, found)
+    return found
+
+
+def _enter(above: int, name: str, opened: ExitStack) -> int:
+    """A folder of the tenant's; 0 where it is gone, or is a link or a file."""
+    try:
+        found = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    opened.callback(os.close, found)
+    return found
+
+
+def _names(above: int, wanted: re.Pattern[str]) -> list[str]:
+    return sorted(name for name in os.listdir(above) if wanted.fullmatch(name))

@@ -1,0 +1,327 @@
+"""A backup is taken, stored, and proven by restoring it; what can't be proven is never called so."""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from pytest_django import Settings
+
+from builds import backup as story_of
+from builds import rounds
+from hosting import backups, databases, machines
+from hosting.models import Backup, Instance, Vault
+from portal import clock
+from portal.models import AuditEntry, Result, State, Step, Story
+from portal.stories import PlatformError, ProjectError
+from projects.models import Branch, Project, Stage
+from tests.unit.fakes.leftovers import leftovers
+from tests.unit.fakes.stage import OLD, Scenery, scenery
+from tests.unit.fakes.world import Data, Killed
+
+pytestmark = pytest.mark.django_db(transaction=True)
+CONTENT = b"an attachment"
+FILE = hashlib.sha1(CONTENT).hexdigest()
+NAME = f"{FILE[:2]}/{FILE}"
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) -> Iterator[Scenery]:
+    with scenery(monkeypatch, settings, tmp_path) as stage:
+        yield stage
+
+
+@pytest.fixture
+def branch(stage: Scenery, people: SimpleNamespace) -> Branch:
+    """Production, with a customer's rows and one attachment."""
+    stage.world.commits = {OLD: {"shop": "1.0"}}
+    branch = stage.branch("main", Stage.PRODUCTION)
+    stage.deploy(branch, OLD)
+    branch = Branch.objects.select_related("instance", "project").get(pk=branch.pk)
+    data(stage, branch).rows += ("a customer", "an order")
+    data(stage, branch).files = (NAME,)
+    attachment(branch).parent.mkdir(parents=True)
+    attachment(branch).write_bytes(CONTENT)
+    return branch
+
+
+def data(stage: Scenery, branch: Branch) -> Data:
+    return stage.world.databases["hosted"][production(branch).database]
+
+
+def production(branch: Branch) -> Instance:
+    assert branch.instance is not None
+    return branch.instance
+
+
+def attachment(branch: Branch) -> Path:
+    return machines.folder(production(branch)) / "data" / "filestore" / production(branch).database / NAME
+
+
+def begun(branch: Branch, kind: Backup.Kind = Backup.Kind.NIGHTLY) -> Backup:
+    return story_of.begin(branch=branch, kind=kind, by=None)
+
+
+def told(stage: Scenery, backup: Backup) -> Backup:
+    for _ in range(8):
+        stage.look(backup)  # type: ignore[arg-type]
+        backup = Backup.objects.get(pk=backup.pk)
+        if backup.state == State.DONE:
+            return backup
+    raise AssertionError(f"still {backup.state}")
+
+
+def left(stage: Scenery, branch: Branch) -> list[str]:
+    """Whatever came of it, nothing of the throwaway stays."""
+    folders = [str(path) for path in machines.folder(production(branch)).parent.glob("*/backup")]
+    return [*leftovers(stage), *folders, *(str(each) for each in Backup.objects.exclude(drill=None))]
+
+
+# --- a good one -------------------------------------------------------------------------------------------------------
+def test_it_is_stored_and_proven(stage: Scenery, branch: Branch) -> None:
+    backup = told(stage, begun(branch))
+    assert (backup.result, backup.proof, backup.wrong) == (Result.SUCCESS, Backup.Proof.PROVEN, "")
+    assert (backup.commit, backup.size_bytes, backup.new_bytes) == (OLD, 100, 10)
+    assert backup.proven_at is not None
+    assert backup.restore_seconds is not None
+    assert left(stage, branch) == []
+
+
+def test_it_holds_the_rows_the_files_and_what_ran(stage: Scenery, branch: Branch) -> None:
+    backup = told(stage, begun(branch))
+    (folder,) = (stage.home / "vaults").glob(f"*/{backup.snapshot}.*")
+    assert (folder / "files" / NAME).read_bytes() == CONTENT
+    assert '"public.rows": 4' in (folder / "manifest.json").read_text()
+    assert f'"commit": "{OLD}"' in (folder / "manifest.json").read_text()
+
+
+def test_production_serves_all_the_time_and_keeps_what_it_has(stage: Scenery, branch: Branch) -> None:
+    host, before = production(branch).hostname, data(stage, branch).rows
+    seen: set[str] = set()
+    stage.world.watch = lambda: seen.add(stage.world.answer(host))
+    told(stage, begun(branch))
+    assert seen == {OLD}
+    assert data(stage, branch).rows == before
+    assert attachment(branch).read_bytes() == CONTENT
+
+
+def test_the_copy_is_neutralised_before_anything_starts_on_it(stage: Scenery, branch: Branch) -> None:
+    order: list[str] = []
+    stage.world.before = order.append
+    told(stage, begun(branch))
+    assert order.index("neutralize") < order.index("start web")
+    assert stage.world.wrongs == []
+
+
+# --- what can't be proven ---------------------------------------------------------------------------------------------
+def test_a_file_that_an_attachment_names_and_that_is_gone_is_said(stage: Scenery, branch: Branch) -> None:
+    attachment(branch).unlink()
+    backup = told(stage, begun(branch))
+    assert (backup.proof, backup.result) == (Backup.Proof.FAILED, Result.FAILURE)
+    assert backup.wrong == f"{NAME}, which an attachment names, was not among production's files"
+    assert AuditEntry.objects.get(verb="find a backup unproven").after == backup.wrong
+    assert left(stage, branch) == []
+
+
+def test_a_file_whose_content_is_another_is_said(stage: Scenery, branch: Branch) -> None:
+    attachment(branch).write_bytes(b"an attackment")
+    assert "another content" in told(stage, begun(branch)).wrong
+
+
+def test_rows_that_did_not_come_back_are_said(stage: Scenery, branch: Branch) -> None:
+    def lose_a_row(what: str) -> None:
+        if what == "pg_restore ends":
+            (copy,) = stage.world.databases["lab"].values()
+            copy.rows = copy.rows[1:]
+
+    backup = begun(branch)
+    stage.world.before = lose_a_row
+    assert told(stage, backup).wrong == "public.rows has 3 rows, not 4"
+
+
+def test_a_vault_that_is_damaged_is_said_and_a_gone_one_never_made_anew(stage: Scenery, branch: Branch) -> None:
+    told(stage, begun(branch))
+    for folder in (stage.home / "vaults").iterdir():
+        folder.rename(stage.home / "elsewhere")
+    backup = told(stage, begun(branch))
+    assert backup.proof == Backup.Proof.FAILED
+    assert "The vault is gone" in backup.wrong
+    assert backup.snapshot == ""
+    assert list((stage.home / "vaults").iterdir()) == []
+    assert left(stage, branch) == []
+
+
+def test_a_manifest_that_was_altered_is_no_proof(stage: Scenery, branch: Branch) -> None:
+    def alter(what: str) -> None:
+        if what == "check vault":
+            for file in (stage.home / "vaults").rglob("manifest.json"):
+                file.write_text(file.read_text().replace(": 4", ": 5"))
+
+    backup = begun(branch)
+    stage.world.before = alter
+    assert "manifest" in told(stage, backup).wrong
+
+
+def test_too_little_disk_is_said_before_anything_is_dumped(
+    stage: Scenery, branch: Branch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "free_disk", lambda: 1)
+    backup = told(stage, begun(branch))
+    assert "Not enough disk" in backup.wrong
+    assert not stage.world.seen["run pg_dump"]
+    assert left(stage, branch) == []
+
+
+# --- beside a deploy --------------------------------------------------------------------------------------------------
+def test_it_waits_while_production_is_held(stage: Scenery, branch: Branch, monkeypatch: pytest.MonkeyPatch) -> None:
+    Instance.objects.filter(pk=production(branch).pk).update(door=Instance.Door.HELD)
+
+    def pause(_seconds: float) -> None:
+        assert not stage.world.seen["run pg_dump"]
+        Instance.objects.filter(pk=production(branch).pk).update(door=Instance.Door.OPEN)
+
+    monkeypatch.setattr("hosting.backups.time.sleep", pause)
+    assert told(stage, begun(branch)).proof == Backup.Proof.PROVEN
+
+
+def test_an_update_that_ends_the_dump_makes_it_begin_anew(stage: Scenery, branch: Branch) -> None:
+    dumps = 0
+
+    def interrupt(what: str) -> None:
+        nonlocal dumps
+        if what == "run pg_dump":
+            dumps += 1
+            if dumps == 1:
+                Instance.objects.filter(pk=production(branch).pk).update(live_pool=None)
+                raise PlatformError("the dump was ended")
+            Instance.objects.filter(pk=production(branch).pk).update(live_pool=production(branch).live_pool)
+
+    backup = begun(branch)
+    stage.world.before = interrupt
+    assert (told(stage, backup).proof, dumps) == (Backup.Proof.PROVEN, 2)
+
+
+# --- killed -----------------------------------------------------------------------------------------------------------
+def test_it_survives_its_worker_wherever_that_dies(stage: Scenery, branch: Branch) -> None:
+    stage.world.seen.clear()
+    told(stage, begun(branch))
+    events = stage.world.seen.total()
+    for number in range(3, events, 5):
+        count = 0
+
+        def kill(_what: str, at: int = number) -> None:
+            nonlocal count
+            count += 1
+            if count == at:
+                stage.world.dead = True
+                raise Killed
+
+        backup = begun(branch)
+        stage.world.before = kill
+        backup = told(stage, backup)
+        rounds.clear_away()
+        assert (backup.proof, backup.wrong) == (Backup.Proof.PROVEN, ""), number
+        assert left(stage, branch) == [], number
+    again = Step.objects.filter(story__kind="backup", attempts__gt=1)
+    assert set(again.values_list("name", flat=True)) == {"dump", "store", "prove", "tidy"}
+    kept = backups.kept(backup.vault)
+    assert {folder.name.partition(".")[0] for folder in (stage.home / "vaults").glob("*/*")} == {
+        each.snapshot for each in kept
+    }
+
+
+def test_one_that_dies_just_after_storing_is_proven_all_the_same(stage: Scenery, branch: Branch) -> None:
+    """What the row says is done, and the step is told again."""
+    stored = False
+
+    def kill(what: str) -> None:
+        nonlocal stored
+        stored = stored or what == "stored"
+        if stored and what.startswith('UPDATE "portal_step"'):
+            stage.world.dead = True
+            raise Killed
+
+    backup = begun(branch)
+    stage.world.before = kill
+    backup = told(stage, backup)
+    assert (backup.proof, backup.wrong) == (Backup.Proof.PROVEN, "")
+    assert stage.world.seen["stored"] == 2
+    assert len(list((stage.home / "vaults").glob("*/*"))) == 1
+
+
+# --- asked for --------------------------------------------------------------------------------------------------------
+def test_five_by_hand_a_day_and_no_more(stage: Scenery, branch: Branch) -> None:
+    for _ in range(story_of.A_DAY):
+        told(stage, begun(branch, Backup.Kind.MANUAL))
+    with pytest.raises(ProjectError) as refused:
+        begun(branch, Backup.Kind.MANUAL)
+    assert "as many as a day may have" in refused.value.detail
+    assert told(stage, begun(branch)).proof == Backup.Proof.PROVEN
+    with clock.moved(timedelta(days=1)):
+        assert told(stage, begun(branch, Backup.Kind.MANUAL)).proof == Backup.Proof.PROVEN
+
+
+def test_two_of_one_database_never_go_on_at_once(branch: Branch) -> None:
+    begun(branch)
+    with pytest.raises(ProjectError, match="No backup was begun"):
+        begun(branch, Backup.Kind.MANUAL)
+
+
+def test_backups_of_one_machine_take_turns(branch: Branch) -> None:
+    story = Story.objects.get(kind="backup", object_id=begun(branch).pk)
+    assert story.subject == f"backups-{production(branch).host_id}"
+
+
+# --- the nights -------------------------------------------------------------------------------------------------------
+MADE = datetime(2026, 3, 10, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def nights(branch: Branch) -> Branch:
+    Project.objects.filter(pk=branch.project_id).update(time_zone="Europe/Brussels", backup_hour=3)
+    Instance.objects.filter(pk=production(branch).pk).update(created_at=MADE)
+    return Branch.objects.select_related("instance", "project").get(pk=branch.pk)
+
+
+def night(branch: Branch, at: datetime, **values: object) -> Backup:
+    vault = Vault.objects.first() or Vault.objects.create()
+    values = {"state": State.DONE, "snapshot": "ab", "finished_at": at} | values
+    return Backup.objects.create(
+        vault=vault, instance=production(branch), kind=Backup.Kind.NIGHTLY, created_at=at, **values
+    )
+
+
+def test_it_is_due_at_the_projects_hour_and_not_before(nights: Branch) -> None:
+    assert not story_of.is_due(nights, MADE + timedelta(hours=13, minutes=59))
+    assert story_of.is_due(nights, MADE + timedelta(hours=14))  # 3:00 in Brussels, in winter
+    assert story_of.is_due(nights, datetime(2026, 7, 1, 1, 0, tzinfo=UTC))  # and in summer
+    assert story_of.next_hour(nights.project, datetime(2026, 7, 1, 1, 0, tzinfo=UTC)).hour == 3
+
+
+def test_one_a_night(nights: Branch) -> None:
+    at = datetime(2026, 3, 11, 2, 5, tzinfo=UTC)
+    night(nights, at)
+    assert not story_of.is_due(nights, at + timedelta(hours=23, minutes=54))
+    assert story_of.is_due(nights, at + timedelta(hours=23, minutes=55))
+
+
+def test_one_that_could_not_be_taken_is_tried_again_after_an_hour_and_three_times_at_most(nights: Branch) -> None:
+    at = datetime(2026, 3, 11, 2, 5, tzinfo=UTC)
+    for number in range(story_of.TRIES):
+        assert story_of.is_due(nights, at + timedelta(hours=2 * number))
+        night(nights, at + timedelta(hours=2 * number), snapshot="")
+        assert not story_of.is_due(nights, at + timedelta(hours=2 * number, minutes=59))
+    assert not story_of.is_due(nights, at + timedelta(hours=12))
+
+
+def test_a_clock_that_was_ahead_stops_no_nights(nights: Branch) -> None:
+    night(nights, datetime(2027, 3, 11, 2, 5, tzinfo=UTC))
+    assert story_of.is_due(nights, datetime(2026, 3, 11, 2, 5, tzinfo=UTC))
+
+
+def test_a_round_begins_what_is_due_once(nights: Branch) -> None:
+    story_of.begin_due()
+    story_of.begin_due()
+    assert Backup.objects.get().kind == Backup.Kind.NIGHTLY
