@@ -1,6 +1,16 @@
 from django.urls import include, path
 
-from builds import actionpages, branchsettings, buildpage, deliveries, logpages, pages, rollbackpages, starting
+from builds import (
+    actionpages,
+    backuppages,
+    branchsettings,
+    buildpage,
+    deliveries,
+    logpages,
+    pages,
+    rollbackpages,
+    starting,
+)
 
 urlpatterns = [
     path("", pages.projects, name="projects"),
@@ -14,6 +24,8 @@ urlpatterns = [
                 path("", pages.branches, name="branches"),
                 path("<int:pk>/", pages.branch, name="branch"),
                 path("<int:pk>/actions/", actionpages.actions, name="branch-actions"),
+                path("<int:pk>/backups/", backuppages.backups, name="branch-backups"),
+                path("<int:pk>/backups/now/", backuppages.back_up, name="back-up"),
                 path("<int:pk>/wake/", pages.wake, name="wake"),
                 path("<int:pk>/move/", pages.move_branch, name="move-branch"),
                 path("<int:pk>/settings/", branchsettings.branch_settings, name="branch-settings"),

@@ -33,7 +33,7 @@ class NewProjectForm(forms.Form):
 class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Project
-        fields = ("name", "public")
+        fields = ("name", "public", "time_zone", "backup_hour")
 
 
 class MemberForm(forms.Form):

@@ -99,6 +99,7 @@ def _settings_page(request: HttpRequest, access: Access, *, form: ProjectForm, m
         "member_form": member_form,
         "members": rows,
         "roles": Role,
+        "hours": [str(hour) for hour in range(24)],
     }
     return render(request, "projects/settings.html", context)
 

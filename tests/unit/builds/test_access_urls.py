@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import pytest
@@ -51,6 +51,9 @@ def of_production(code: int, *, method: str = "get") -> Expected:
 MEMBERS = everywhere(200, 200, 200, 404, SIGN_IN)
 ADMINS = everywhere(200, 403, 403, 404, SIGN_IN)
 ADMINS_POST = everywhere(302, 403, 403, 404, SIGN_IN, method="post")
+BACKUPS = Expected(  # only production has them; on staging admins find none, on development nobody may look
+    (200, 403, 403, 404, SIGN_IN), (404, 403, 403, 404, SIGN_IN), (403, 403, 403, 404, SIGN_IN)
+)
 EXPECTED = {
     "project": everywhere(302, 302, 302, 404, SIGN_IN),
     "branches": everywhere(302, 302, 302, 404, SIGN_IN),
@@ -58,6 +61,8 @@ EXPECTED = {
     "branch-log": by_stage(200),
     "branch-settings": by_stage(200),
     "branch-actions": by_stage(200),
+    "branch-backups": BACKUPS,
+    "back-up": replace(BACKUPS, production=(302, 403, 403, 404, SIGN_IN), method="post"),
     "wake": by_stage(302, method="post"),
     "branch-resize": by_stage(200, method="post"),  # the form again: no size was given
     "move-branch": by_stage(302, method="post"),

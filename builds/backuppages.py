@@ -1,0 +1,62 @@
+"""The Backups tab of production."""
+
+from typing import cast
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_GET, require_POST
+
+from builds import backup
+from builds.pages import branch_context, sidebar
+from hosting.models import Backup
+from portal import clock
+from portal.live import in_words, respond
+from portal.models import State, User
+from portal.stories import StoryError
+from projects.access import Access, Tool, branch_or_404
+from projects.models import Branch, Stage
+
+SHOWN = 60  # more than the rule keeps, with those of a week that failed
+SOON, LATER = 2, 15  # seconds between polls while one goes on, and while none does
+
+
+@require_GET
+def backups(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    access, branch = _production(request, slug, pk)
+    rows = Backup.objects.filter(instance=branch.instance, forgotten_at=None).select_related("story", "asked_by")
+    listed = list(rows.order_by("-pk")[:SHOWN])
+    context = branch_context(access, branch, "backups") | sidebar(access, "", branch)
+    next_hour = backup.next_hour(access.project, clock.now())
+    context |= {
+        "title": f"Backups · {branch} · {access.project}",
+        "going_on": next((each for each in listed if each.state != State.DONE), None),
+        "backups": [each for each in listed if each.state == State.DONE],
+        "proven": rows.filter(proof=Backup.Proof.PROVEN).order_by("-taken_at").first(),
+        "next_hour": f"{next_hour:%H:%M}",
+        "next_day": f"{next_hour:%-d %B}",
+        "refused": backup.refusal(access.project, branch.instance),
+        "a_day": backup.A_DAY,
+    }
+    going_on = cast(Backup | None, context["going_on"])
+    if going_on is not None and going_on.story is not None:
+        context["step"] = going_on.story.steps.filter(state=State.RUNNING).order_by("position").first()
+    return respond(request, "builds/branch_backups.html", context, every=SOON if going_on else LATER)
+
+
+@require_POST
+def back_up(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    _access, branch = _production(request, slug, pk)
+    try:
+        backup.begin(branch=branch, kind=Backup.Kind.MANUAL, by=cast(User, request.user))
+    except StoryError as error:
+        messages.error(request, in_words(error))
+    return redirect("branch-backups", slug=slug, pk=pk)
+
+
+def _production(request: HttpRequest, slug: str, pk: int) -> tuple[Access, Branch]:
+    """Only production is backed up: other databases can be made anew."""
+    access, branch = branch_or_404(request, slug, pk, Tool.BACKUPS)
+    if branch.stage != Stage.PRODUCTION:
+        raise Http404
+    return access, branch
