@@ -1,0 +1,151 @@
+"""Backups of production on the real path: proven by restoring, red where something is wrong, unharmed by kills."""
+
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.changes import PATHS, change_static_file
+from tests.holding import Moment, hold
+from tests.installation import Installation
+from tests.portal import Portal
+
+pytestmark = pytest.mark.faults
+PATIENCE_S = 600.0
+ODOO = 101
+
+
+@pytest.fixture
+def attachment(installation: Installation) -> Iterator[Path]:
+    """A file of production's filestore that a row names."""
+    content = secrets.token_bytes(3_000_000)
+    digest = hashlib.sha1(content).hexdigest()
+    (row,) = installation.in_production("SELECT current_database() AS name")
+    instance = row["name"].partition("_")[2]
+    file = installation.home / "instances" / instance / "data" / "filestore" / row["name"] / digest[:2] / digest
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    for path in (file, *list(file.parents)[:3]):
+        os.chown(path, ODOO, ODOO)
+    name = f"{digest[:2]}/{digest}"
+    insert = "INSERT INTO ir_attachment (name, type, store_fname) VALUES ('file', 'binary', %s)"
+    installation.in_production(insert, name)
+    yield file
+    installation.in_production("DELETE FROM ir_attachment WHERE store_fname = %s", name)
+    file.unlink(missing_ok=True)
+
+
+def ask(installation: Installation) -> int:
+    """Click on "Back up now". Returns the backup."""
+    installation.query("UPDATE hosting_backup SET created_at = created_at - interval '1 day'")  # five a day
+    (branch,) = installation.query("SELECT id FROM projects_branch WHERE stage = 'production' AND deleted_at IS NULL")
+    with Portal(installation) as portal:
+        path = f"/{installation.demo()['project']}/branches/{branch['id']}/backups/"
+        portal.page(path)
+        portal.post(f"{path}now/")
+    (row,) = installation.query("SELECT max(id) AS id FROM hosting_backup WHERE state <> 'done'")
+    return int(row["id"])
+
+
+def end(installation: Installation, backup: int) -> dict[str, Any]:
+    """The backup, once it has ended."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        (row,) = installation.query("SELECT * FROM hosting_backup WHERE id = %s", backup)
+        if row["state"] == "done":
+            return row
+        time.sleep(0.2)
+    raise TimeoutError(f"The backup did not end within {PATIENCE_S:.0f} s")
+
+
+def page(installation: Installation) -> str:
+    (branch,) = installation.query("SELECT id FROM projects_branch WHERE stage = 'production' AND deleted_at IS NULL")
+    with Portal(installation) as portal:
+        return portal.page(f"/{installation.demo()['project']}/branches/{branch['id']}/backups/")
+
+
+def packs(installation: Installation) -> list[Path]:
+    return [path for path in (installation.home / "vaults").glob("*/data/*/*") if path.is_file()]
+
+
+def flip_bits(files: list[Path]) -> None:
+    """One in the middle of each; a second call puts them back."""
+    for file in files:
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 1
+        file.chmod(0o600)
+        file.write_bytes(content)
+
+
+def test_a_backup_is_proven_while_production_serves(installation: Installation, attachment: Path) -> None:
+    with installation.load(PATHS) as load:
+        load.wait_for(20)
+        row = end(installation, ask(installation))
+        load.wait_for(20)
+    assert (row["result"], row["proof"], row["wrong"]) == ("success", "proven", "")
+    assert row["restore_seconds"] > 0
+    assert row["size_bytes"] > 1_000_000
+    assert "Restored and opened in" in page(installation)
+    assert load.figures().failed == 0, load.figures()
+    assert attachment.exists()
+    assert installation.settled() == []
+
+
+def test_a_second_one_stores_little(installation: Installation, attachment: Path) -> None:
+    first = end(installation, ask(installation))
+    assert attachment.exists()
+    second = end(installation, ask(installation))
+    assert second["proof"] == "proven"
+    assert second["new_bytes"] < first["size_bytes"] / 4
+
+
+def test_flipped_bits_in_the_vault_make_the_badge_red(installation: Installation) -> None:
+    assert end(installation, ask(installation))["proof"] == "proven"
+    damaged = packs(installation)
+    flip_bits(damaged)
+    row = end(installation, ask(installation))
+    flip_bits(damaged)
+    assert (row["proof"], row["result"]) == ("failed", "failure")
+    assert "damaged" in row["wrong"], row["wrong"]
+    assert "damaged" in page(installation)
+    assert installation.settled() == []
+    assert end(installation, ask(installation))["proof"] == "proven"
+
+
+def test_a_file_that_production_lost_makes_the_badge_red(installation: Installation, attachment: Path) -> None:
+    content = attachment.read_bytes()
+    attachment.unlink()
+    row = end(installation, ask(installation))
+    attachment.write_bytes(content)
+    assert row["proof"] == "failed"
+    assert f"{attachment.name}, which an attachment names" in row["wrong"]
+    assert end(installation, ask(installation))["proof"] == "proven"
+
+
+def test_a_deploy_does_not_wait_for_a_backup(installation: Installation) -> None:
+    with hold(installation, "store", Moment.BEGINS) as held:
+        backup = ask(installation)
+        held.wait()
+        build = installation.wait_for_build(change_static_file(installation))
+    assert build.result == "success", build
+    row = end(installation, backup)
+    assert row["proof"] == "proven"
+    assert row["commit"] != build.commit
+    assert installation.settled() == []
+
+
+@pytest.mark.parametrize("step", ["dump", "store", "prove", "tidy"])
+@pytest.mark.parametrize("moment", [Moment.MIDDLE, Moment.ENDS])
+def test_a_killed_worker_harms_no_backup(installation: Installation, moment: Moment, step: str) -> None:
+    with hold(installation, step, moment) as held:
+        backup = ask(installation)
+        held.wait()
+        installation.kill("worker-background")
+    row = end(installation, backup)
+    assert (row["proof"], row["wrong"]) == ("proven", "")
+    assert installation.settled() == []
