@@ -76,6 +76,14 @@ def test_one_that_could_not_be_proven_is_red_and_says_why(alice: Client, branch:
     assert "No backup was restored and opened yet" in text
 
 
+def test_the_badge_is_red_while_the_newest_one_is(alice: Client, branch: Branch) -> None:
+    proven(branch)
+    made(branch, proof=Backup.Proof.FAILED, wrong="The vault is damaged", result=Result.FAILURE)
+    assert "The newest that is: " in page(alice, branch)
+    proven(branch)
+    assert "The newest that is: " not in page(alice, branch)
+
+
 def test_one_that_was_let_go_is_not_listed(alice: Client, branch: Branch) -> None:
     proven(branch, forgotten_at=clock.now())
     assert "No backup yet" in page(alice, branch)
