@@ -59,7 +59,7 @@ def test_a_deploy_that_the_machine_has_no_room_for(portal: Portal) -> None:
         build = portal.installation.wait_for_build(change_static_file(portal.installation))
     portal.open(f"/demo/builds/{build.number}/")
     expect(portal.page.get_by_text(re.compile(r"Checked beforehand: \d+ of \d+ to look at"))).to_be_visible()
-    expect(portal.page.get_by_text("Stops the deploy:")).to_have_count(1)
+    expect(portal.page.get_by_text("Stops the deploy:")).to_have_count(2)  # memory, and connections to PostgreSQL
     portal.examine("pre-flight")
     assert portal.complaints == []
 
