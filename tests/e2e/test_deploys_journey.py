@@ -14,12 +14,13 @@ from tests.installation import Installation
 
 pytestmark = pytest.mark.e2e
 
-SIZE = "UPDATE projects_branch SET workers = %s, memory_mb = %s WHERE stage = 'production'"
+PRODUCTION = "stage = 'production' AND project_id = (SELECT id FROM projects_project WHERE slug = 'demo')"
+SIZE = f"UPDATE projects_branch SET workers = %s, memory_mb = %s WHERE {PRODUCTION}"
 
 
 @contextmanager
 def more_than_the_machine_has(installation: Installation) -> Iterator[None]:
-    (before,) = installation.query("SELECT workers, memory_mb FROM projects_branch WHERE stage = 'production'")
+    (before,) = installation.query(f"SELECT workers, memory_mb FROM projects_branch WHERE {PRODUCTION}")
     installation.query(SIZE, 2000, 2_000_000)
     try:
         yield
