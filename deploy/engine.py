@@ -70,6 +70,11 @@ def _client(url: str) -> docker.DockerClient:
     return client
 
 
+def _is_dockerd(process: Path) -> bool:
+    """Raises OSError for one that is dead, but whose parent has not noticed yet. dockerd itself takes that for alive."""
+    return (process / "exe").readlink().name.startswith("dockerd")  # "... (deleted)" where a newer one was installed
+
+
 def _start(url: str, progress: Progress) -> None:
     if url != DEFAULT_URL:
         raise SetupError(
@@ -81,8 +86,8 @@ def _start(url: str, progress: Progress) -> None:
     else:
         progress.say(f"starting Docker Engine: dockerd --live-restore (log: {LOG})")
         pid_file = Path("/var/run/docker.pid")
-        if runs(pid_file, lambda process: (process / "comm").read_text().strip() == "dockerd") is None:
-            pid_file.unlink(missing_ok=True)  # left from before the machine stopped
+        if runs(pid_file, _is_dockerd) is None:
+            pid_file.unlink(missing_ok=True)  # left from before the machine stopped, or it died
         start_daemon([which("dockerd") or "dockerd", "--live-restore"], log=LOG)
     if not wait_until(lambda: info(url) is not None, START_TIMEOUT):
         raise SetupError(
