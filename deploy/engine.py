@@ -71,7 +71,7 @@ def _client(url: str) -> docker.DockerClient:
 
 
 def _is_dockerd(process: Path) -> bool:
-    """Raises OSError for one that is dead, but whose parent has not noticed yet. dockerd itself takes that for alive."""
+    """Raises OSError for one that is dead, but whose parent has not noticed. dockerd itself takes that for alive."""
     return (process / "exe").readlink().name.startswith("dockerd")  # "... (deleted)" where a newer one was installed
 
 
