@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ from portal.commands import run
 DEFAULT_URL = "unix:///var/run/docker.sock"
 API_VERSION = "1.41"  # of Docker Engine 20.10, the oldest that we run on
 LOG = Path("/var/log/berth-dockerd.log")  # the engine outlives an installation, and may serve several
+PID_FILES = {  # and the program whose process each names; containerd is the engine's own
+    Path("/var/run/docker.pid"): "dockerd",
+    Path("/var/run/docker/containerd/containerd.pid"): "containerd",
+}
 START_TIMEOUT = 90.0  # seconds; the first start on a slow disk takes its time
 
 
@@ -70,9 +75,9 @@ def _client(url: str) -> docker.DockerClient:
     return client
 
 
-def _is_dockerd(process: Path) -> bool:
+def _is_of(program: str, process: Path) -> bool:
     """Raises OSError for one that is dead, but whose parent has not noticed. dockerd itself takes that for alive."""
-    return (process / "exe").readlink().name.startswith("dockerd")  # "... (deleted)" where a newer one was installed
+    return (process / "exe").readlink().name.startswith(program)  # "... (deleted)" where a newer one was installed
 
 
 def _start(url: str, progress: Progress) -> None:
@@ -85,9 +90,9 @@ def _start(url: str, progress: Progress) -> None:
         run(["systemctl", "start", "docker"], timeout=START_TIMEOUT)
     else:
         progress.say(f"starting Docker Engine: dockerd --live-restore (log: {LOG})")
-        pid_file = Path("/var/run/docker.pid")
-        if runs(pid_file, _is_dockerd) is None:
-            pid_file.unlink(missing_ok=True)  # left from before the machine stopped, or it died
+        for pid_file, program in PID_FILES.items():
+            if runs(pid_file, partial(_is_of, program)) is None:
+                pid_file.unlink(missing_ok=True)  # left from before the machine stopped, or it died
         start_daemon([which("dockerd") or "dockerd", "--live-restore"], log=LOG)
     if not wait_until(lambda: info(url) is not None, START_TIMEOUT):
         raise SetupError(

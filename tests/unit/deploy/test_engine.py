@@ -3,10 +3,11 @@
 import os
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
 from deploy.daemons import runs
-from deploy.engine import _is_dockerd, unhandy
+from deploy.engine import _is_of, unhandy
 
 GOOD = {"LiveRestoreEnabled": True, "Swarm": {"LocalNodeState": "inactive"}, "Driver": "overlay2", "MemoryLimit": True}
 
@@ -30,7 +31,7 @@ def test_an_engine_that_died_is_none_though_its_parent_has_not_noticed(tmp_path:
     shutil.copy("/bin/cat", program)
     with subprocess.Popen([program], stdin=subprocess.PIPE) as engine:
         pid_file.write_text(str(engine.pid))
-        assert runs(pid_file, _is_dockerd) == engine.pid
+        assert runs(pid_file, partial(_is_of, "dockerd")) == engine.pid
         engine.kill()
         os.waitid(os.P_PID, engine.pid, os.WEXITED | os.WNOWAIT)  # it stays a zombie
-        assert runs(pid_file, _is_dockerd) is None
+        assert runs(pid_file, partial(_is_of, "dockerd")) is None
