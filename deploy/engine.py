@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import closing
 from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -29,7 +30,8 @@ START_TIMEOUT = 90.0  # seconds; the first start on a slow disk takes its time
 def info(url: str) -> dict[str, Any] | None:
     """What the engine says of itself, None where none answers."""
     try:
-        return dict(_client(url).info())
+        with closing(_client(url)) as client:
+            return dict(client.info())
     except (DockerException, requests.RequestException):
         return None
 
@@ -64,8 +66,9 @@ def taken_subnets(url: str) -> list[IPv4Network]:
     """The networks that this machine's routes and the engine's own networks use."""
     routes = json.loads(run(["ip", "-json", "-4", "route"], timeout=10).output or "[]")
     named = [route["dst"] for route in routes if route.get("dst") != "default"]
-    for network in _client(url).networks.list():
-        named += [part["Subnet"] for part in network.attrs["IPAM"]["Config"] or [] if "Subnet" in part]
+    with closing(_client(url)) as client:
+        for network in client.networks.list():
+            named += [part["Subnet"] for part in network.attrs["IPAM"]["Config"] or [] if "Subnet" in part]
     return [IPv4Network(name, strict=False) for name in named if ":" not in name]
 
 
