@@ -19,6 +19,7 @@ from tests.faults.changes import (
     require_column,
     take_three_minutes,
 )
+from tests.faults.test_kill_workers import STEPS
 from tests.holding import Held, Moment, hold
 from tests.installation import STATIC_FILE, Installation
 from tests.users import Reader, Writer
@@ -114,17 +115,7 @@ def test_an_update_that_fails_live_leaves_every_acknowledged_write(installation:
     assert installation.settled() == []
 
 
-UNTIL_SWITCH = (
-    "check_beforehand",
-    "fetch",
-    "look_inside",
-    "build_image",
-    "rehearse",
-    "prepare_production",
-    "start_pool",
-    "update_production",
-    "prove_ready",
-)
+UNTIL_SWITCH = ("check_beforehand", *STEPS[: STEPS.index("switch_over")])
 LONG = ("build_image", "rehearse", "update_production")
 
 
