@@ -8,14 +8,13 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 
 from builds import change, modules
 from builds.models import Build
 from builds.prepare import make_pool
 from hosting import copies, databases, instances, machines
-from hosting.models import Instance, Pool, Stage
+from hosting.models import Instance, Pool
 from hosting.odoo.floors import MIB
 from portal.stories import PlatformError, ProjectError, step
 from portal.telling import Telling
@@ -60,7 +59,7 @@ def rehearse(build: Build, telling: Telling) -> None:
         return telling.say("No module's version or requirement changed: the database goes on serving as it is.")
     telling.say("To be updated: " + ", ".join(due))
     undo_rehearsal(build, telling)
-    copy = _new_copy(build)
+    copy = _new_copy(build, production)
     try:
         seconds, found = _rehearse_on(build, copy, production, due, telling)
     finally:
@@ -69,16 +68,10 @@ def rehearse(build: Build, telling: Telling) -> None:
     return _decide(build, due, prediction, found, telling)
 
 
-def _new_copy(build: Build) -> Instance:
-    """The row of the copy. Its door is never opened, and no pool of it ever serves."""
+def _new_copy(build: Build, production: Instance) -> Instance:
+    """The row of the copy. No pool of it ever serves."""
     with transaction.atomic():
-        build.rehearsed_on = instances.create(
-            host=build.project.host,
-            stage=Stage.STAGING,
-            series=build.project.series,
-            hostname=f"rehearsal-{{name}}.{settings.BERTH_DOMAIN}",
-            label=f"the rehearsal of {build}",
-        )
+        build.rehearsed_on = instances.create_throwaway(production, "rehearsal", f"the rehearsal of {build}")
         build.save(update_fields=["rehearsed_on"])
     return build.rehearsed_on
 

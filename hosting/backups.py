@@ -34,7 +34,7 @@ from hosting.engines.restic import (
     ResticError,
     WrongKey,
 )
-from hosting.models import Backup, Instance, Pool, Stage, Vault
+from hosting.models import Backup, Instance, Pool, Vault
 from hosting.odoo.floors import MIB
 from portal import clock
 from portal.stories import PlatformError
@@ -65,13 +65,7 @@ def throwaway(backup: Backup) -> Pool:
     """An instance in `lab` with the code that serves production, made on the first call. Its door is never opened."""
     if backup.drill is None:
         with transaction.atomic():
-            backup.drill = instances.create(
-                host=backup.instance.host,
-                stage=Stage.STAGING,
-                series=backup.instance.series,
-                hostname=f"drill-{{name}}.{settings.BERTH_DOMAIN}",
-                label=f"the proof of {backup}",
-            )
+            backup.drill = instances.create_throwaway(backup.instance, "drill", f"the proof of {backup}")
             pool = _same_code(backup.instance, backup.drill)
             backup.commit = pool.commit
             backup.save(update_fields=["drill", "commit"])

@@ -2,6 +2,7 @@
 
 import secrets
 
+from django.conf import settings
 from django.db import transaction
 
 from hosting import databases, pools, routing
@@ -25,6 +26,17 @@ def create(*, host: Host, stage: str, series: str, hostname: str, label: str = "
     return instance
 
 
+def create_throwaway(production: Instance, purpose: str, label: str) -> Instance:
+    """The row of an instance in `lab` beside production, for something to be tried on. Its door is never opened."""
+    return create(
+        host=production.host,
+        stage=Stage.STAGING,
+        series=production.series,
+        hostname=f"{purpose}-{{name}}.{settings.BERTH_DOMAIN}",
+        label=label,
+    )
+
+
 def stop(instance: Instance) -> None:
     """Take the instance off its address and remove its containers; the database stays."""
     with transaction.atomic():
@@ -42,7 +54,7 @@ def remove(instance: Instance) -> None:
     stop(instance)
     databases.end_one_off(instance)
     databases.remove(instance)
-    routing.forget(instance)
-    with transaction.atomic():
+    with transaction.atomic():  # the row is locked while the router forgets, so that nobody tells it again
         Instance.objects.filter(pk=instance.pk).update(state=Instance.State.REMOVED, removed_at=clock.now())
+        routing.forget(instance)
         audit.record(by=None, verb="remove instance", object=instance.name, before={"hostname": instance.hostname})

@@ -31,7 +31,11 @@ def wanted() -> RouterState:
 
 
 def _served() -> QuerySet[Instance]:
-    return Instance.objects.exclude(state=Instance.State.REMOVED).select_related("live_pool__slot")
+    return _with_pool().exclude(state=Instance.State.REMOVED)
+
+
+def _with_pool() -> QuerySet[Instance]:
+    return Instance.objects.select_related("live_pool__slot")
 
 
 def _slots() -> QuerySet[Slot]:
@@ -70,14 +74,16 @@ def write() -> None:
 
 
 def apply(instance: Instance) -> None:
-    """Make the router do what the database says of an instance, now.
+    """Make the router do what the database says of an instance, now. Of one that is removed it says nothing.
 
     The row is locked meanwhile: whoever comes later has read what is newer, so the router ends up with the newest. It
     is read after it was locked: one query that waits for the lock would join it to the pool and slot of before.
     """
     with transaction.atomic():
         Instance.objects.select_for_update().get(pk=instance.pk)
-        instance = _served().get(pk=instance.pk)
+        instance = _with_pool().get(pk=instance.pk)
+        if instance.state == Instance.State.REMOVED:
+            return
         _tell(machines.router().set_host, instance.hostname, instance.name)
         _tell(machines.router().set_route, route(instance))
         held = instance.door == Instance.Door.HELD

@@ -168,10 +168,11 @@ def test_who_dies_in_a_rehearsal_leaves_nothing(stage: Scenery, moment: str) -> 
 
 def test_who_lost_the_story_does_not_forget_the_copy_of_who_tells_it_now(stage: Scenery) -> None:
     build = stage.update()
-    mine = rehearsal._new_copy(build)
+    production = Instance.objects.get(stage=Stage.PRODUCTION)
+    mine = rehearsal._new_copy(build, production)
     stale = Build.objects.select_related("rehearsed_on").get(pk=build.pk)
     build.rehearsed_on = None
-    theirs = rehearsal._new_copy(build)
+    theirs = rehearsal._new_copy(build, production)
     rehearsal.undo_rehearsal(stale, None)  # type: ignore[arg-type]
     assert Build.objects.get(pk=build.pk).rehearsed_on == theirs
     assert Instance.objects.get(pk=mine.pk).state == Instance.State.REMOVED

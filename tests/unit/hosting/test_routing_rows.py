@@ -2,7 +2,7 @@
 
 import pytest
 
-from hosting import routing
+from hosting import instances, routing
 from hosting.engines.haproxy import Route, RouterDown, RouterError, Server
 from hosting.models import Instance, Slot, Stage
 from tests.unit.fakes import World
@@ -124,3 +124,12 @@ def test_what_belongs_to_nothing_is_taken_off_the_router(world: World) -> None:
     world.slots[3] = [Server("10.1.0.99")]
     assert len(routing.mend(FakeRouter(world).live_state())) == 3
     assert world.summary() == before
+
+
+def test_a_removed_instance_is_never_told_to_the_router_again(world: World) -> None:
+    instance = rows.instance()
+    routing.apply(instance)
+    instances.remove(instance)
+    assert (world.hosts, world.routes) == ({}, {})
+    routing.apply(instance)
+    assert (world.hosts, world.routes) == ({}, {})
