@@ -3,20 +3,18 @@
 import hashlib
 import os
 import secrets
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.backups import ask, end
 from tests.faults.changes import PATHS, change_static_file
 from tests.holding import Moment, hold
 from tests.installation import Installation
 from tests.portal import Portal
 
 pytestmark = pytest.mark.faults
-PATIENCE_S = 600.0
 ODOO = 101
 
 
@@ -38,29 +36,6 @@ def attachment(installation: Installation) -> Iterator[Path]:
     yield file
     installation.in_production("DELETE FROM ir_attachment WHERE store_fname = %s", name)
     file.unlink(missing_ok=True)
-
-
-def ask(installation: Installation) -> int:
-    """Click on "Back up now". Returns the backup."""
-    installation.query("UPDATE hosting_backup SET created_at = created_at - interval '1 day'")  # five a day
-    (branch,) = installation.query("SELECT id FROM projects_branch WHERE stage = 'production' AND deleted_at IS NULL")
-    with Portal(installation) as portal:
-        path = f"/{installation.demo()['project']}/branches/{branch['id']}/backups/"
-        portal.page(path)
-        portal.post(f"{path}now/")
-    (row,) = installation.query("SELECT max(id) AS id FROM hosting_backup WHERE state <> 'done'")
-    return int(row["id"])
-
-
-def end(installation: Installation, backup: int) -> dict[str, Any]:
-    """The backup, once it has ended."""
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        (row,) = installation.query("SELECT * FROM hosting_backup WHERE id = %s", backup)
-        if row["state"] == "done":
-            return row
-        time.sleep(0.2)
-    raise TimeoutError(f"The backup did not end within {PATIENCE_S:.0f} s")
 
 
 def page(installation: Installation) -> str:
