@@ -31,19 +31,34 @@ def begin(*, branch: Branch, kind: Backup.Kind, by: User | None) -> Backup:
     """Back production up. Raises ProjectError, and changes nothing then."""
     project = Project.objects.select_for_update().get(pk=branch.project_id)
     instance = branch.instance
-    refused = refusal(project, instance)
-    if not refused and kind == Backup.Kind.MANUAL and manual_today(project, instance) >= A_DAY:
+    refused, remedy = refusal(project, instance), "Look at the tab: it says how far that one is."
+    if instance is None or instance.state != Instance.State.READY:
+        remedy = "Deploy production first."
+    elif not refused and kind == Backup.Kind.MANUAL and manual_today(project, instance) >= A_DAY:
         refused = f"There were {A_DAY} manual backups today, which is as many as a day may have."
+        remedy = "Wait for the night's backup, or try again tomorrow."
     if refused or instance is None:
-        raise ProjectError("No backup was begun", refused, "Wait for the night's backup, or try again tomorrow.")
+        raise ProjectError("No backup was begun", refused, remedy)
+    backup = Backup.objects.create(vault=vault_of(project.pk), instance=instance, kind=kind, asked_by=by)
+    hand_over(backup)
+    audit.record(by=by, verb="back up", object=branch.name, project_id=project.pk, after=kind)
+    return backup
+
+
+def vault_of(project_id: int) -> Vault:
+    """The project's, made on the first call; in a transaction."""
+    project = Project.objects.select_for_update(of=("self",)).select_related("vault").get(pk=project_id)
     if project.vault is None:
         project.vault = Vault.objects.create()
         project.save(update_fields=["vault"])
-    backup = Backup.objects.create(vault=project.vault, instance=instance, kind=kind, asked_by=by)
-    backup.story = stories.begin("backup", object_id=backup.pk, subject=f"backups-{instance.host_id}")
+    return project.vault
+
+
+@transaction.atomic
+def hand_over(backup: Backup) -> None:
+    """Begin the story that tells it: one at a time on each host."""
+    backup.story = stories.begin("backup", object_id=backup.pk, subject=f"backups-{backup.instance.host_id}")
     backup.save(update_fields=["story"])
-    audit.record(by=by, verb="back up", object=branch.name, project_id=project.pk, after=kind)
-    return backup
 
 
 def refusal(project: Project, instance: Instance | None) -> str:
@@ -111,12 +126,14 @@ def dump(backup: Backup, telling: Telling) -> None:
     backups.collect(backup, telling)
 
 
-@step("Store in the vault")
+@step("Store in the vault", undo=undo_dump)
 def store(backup: Backup, telling: Telling) -> None:
     def told(progress: Progress) -> None:
         Backup.objects.filter(pk=backup.pk).update(progress=vars(progress))
 
-    backups.store(backup, told=told, keep_going=telling.keep_going)
+    with telling.command(["restic", "backup"]) as command:
+        backups.store(backup, told=told, keep_going=telling.keep_going)
+        command.exit_code = 0
     telling.say(f"{backup.size_bytes:,} bytes, of which {backup.new_bytes:,} are new; snapshot {backup.snapshot[:8]}.")
 
 
@@ -124,6 +141,7 @@ def store(backup: Backup, telling: Telling) -> None:
 def prove(backup: Backup, telling: Telling) -> None:
     """A backup that can't be proven makes the story red, and stays: better than none, and worth a look."""
     try:
+        backups.wait_until_whole(backup.instance, telling.keep_going)  # not beside visitors who wait for an update
         seconds = drills.prove(backup, telling)
     except (drills.NotProven, StoryError) as error:
         wrong = "\n".join(filter(None, (str(error), getattr(error, "detail", ""))))
@@ -167,8 +185,10 @@ def _not_proven(backup: Backup, wrong: str) -> None:
 
 
 # --- what the runner wants to know ------------------------------------------------------------------------------------
-def steps(_backup: Backup) -> tuple[StepSpec, ...]:
-    return (dump, store, prove, tidy)
+def steps(backup: Backup) -> tuple[StepSpec, ...]:
+    """An automatic one was dumped by its deploy: see builds/beforeupdate.py."""
+    stored = (store, prove, tidy)
+    return stored if backup.kind == Backup.Kind.AUTOMATIC else (dump, *stored)
 
 
 def load(pk: int) -> Backup:

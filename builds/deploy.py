@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import transaction
 
 from builds import again, image, patience, statuses, traffic
+from builds.beforeupdate import back_up
 from builds.inspect import inspect
 from builds.mirrors import mirror
 from builds.models import Build
@@ -45,7 +46,7 @@ def steps(build: Build) -> tuple[StepSpec, ...]:
     }[Stage(build.stage)]
     prepared: tuple[StepSpec, ...] = (prepare, start_pool)
     if build.stage == Stage.PRODUCTION:
-        prepared = (rehearse, prepare, start_pool, update_production)
+        prepared = (rehearse, back_up, prepare, start_pool, update_production)
     made = (check_beforehand, fetch, look_inside, build_image)
     return (*made, *prepared, prove_ready, switch_over, drain, report)
 
@@ -243,6 +244,7 @@ def load(pk: int) -> Build:
         "instance__host",
         "pool__instance__host",
         "image_of",
+        "backup__drill",
     )
     return Build.objects.select_related(*related).get(pk=pk)
 

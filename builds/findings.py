@@ -64,6 +64,7 @@ class Inspection:
     series: str
     addons: tuple[Addon, ...]
     requirements_files: tuple[str, ...]
+    requirements: tuple[str, ...]  # what these ask for, a line each
     problems: tuple[Problem, ...]
 
     @property
@@ -101,6 +102,7 @@ class Inspection:
             "folders": list(self.folders),
             "queue_job": self.queue_job,
             "requirements_files": list(self.requirements_files),
+            "requirements": list(self.requirements),
             "problems": [{**asdict(problem), "severity": str(problem.severity)} for problem in self.problems],
         }
 
@@ -111,6 +113,7 @@ class Inspection:
             series=found["series"],
             addons=tuple(Addon(**{key: _fixed(value) for key, value in addon.items()}) for addon in found["addons"]),
             requirements_files=tuple(found["requirements_files"]),
+            requirements=tuple(found.get("requirements", ())),  # builds of before have none
             problems=tuple(Problem(**{**each, "severity": Severity(each["severity"])}) for each in found["problems"]),
         )
 

@@ -59,6 +59,7 @@ def inspect(tree: Path, series: str, submodule_paths: Iterable[str] = (), wanted
             for addon in sorted(addons, key=lambda addon: addon.path)
         ),
         requirements_files=tuple(files),
+        requirements=tuple(line.text for line in lines),
         problems=tuple(sorted(problems, key=lambda found: (found.severity, found.path, found.title))[:MAX_PROBLEMS]),
     )
 

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from django.db import models
 
-from hosting.models import Instance, Pool, Stage
+from hosting.models import Backup, Instance, Pool, Stage
 from portal import clock
 from portal.models import Result, State, Story, User
 from projects.models import Branch, Project
@@ -51,6 +51,7 @@ class Build(models.Model):
     odoo_image = models.CharField(max_length=200, blank=True)  # the base it was made from, for people
     inspection = models.JSONField(default=dict)
     to_update = models.JSONField(default=list)  # modules of production that this build updates
+    backup = models.ForeignKey(Backup, models.SET_NULL, null=True, related_name="+")  # of before its update
     rehearsal = models.JSONField(default=dict)  # of an update, on a copy: see builds/rehearsal.py
     users_saw = models.JSONField(default=dict)  # of a deploy: see builds/traffic.py
     checks = models.JSONField(default=list, db_default=[])  # findings of the pre-flight: see hosting/preflight.py

@@ -114,7 +114,7 @@ def collect(backup: Backup, telling: Telling) -> None:
     """
     pool = throwaway(backup)
     for _ in range(TRIES):
-        serving = _wait_until_whole(backup.instance, telling.keep_going)
+        serving = wait_until_whole(backup.instance, telling.keep_going)
         try:
             return _collect(backup, pool, telling)
         except (DatabaseError, PlatformError) as error:
@@ -129,7 +129,7 @@ def collect(backup: Backup, telling: Telling) -> None:
     )
 
 
-def _wait_until_whole(production: Instance, keep_going: Callable[[], None]) -> int | None:
+def wait_until_whole(production: Instance, keep_going: Callable[[], None]) -> int | None:
     """A database that is being updated is half of one thing and half of another. Returns which pool serves then."""
     deadline = time.monotonic() + UPDATE_S
     while True:

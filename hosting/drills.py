@@ -57,9 +57,14 @@ def _fetch(backup: Backup, target: Path, telling: Telling) -> None:
     telling.say("Looking whether the vault is whole, and fetching the backup from it.")
     vault = backups.repository(backup.vault)
     try:
-        vault.check(keep_going=telling.keep_going)  # restoring would look for a file that is gone for minutes
+        # Restoring would look for minutes for a file that is gone: the check comes first.
+        with telling.command(["restic", "check"]) as command:
+            vault.check(keep_going=telling.keep_going)
+            command.exit_code = 0
         target.mkdir(mode=0o700, parents=True)
-        vault.restore(backup.snapshot, target, timeout=RESTORE_S, keep_going=telling.keep_going)
+        with telling.command(["restic", "restore", backup.snapshot]) as command:
+            vault.restore(backup.snapshot, target, timeout=RESTORE_S, keep_going=telling.keep_going)
+            command.exit_code = 0
     except ResticError as error:
         raise NotProven(f"{backups.explained(error).title}: {error}") from error
 

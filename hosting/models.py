@@ -241,6 +241,7 @@ class Backup(models.Model):
     class Kind(models.TextChoices):
         NIGHTLY = "nightly", "Nightly"
         MANUAL = "manual", "Manual"
+        AUTOMATIC = "auto", "Automatic"  # before an update of modules or requirements
 
     class Proof(models.TextChoices):
         """Whether it was restored, opened and compared."""

@@ -21,6 +21,7 @@ STEPS = (
     "look_inside",
     "build_image",
     "rehearse",
+    "back_up",
     "prepare_production",
     "start_pool",
     "update_production",

@@ -66,7 +66,7 @@ def begun(branch: Branch, kind: Backup.Kind = Backup.Kind.NIGHTLY) -> Backup:
 
 def told(stage: Scenery, backup: Backup) -> Backup:
     for _ in range(8):
-        stage.look(backup)  # type: ignore[arg-type]
+        stage.look(backup)
         backup = Backup.objects.get(pk=backup.pk)
         if backup.state == State.DONE:
             return backup

@@ -36,7 +36,7 @@ def raising(error: Exception) -> Callable[..., None]:
 
 def test_the_steps_are_those_of_the_stage(stage: Scenery) -> None:
     prepare = {
-        Stage.PRODUCTION: ["rehearse", "prepare_production", "start_pool", "update_production"],
+        Stage.PRODUCTION: ["rehearse", "back_up", "prepare_production", "start_pool", "update_production"],
         Stage.STAGING: ["prepare_staging", "start_pool"],
         Stage.DEVELOPMENT: ["prepare_development", "start_pool"],
     }

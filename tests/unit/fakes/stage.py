@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from builds.begin import begin
 from builds.models import Build
-from hosting.models import Instance
+from hosting.models import Backup, Instance
 from portal import clock, stories
 from portal.models import Result, State, Story
 from portal.telling import Telling
@@ -81,7 +81,7 @@ class Scenery:
         return build
 
     # --- telling ----------------------------------------------------------------------------------------------------
-    def look(self, build: Build) -> None:
+    def look(self, build: Build | Backup) -> None:
         """As a worker does it. One that was killed or gave up is noticed by its lease, which here ends at once."""
         try:
             with connection.execute_wrapper(self._statement):
@@ -92,13 +92,19 @@ class Scenery:
         Story.objects.filter(state=State.RUNNING).update(lease_until=clock.now() - timedelta(seconds=1))
 
     def tell(self, build: Build) -> Build:
-        """Look until the story ends."""
+        """Look until the story ends, and that of the backup that the build took."""
         for _ in range(8):
             self.look(build)
-            build = Build.objects.get(pk=build.pk)
+            build = Build.objects.select_related("backup").get(pk=build.pk)
             if build.state == State.DONE:
+                break
+        else:
+            raise AssertionError(f"still {build.state}: {said(build)}")
+        for _ in range(8):
+            if build.backup is None or Story.objects.get(pk=build.backup.story_id or 0).state == State.DONE:
                 return build
-        raise AssertionError(f"still {build.state}: {said(build)}")
+            self.look(build.backup)
+        raise AssertionError(f"the backup of {build} does not end")
 
     def _statement(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         """Each change of a row is an event too: a worker can die between it and the next."""
