@@ -3,11 +3,13 @@
 from typing import cast
 
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_POST
 
 from builds import backup
+from builds.models import Download
 from builds.pages import branch_context, sidebar
 from hosting.models import Backup
 from portal import clock
@@ -23,7 +25,7 @@ SOON, LATER = 2, 15  # seconds between polls while one goes on, and while none d
 
 @require_GET
 def backups(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    access, branch = _production(request, slug, pk)
+    access, branch = production_or_404(request, slug, pk)
     rows = Backup.objects.filter(instance=branch.instance, forgotten_at=None).select_related("story", "asked_by")
     listed = list(rows.order_by("-pk")[:SHOWN])
     context = branch_context(access, branch, "backups") | sidebar(access, "", branch)
@@ -44,9 +46,28 @@ def backups(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     return respond(request, "builds/branch_backups.html", context, every=SOON if going_on else LATER)
 
 
+@require_GET
+def show(request: HttpRequest, slug: str, pk: int, backup: int) -> HttpResponse:
+    """One backup, with what can be done with it."""
+    access, branch = production_or_404(request, slug, pk)
+    chosen = backup_or_404(branch, backup)
+    context = branch_context(access, branch, "backups") | sidebar(access, "", branch)
+    downloads = Download.objects.filter(backup=chosen, branch=branch, asked_by=cast(User, access.user))
+    shown = _newest_of_each_form(downloads.select_related("story", "backup", "branch__project"))
+    context |= {"title": f"{chosen.get_kind_display()} backup · {access.project}", "backup": chosen, "downloads": shown}
+    waiting = any(each.state != State.DONE for each in shown)
+    return respond(request, "builds/backup.html", context, every=SOON if waiting else LATER)
+
+
+def _newest_of_each_form(downloads: QuerySet[Download]) -> list[Download]:
+    """Without those whose time is up."""
+    newest = downloads.order_by("form", "-pk").distinct("form")
+    return [each for each in newest if each.expires_at is None or each.expires_at > clock.now()]
+
+
 @require_POST
 def back_up(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    _access, branch = _production(request, slug, pk)
+    _access, branch = production_or_404(request, slug, pk)
     try:
         backup.begin(branch=branch, kind=Backup.Kind.MANUAL, by=cast(User, request.user))
     except StoryError as error:
@@ -54,9 +75,17 @@ def back_up(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     return redirect("branch-backups", slug=slug, pk=pk)
 
 
-def _production(request: HttpRequest, slug: str, pk: int) -> tuple[Access, Branch]:
+def production_or_404(request: HttpRequest, slug: str, pk: int) -> tuple[Access, Branch]:
     """Only production is backed up: other databases can be made anew."""
     access, branch = branch_or_404(request, slug, pk, Tool.BACKUPS)
     if branch.stage != Stage.PRODUCTION:
         raise Http404
     return access, branch
+
+
+def backup_or_404(branch: Branch, pk: int) -> Backup:
+    """One of this branch's whose content is there."""
+    found = Backup.objects.filter(pk=pk, instance=branch.instance, forgotten_at=None).exclude(snapshot="").first()
+    if found is None:
+        raise Http404
+    return found

@@ -115,3 +115,36 @@ class Resize(models.Model):
     def __str__(self) -> str:
         """As the page says it."""
         return f"{self.memory_mb:,} MB" + (f" and {float(self.cpus):g} cores" if self.cpus else "")
+
+
+class Download(models.Model):
+    """A backup in a form that somebody can take away: written for one person, and removed after a while."""
+
+    class Form(models.TextChoices):
+        ZIP = "zip", "database and files, as Odoo's zip"
+        DUMP = "sql.gz", "database alone"
+
+    backup = models.ForeignKey(Backup, models.CASCADE, related_name="+")
+    branch = models.ForeignKey(Branch, models.CASCADE, related_name="+")
+    form = models.CharField(max_length=6, choices=Form.choices)
+    asked_by = models.ForeignKey(User, models.CASCADE, related_name="+")  # nobody else gets it
+    drill = models.ForeignKey(Instance, models.SET_NULL, null=True, related_name="+")  # where it is made, meanwhile
+    story = models.OneToOneField(Story, models.PROTECT, null=True, related_name="+")
+    state = models.CharField(max_length=8, choices=State.choices, default=State.QUEUED)
+    result = models.CharField(max_length=10, choices=Result.choices, default=Result.NONE, blank=True)
+    size_bytes = models.BigIntegerField(null=True)
+    progress = models.JSONField(default=dict)  # bytes done and in all, while it is written
+    expires_at = models.DateTimeField(null=True)  # once it is there
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["branch", "asked_by", "-id"])]
+
+    def __str__(self) -> str:
+        return f"download {self.pk}"
+
+    @property
+    def filename(self) -> str:
+        """As it is called on the person's machine."""
+        taken = self.backup.taken_at or self.backup.created_at
+        return f"{self.branch.project.slug}-{taken:%Y-%m-%d-%H%M}.{self.form}"

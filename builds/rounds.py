@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from django.db.models import F, QuerySet
 
-from builds import deliveries, statuses, steplog
+from builds import deliveries, download, statuses, steplog
 from builds import traffic as users
-from builds.models import Build, Rollback
+from builds.models import Build, Download, Rollback
 from hosting import hold, instances, keep, logrotation, machines, routing, sleep, traffic
 from hosting.engines.docker import EngineError
 from hosting.models import Backup, Host, Instance, Pool
@@ -97,6 +97,7 @@ def clean_up() -> None:
     """
     traffic.forget()
     sleep.forget(STORIES_KEPT)
+    download.forget()
     for instance in disposable():
         log.info("clean-up: removing %s (%s)", instance.name, instance.hostname)
         _remove(instance)
@@ -156,14 +157,15 @@ def release_forgotten() -> None:
 
 
 def _idle() -> QuerySet[Instance]:
-    """Instances that no build, rollback or backup works on, or is going to."""
+    """Instances that no build, rollback, backup or download works on, or is going to."""
     building = Build.objects.exclude(state=State.DONE)
     idle = Instance.objects.all()
     for name in ("instance", "branch__instance", "rehearsed_on"):
         idle = idle.exclude(pk__in=building.exclude(**{name: None}).values(name))
     back = Rollback.objects.exclude(state=State.DONE).exclude(pool=None).values("pool__instance")
     drills = Backup.objects.exclude(state=State.DONE).exclude(drill=None).values("drill")
-    return idle.exclude(pk__in=back).exclude(pk__in=drills)
+    downloads = Download.objects.exclude(state=State.DONE).exclude(drill=None).values("drill")
+    return idle.exclude(pk__in=back).exclude(pk__in=drills).exclude(pk__in=downloads)
 
 
 def _remove(instance: Instance) -> None:

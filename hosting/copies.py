@@ -5,16 +5,17 @@ so both ends happen in containers, each as its instance's own role and with no w
 import os
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 from hosting import databases, images, machines, pools
 from hosting.engines.docker import ContainerSpec, Mount
 from hosting.models import Instance, Pool
 from hosting.odoo import commands
+from hosting.odoo.floors import MIB
 from portal.stories import PlatformError
 from portal.telling import Telling
 
 COPY_S, NEUTRALISE_S = 3600, 600
+BARE_MIB = 1024  # of memory, for a container without a pool
 INSIDE, FROM, TO = "/var/lib/berth-copy", "/var/lib/berth-from", "/var/lib/berth-to"
 
 
@@ -63,18 +64,23 @@ def plain_spec(pool: Pool, telling: Telling) -> ContainerSpec:
     """A container with nothing in it but programs of Odoo's image: the build's own image holds its authors' code, which
     must not meet production's password.
     """
-    base = images.base(pool.instance.host, pool.instance.series, telling.log)
-    return replace(
-        pools.spec(pool, "web", Path("/nowhere")),
-        name=databases.one_off_name(pool.instance),
+    bare, memory = bare_spec(pool.instance, telling), pool.memory_mb * MIB
+    return replace(bare, memory_bytes=memory, cpus=float(pool.cpus), labels=pools.labels(pool, "run"))
+
+
+def bare_spec(instance: Instance, telling: Telling) -> ContainerSpec:
+    """The same for an instance on which no code runs."""
+    base = images.base(instance.host, instance.series, telling.log)
+    return ContainerSpec(
+        name=databases.one_off_name(instance),
         image_id=base.image_id,
-        env={},
-        network=None,
-        address=None,
-        mounts=(),
-        labels=pools.labels(pool, "run"),
+        argv=(),
+        memory_bytes=BARE_MIB * MIB,
+        cpus=float(pools.cores(None)),
+        pids=512,
+        labels={"berth.instance": instance.name, "berth.role": "run"},
         restart="no",
-        stop_timeout_s=10,
+        later=not instance.is_production,
     )
 
 

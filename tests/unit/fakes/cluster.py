@@ -76,6 +76,9 @@ class FakeCluster:
         self.world.happen("ask for size")
         return 1
 
+    def version(self) -> Version:
+        return Version(16, 16)
+
     def load(self) -> Load:
         self.world.happen("ask for load")
         return Load(Version(16, 16), connections=10, limit=400)

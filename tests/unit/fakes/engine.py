@@ -186,6 +186,9 @@ class FakeEngine:
         if program == "pg_dump":
             assert exchange is not None
             (exchange / "dump").write_text(json.dumps(vars(self._data(spec))))
+        elif program == "pg_restore" and (plain := _option(spec, "--file")):
+            assert exchange is not None
+            self._inside(spec, plain).write_text((exchange / "dump").read_text())
         elif program == "pg_restore":
             assert exchange is not None
             held, data = json.loads((exchange / "dump").read_text()), self._data(spec)
@@ -195,6 +198,12 @@ class FakeEngine:
             self._copy({mount.target: Path(mount.source) for mount in spec.mounts}, *spec.argv[-2:])
         self.world.happen(f"{program} ends")
         return 0
+
+    def _inside(self, spec: ContainerSpec, path: str) -> Path:
+        """Where a path within a container is on the machine."""
+        return next(
+            Path(mount.source) / path[len(mount.target) + 1 :] for mount in spec.mounts if path.startswith(mount.target)
+        )
 
     def _copy(self, mounts: Mapping[str, Path], source: str, target: str) -> None:
         """As `cp --recursive --no-dereference --no-target-directory` within a container."""
@@ -240,6 +249,11 @@ class FakeEngine:
 
 def _but_size(spec: ContainerSpec) -> ContainerSpec:
     return replace(spec, memory_bytes=0, cpus=0)
+
+
+def _option(spec: ContainerSpec, name: str) -> str:
+    """The value of an option in a container's command line, "" where it isn't there."""
+    return next((word.partition("=")[2] for word in spec.argv if word.startswith(f"{name}=")), "")
 
 
 def _role(name: str) -> str:
