@@ -7,10 +7,11 @@ class BuildsConfig(AppConfig):
     def ready(self) -> None:
         """Make the runner know the stories that this app tells."""
         # A worker's forks would else import the rounds anew, each time, and from newer code once that is pulled.
-        from builds import backup, deploy, download, resize, rollback, rounds  # noqa: F401
+        from builds import backup, deploy, download, resize, restore, rollback, rounds  # noqa: F401
 
         backup.register_stories()
         deploy.register_stories()
         download.register_stories()
         resize.register_stories()
+        restore.register_stories()
         rollback.register_stories()

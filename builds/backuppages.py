@@ -39,6 +39,7 @@ def backups(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "next_day": f"{next_hour:%-d %B}",
         "refused": backup.refusal(access.project, branch.instance),
         "a_day": backup.A_DAY,
+        "restoring": branch.restores.order_by("-pk").first(),
     }
     going_on = cast(Backup | None, context["going_on"])
     if going_on is not None and going_on.story is not None:

@@ -148,3 +148,41 @@ class Download(models.Model):
         """As it is called on the person's machine."""
         taken = self.backup.taken_at or self.backup.created_at
         return f"{self.branch.project.slug}-{taken:%Y-%m-%d-%H%M}.{self.form}"
+
+
+class Restore(models.Model):
+    """A backup becomes production's database, beside which it is made and proven first."""
+
+    branch = models.ForeignKey(Branch, models.CASCADE, related_name="restores")
+    backup = models.ForeignKey(Backup, models.SET_NULL, null=True, related_name="+")  # what is restored
+    before = models.OneToOneField(  # of what was there until then, taken just before it goes
+        Backup, models.SET_NULL, null=True, related_name="+"
+    )
+    build = models.ForeignKey(Build, models.SET_NULL, null=True, related_name="+")  # whose code serves
+    beside = models.ForeignKey(Instance, models.SET_NULL, null=True, related_name="+")  # where it is made, meanwhile
+    pool = models.ForeignKey(Pool, models.SET_NULL, null=True, related_name="+")  # that serves it
+    asked_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    story = models.OneToOneField(Story, models.PROTECT, null=True, related_name="+")
+    state = models.CharField(max_length=8, choices=State.choices, default=State.QUEUED)
+    result = models.CharField(max_length=10, choices=Result.choices, default=Result.NONE, blank=True)
+    created_at = models.DateTimeField(default=clock.now)  # the click
+    switched_at = models.DateTimeField(null=True)
+    answered_at = models.DateTimeField(null=True)  # first, at its public address, after the switch
+    kept_until = models.DateTimeField(null=True)  # what was there before, to be put back at once
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["branch", "-id"])]
+
+    def __str__(self) -> str:
+        return f"restore {self.pk}"
+
+    @property
+    def label(self) -> str:
+        """How what was there before is called."""
+        return f"r{self.pk}"
+
+    @property
+    def seconds(self) -> float | None:
+        """From the click to the first answer."""
+        return (self.answered_at - self.created_at).total_seconds() if self.answered_at else None

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from django.db.models import F, QuerySet
 
-from builds import deliveries, download, statuses, steplog
+from builds import deliveries, download, restore, statuses, steplog
 from builds import traffic as users
-from builds.models import Build, Download, Rollback
+from builds.models import Build, Download, Restore, Rollback
 from hosting import hold, instances, keep, logrotation, machines, routing, sleep, traffic
 from hosting.engines.docker import EngineError
 from hosting.models import Backup, Host, Instance, Pool
@@ -98,6 +98,7 @@ def clean_up() -> None:
     traffic.forget()
     sleep.forget(STORIES_KEPT)
     download.forget()
+    _forget_asides()
     for instance in disposable():
         log.info("clean-up: removing %s (%s)", instance.name, instance.hostname)
         _remove(instance)
@@ -107,6 +108,13 @@ def clean_up() -> None:
         except FAULTS as error:
             log.warning("clean-up of images: %s", error)
     _forget_output()
+
+
+def _forget_asides() -> None:
+    try:
+        restore.forget()
+    except FAULTS as error:
+        log.warning("what was there before a restore is tried to be removed again: %s", error)
 
 
 def _forget_output() -> None:
@@ -157,13 +165,15 @@ def release_forgotten() -> None:
 
 
 def _idle() -> QuerySet[Instance]:
-    """Instances that no build, rollback, backup or download works on, or is going to."""
+    """Instances that no build, rollback, backup, restore or download works on, or is going to."""
     building = Build.objects.exclude(state=State.DONE)
     idle = Instance.objects.all()
     for name in ("instance", "branch__instance", "rehearsed_on"):
         idle = idle.exclude(pk__in=building.exclude(**{name: None}).values(name))
     back = Rollback.objects.exclude(state=State.DONE).exclude(pool=None).values("pool__instance")
     drills = Backup.objects.exclude(state=State.DONE).exclude(drill=None).values("drill")
+    for name in ("beside", "branch__instance"):
+        idle = idle.exclude(pk__in=Restore.objects.exclude(state=State.DONE).exclude(**{name: None}).values(name))
     downloads = Download.objects.exclude(state=State.DONE).exclude(drill=None).values("drill")
     return idle.exclude(pk__in=back).exclude(pk__in=drills).exclude(pk__in=downloads)
 

@@ -9,6 +9,7 @@ from builds import (
     downloadpages,
     logpages,
     pages,
+    restorepages,
     rollbackpages,
     starting,
 )
@@ -29,6 +30,9 @@ urlpatterns = [
                 path("<int:pk>/backups/now/", backuppages.back_up, name="back-up"),
                 path("<int:pk>/backups/<int:backup>/", backuppages.show, name="backup"),
                 path("<int:pk>/backups/<int:backup>/download/", downloadpages.ask_download, name="ask-download"),
+                path("<int:pk>/backups/<int:backup>/restore/", restorepages.restore_here, name="restore-here"),
+                path("<int:pk>/restores/<int:restore>/", restorepages.show, name="restore"),
+                path("<int:pk>/restores/<int:restore>/cancel/", restorepages.cancel, name="cancel-restore"),
                 path("<int:pk>/downloads/<int:download>/", downloadpages.send_download, name="send-download"),
                 path("<int:pk>/wake/", pages.wake, name="wake"),
                 path("<int:pk>/move/", pages.move_branch, name="move-branch"),

@@ -66,13 +66,13 @@ def throwaway(backup: Backup) -> Pool:
     if backup.drill is None:
         with transaction.atomic():
             backup.drill = instances.create_throwaway(backup.instance, "drill", f"the proof of {backup}")
-            pool = _same_code(backup.instance, backup.drill)
+            pool = same_code(backup.instance, backup.drill)
             backup.commit = pool.commit
             backup.save(update_fields=["drill", "commit"])
     return backup.drill.pools.select_related("instance__host", "instance__database_server").get()
 
 
-def _same_code(production: Instance, drill: Instance) -> Pool:
+def same_code(production: Instance, drill: Instance) -> Pool:
     live = Instance.objects.select_related("live_pool").get(pk=production.pk).live_pool
     if live is None:
         raise PlatformError(

@@ -35,13 +35,13 @@ def prove(backup: Backup, telling: Telling) -> float:
         restores.fill(pool, backup, restored, telling)
     except restores.NotWhole as error:
         raise NotProven(str(error)) from error
-    _open(pool, telling)
+    copies.neutralise(pool, telling=telling)
+    open_it(pool, telling)
     return time.monotonic() - began
 
 
-def _open(pool: Pool, telling: Telling) -> None:
+def open_it(pool: Pool, telling: Telling) -> None:
     """Odoo loads every module on it, and then answers, its login page, an asset and a websocket. Raises NotProven."""
-    copies.neutralise(pool, telling=telling)
     run = databases.run_odoo(pool, commands.open_argv(pool.instance.database), telling=telling, timeout=OPEN_S)
     report = read_run(run.lines)
     if run.exit_code or report.not_initialized or report.not_loaded:

@@ -7,6 +7,7 @@ Odoo calls a file by the SHA-1 of its content, below a folder of its first two d
 import hashlib
 import os
 import re
+import shutil
 import stat
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
@@ -115,3 +116,62 @@ def _enter(above: int, name: str, opened: ExitStack) -> int:
 
 def _names(above: int, wanted: re.Pattern[str]) -> list[str]:
     return sorted(name for name in os.listdir(above) if wanted.fullmatch(name))
+
+
+# --- another one in its place -----------------------------------------------------------------------------------------
+FILES, PUT_BY = "files", "put-by"  # in the folder aside: what was there before, and what is taken away again
+
+
+def put_aside(instance: Instance, aside: Path) -> None:
+    """Move the instance's files into `aside`, a folder that only root enters; where it has none, an empty one lies
+    there. Nobody may write to them meanwhile. Safe to repeat.
+    """
+    aside.mkdir(mode=0o700, exist_ok=True)
+    if os.path.lexists(aside / FILES):
+        return
+    with ExitStack() as opened:
+        here, there = _store(instance, opened), _open(aside, opened)
+        try:
+            os.rename(instance.database, FILES, src_dir_fd=here, dst_dir_fd=there)
+        except FileNotFoundError:
+            (aside / FILES).mkdir()
+            os.chown(aside / FILES, *_owner(here))
+
+
+def move_in(instance: Instance, source: Instance) -> None:
+    """The files of `source` become the instance's, which has put its own aside. Safe to repeat."""
+    with ExitStack() as opened:
+        here, there = _store(instance, opened), _store(source, opened)
+        with suppress(FileNotFoundError):  # it has none, or they were moved already
+            os.rename(source.database, instance.database, src_dir_fd=there, dst_dir_fd=here)
+
+
+def bring_back(instance: Instance, aside: Path) -> None:
+    """What was put aside becomes the instance's files again; what took its place is gone. Safe to repeat."""
+    if os.path.lexists(aside / FILES):
+        with ExitStack() as opened:
+            here, there = _store(instance, opened), _open(aside, opened)
+            if not os.path.lexists(aside / PUT_BY):
+                with suppress(FileNotFoundError):
+                    os.rename(instance.database, PUT_BY, src_dir_fd=here, dst_dir_fd=there)
+            os.rename(FILES, instance.database, src_dir_fd=there, dst_dir_fd=here)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _store(instance: Instance, opened: ExitStack) -> int:
+    """The folder in which the instance's filestore lies; made where it isn't there. Raises OSError."""
+    data = _enter(_open(machines.folder(instance), opened), "data", opened)
+    if not data:
+        raise NotADirectoryError(f"{machines.folder(instance) / 'data'} is no folder")
+    with suppress(FileExistsError):
+        os.mkdir("filestore", dir_fd=data)
+        os.chown("filestore", *_owner(data), dir_fd=data, follow_symlinks=False)
+    store = _enter(data, "filestore", opened)
+    if not store:
+        raise NotADirectoryError(f"The filestore of {instance} is no folder")
+    return store
+
+
+def _owner(folder: int) -> tuple[int, int]:
+    found = os.fstat(folder)
+    return found.st_uid, found.st_gid

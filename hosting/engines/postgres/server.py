@@ -178,8 +178,25 @@ class Server:
                 return
             _alone(connection, old, statement)
 
+    def hand_over_database(self, name: str, owner: str) -> None:
+        """Give a database with all that is in it to another role. What its former owner set for it is set no more.
+
+        Safe to repeat. Raises DatabaseMissing.
+        """
+        with self._connect() as connection:
+            former = self._owner(connection, name)
+            connection.execute(sql.SQL("ALTER DATABASE {} RESET ALL").format(identifier(name)))
+            _make_plain(connection, name)
+            connection.execute(sql.SQL("ALTER DATABASE {} CONNECTION LIMIT -1").format(identifier(name)))
+            if former != owner:
+                with self._connect(name) as inside:
+                    _hand_over(inside, former=former, owner=owner)
+            _close_to_others(connection, name, owner)
+
     def drop_database(self, name: str) -> None:
         with self._connect() as connection:
+            if _exists(connection, "pg_database", "datname", name):
+                _make_plain(connection, name)
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier(name)))
 
     def drop_role(self, name: str) -> None:
@@ -249,6 +266,13 @@ def _value(
     if row is None:
         raise DatabaseMissing(missing)
     return row[0]
+
+
+def _make_plain(connection: Connection, database: str) -> None:
+    """Whoever owns a database may keep others out of it, and from dropping it."""
+    connection.execute(
+        sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS true IS_TEMPLATE false").format(identifier(database))
+    )
 
 
 def _terminate(connection: Connection, database: str) -> None:

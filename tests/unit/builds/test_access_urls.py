@@ -13,7 +13,7 @@ from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, r
 from pytest_django import Settings
 
 from builds import download
-from builds.models import Download
+from builds.models import Download, Restore
 from hosting.models import Backup, Vault
 from portal import clock
 from portal.models import State
@@ -73,6 +73,9 @@ EXPECTED = {
     "backup": BACKUPS,
     "ask-download": replace(BACKUPS, production=(302, 403, 403, 404, SIGN_IN), method="post"),
     "send-download": BACKUPS,
+    "restore-here": BACKUPS,
+    "restore": BACKUPS,
+    "cancel-restore": replace(BACKUPS, production=(302, 403, 403, 404, SIGN_IN), method="post"),
     "back-up": replace(BACKUPS, production=(302, 403, 403, 404, SIGN_IN), method="post"),
     "wake": by_stage(302, method="post"),
     "branch-resize": by_stage(200, method="post"),  # the form again: no size was given
@@ -127,6 +130,7 @@ def world(people: SimpleNamespace, settings: Settings, tmp_path: Path) -> Simple
         member=member,
         people=people,
         download=_download(branches[Stage.PRODUCTION], people),
+        restore=Restore.objects.create(branch=branches[Stage.PRODUCTION], state=State.DONE),
     )
 
 
@@ -150,6 +154,7 @@ ARGUMENTS = (
     ("slug", "number", "name"),
     ("slug", "pk", "backup"),
     ("slug", "pk", "download"),
+    ("slug", "pk", "restore"),
 )
 
 
@@ -162,6 +167,7 @@ def address(name: str, world: SimpleNamespace, stage: str, slug: str = "demo") -
         "name": "fetch",
         "backup": world.download.backup_id,
         "download": world.download.pk,
+        "restore": world.restore.pk,
     }
     for arguments in ARGUMENTS:
         with suppress(NoReverseMatch):

@@ -51,6 +51,12 @@ class FakeCluster:
             raise DatabaseInUse(f"The database {new} exists already.")
         self.held[new] = self.held.pop(old)
 
+    def hand_over_database(self, name: str, owner: str) -> None:
+        self.world.happen("hand over database")
+        if name not in self.held:
+            raise DatabaseMissing(f"There is no database {name}.")
+        self.held[name].owner = owner
+
     def drop_database(self, name: str) -> None:
         self.world.happen("drop database")
         self.held.pop(name, None)

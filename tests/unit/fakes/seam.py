@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from builds import deploy, preflight
+from builds import beside, deploy, preflight
 from hosting import backups, machine_state, machines, proof, switch, walls
 from hosting.engines import probe
 from hosting.engines.probe import Answer
@@ -48,8 +48,8 @@ def install(world: World, monkeypatch: pytest.MonkeyPatch, settings: Settings, h
     monkeypatch.setattr(connect, "GitHub", lambda _token, _url: FakeGitHub(world))
     monkeypatch.setattr(stories, "async_task", lambda *_arguments, **_options: None)
     monkeypatch.setattr(walls, "missing", lambda _installation, _bridges: [])
-    _answer_for_pools(world, monkeypatch)
-    for waiting in (backups, proof, switch):
+    _answer_for_pools(world, monkeypatch, settings)
+    for waiting in (backups, beside, proof, switch):
         monkeypatch.setattr(waiting, "time", Haste())
 
 
@@ -66,7 +66,7 @@ class Haste:
         self.slept += seconds
 
 
-def _answer_for_pools(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def _answer_for_pools(world: World, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     """Pools answer at their addresses where their container runs."""
 
     def runs(address: str) -> bool:
@@ -74,7 +74,9 @@ def _answer_for_pools(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         found = (container for container in world.containers.values() if container.spec.address == address)
         return any(container.running for container in found)
 
-    def get(address: str, _port: int, path: str, _host: str) -> Answer:
+    def get(address: str, _port: int, path: str, host: str) -> Answer:
+        if address == settings.BERTH_BIND:  # at the router
+            return Answer(200 if len(world.answer(host)) == 40 else 503, "")
         return Answer(200 if runs(address) else 0, LOGIN_PAGE if path == "/web/login" else "")
 
     monkeypatch.setattr(probe, "get", get)

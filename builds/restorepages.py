@@ -1,0 +1,79 @@
+"""Restoring: the page that says what will be lost, and the one that follows it."""
+
+from typing import Any, cast
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from builds import restore, steplog
+from builds.backuppages import backup_or_404, production_or_404
+from builds.models import Restore
+from builds.pages import branch_context, sidebar
+from portal import stories
+from portal.live import in_words, respond
+from portal.models import Result, State, Step, User
+from portal.stories import StoryError
+from projects.models import Branch
+
+SOON = 2  # seconds between polls
+
+
+@require_http_methods(["GET", "POST"])
+def restore_here(request: HttpRequest, slug: str, pk: int, backup: int) -> HttpResponse:
+    """Ask first (GET), then do it (POST), when the project's name was typed."""
+    access, branch = production_or_404(request, slug, pk)
+    chosen = backup_or_404(branch, backup)
+    context: dict[str, Any] = {"access": access, "nav": "branches", "branch": branch, "backup": chosen}
+    context["refused"] = restore.refusal(branch, chosen)
+    if request.method == "POST":
+        if request.POST.get("typed", "").strip() != slug:
+            context["mistyped"] = True
+            return render(request, "builds/restore_here.html", context)
+        try:
+            begun = restore.begin(branch=branch, backup=chosen, by=cast(User, request.user))
+        except StoryError as error:
+            messages.error(request, in_words(error))
+            return redirect("backup", slug=slug, pk=pk, backup=backup)
+        return redirect("restore", slug=slug, pk=pk, restore=begun.pk)
+    return render(request, "builds/restore_here.html", context)
+
+
+@require_GET
+def show(request: HttpRequest, slug: str, pk: int, restore: int) -> HttpResponse:
+    access, branch = production_or_404(request, slug, pk)
+    row = _restore_or_404(branch, restore)
+    steps = list(row.story.steps.all()) if row.story else []
+    context = branch_context(access, branch, "backups") | sidebar(access, "", branch)
+    context |= {
+        "title": f"Restore · {branch} · {access.project}",
+        "restore": row,
+        "told": [(step, _excerpt(step)) for step in steps],
+        "current": next((step for step in steps if step.state == State.RUNNING), None),
+        "may_cancel": row.state != State.DONE and row.switched_at is None,
+    }
+    return respond(request, "builds/restore.html", context, every=None if row.state == State.DONE else SOON)
+
+
+def _excerpt(step: Step) -> steplog.Excerpt | None:
+    """The end of what it wrote, of one that goes on or failed."""
+    wanted = step.state == State.RUNNING or step.result in {Result.FAILURE, Result.CANCELLED}
+    return steplog.tail(step) if wanted else None
+
+
+@require_POST
+def cancel(request: HttpRequest, slug: str, pk: int, restore: int) -> HttpResponse:
+    _access, branch = production_or_404(request, slug, pk)
+    row = _restore_or_404(branch, restore)
+    if row.story is not None:
+        stories.cancel(row.story)
+    return redirect("restore", slug=slug, pk=pk, restore=restore)
+
+
+def _restore_or_404(branch: Branch, pk: int) -> Restore:
+    related = ("backup", "before", "build", "asked_by", "story")
+    found = Restore.objects.select_related(*related).filter(branch=branch, pk=pk).first()
+    if found is None:
+        raise Http404
+    return found
