@@ -1,6 +1,6 @@
 """The backup before an update: production as it was, in case that is missed when the copy aside is long gone.
 
-The deploy takes it itself, after the rehearsal and before anybody is held: so it waits for no other backup's turn, and is
+The deploy takes it itself, after the rehearsal and before anybody is held: so it waits for no other's turn, and is
 of the last moments before. What takes long, storing and proving, another story tells beside the rest of the deploy.
 """
 

@@ -27,6 +27,7 @@ AS_IT_WAS = "What served goes on serving, with its database as it was."
 def production_of(restore: Restore) -> Instance:
     """Production, as it is now."""
     related = ("host", "database_server", "live_pool__instance__host", "live_pool__instance__database_server")
+    assert restore.branch.instance_id is not None
     return Instance.objects.select_related(*related).get(pk=restore.branch.instance_id)
 
 

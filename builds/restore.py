@@ -175,7 +175,7 @@ def switch_restored(restore: Restore, telling: Telling) -> None:
     others = Pool.objects.filter(instance=restore.pool.instance_id).exclude(pk=restore.pool.pk)
     others.exclude(state=Pool.State.GONE).update(outdated=True)  # they know another database
     former = switch.switch_to(restore.pool)
-    Build.objects.filter(pk=restore.build_id).update(pool=restore.pool)
+    Build.objects.filter(pk=restore.build_id or 0).update(pool=restore.pool)
     now = clock.now()
     Restore.objects.filter(pk=restore.pk).update(switched_at=now, kept_until=now + KEPT)
     telling.say(f"{restore.pool.instance.url} serves the backup" + (f"; {former.name} goes." if former else "."))

@@ -94,7 +94,7 @@ def opened(path: Path) -> IO[bytes]:
     return open(descriptor, "rb")
 
 
-def _copy(source: IO[bytes], to: IO[bytes], told: Told) -> None:
+def _copy(source: IO[bytes], to: IO[bytes] | gzip.GzipFile, told: Told) -> None:
     while piece := source.read(PIECE):
         to.write(piece)
         told(len(piece))

@@ -4,7 +4,6 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import IO
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -22,17 +21,15 @@ def send(request: HttpRequest, file: Path, *, name: str, tag: str) -> HttpRespon
 
     Raises FileNotFoundError.
     """
-    stream = file.open("rb")
-    size = stream.seek(0, 2)
+    size = file.stat().st_size
     try:
         part = wanted(request, size, f'"{tag}"')
     except Unsatisfiable:
-        stream.close()
         return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
     first, last = part or (0, size - 1)
     length = last - first + 1
     response = StreamingHttpResponse(
-        _read(stream, first, length if request.method == "GET" else 0),
+        _read(file, first, length if request.method == "GET" else 0),
         status=206 if part else 200,
         content_type="application/octet-stream",
     )
@@ -61,8 +58,9 @@ def wanted(request: HttpRequest, size: int, tag: str) -> tuple[int, int] | None:
     return first, last
 
 
-async def _read(stream: IO[bytes], first: int, length: int) -> AsyncIterator[bytes]:
+async def _read(file: Path, first: int, length: int) -> AsyncIterator[bytes]:
     """Read in threads: a slow client must not keep others waiting, nor the file be in memory as a whole."""
+    stream = await asyncio.to_thread(file.open, "rb")
     try:
         await asyncio.to_thread(stream.seek, first)
         while length and (piece := await asyncio.to_thread(stream.read, min(PIECE, length))):

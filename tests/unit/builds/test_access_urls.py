@@ -16,7 +16,7 @@ from builds import download
 from builds.models import Download, Restore
 from hosting.models import Backup, Vault
 from portal import clock
-from portal.models import State
+from portal.models import Result, State
 from projects.models import Branch, Stage
 from tests import cast
 
@@ -130,7 +130,7 @@ def world(people: SimpleNamespace, settings: Settings, tmp_path: Path) -> Simple
         member=member,
         people=people,
         download=_download(branches[Stage.PRODUCTION], people),
-        restore=Restore.objects.create(branch=branches[Stage.PRODUCTION], state=State.DONE),
+        restore=Restore.objects.create(branch=branches[Stage.PRODUCTION], state=State.DONE, result=Result.SUCCESS),
     )
 
 
@@ -138,6 +138,7 @@ def _download(branch: Branch, people: SimpleNamespace) -> Download:
     """A backup of production that Alice may have."""
     values = {"vault": Vault.objects.create(), "kind": Backup.Kind.MANUAL, "proof": Backup.Proof.PROVEN}
     values |= {"state": State.DONE, "snapshot": "a", "taken_at": clock.now(), "size_bytes": 1}
+    assert branch.instance is not None
     backup = Backup.objects.create(instance=branch.instance, **values)
     values = {"form": Download.Form.ZIP, "asked_by": people.alice, "state": State.DONE, "size_bytes": 1}
     values |= {"expires_at": clock.now() + timedelta(hours=1)}

@@ -15,6 +15,7 @@ from builds import download as story_of
 from builds import rounds
 from builds.models import Download
 from hosting import databases
+from hosting.engines.docker import ContainerSpec
 from hosting.models import Backup
 from portal import clock
 from portal.models import AuditEntry, Result, Step, User
@@ -85,7 +86,7 @@ def test_the_database_alone_is_compressed_sql(stage: Scenery, branch: Branch, ba
 def test_no_container_that_makes_it_has_a_network_or_a_password(
     stage: Scenery, branch: Branch, backup: Backup, alice: User
 ) -> None:
-    specs = []
+    specs: list[ContainerSpec] = []
 
     def look(what: str) -> None:
         if what == "pg_restore ends":

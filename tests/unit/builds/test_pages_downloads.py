@@ -32,6 +32,7 @@ def branch(people: SimpleNamespace, settings: Settings, tmp_path: Path) -> Branc
 @pytest.fixture
 def backup(branch: Branch) -> Backup:
     at = clock.now()
+    assert branch.instance is not None
     return Backup.objects.create(
         vault=Vault.objects.create(), instance=branch.instance, kind=Backup.Kind.NIGHTLY, state=State.DONE,
         snapshot="a" * 64, size_bytes=5_000_000, new_bytes=70_000, commit="c" * 40, taken_at=at, finished_at=at,
@@ -62,7 +63,7 @@ def sent(client: Client, download: Download, **headers: str) -> tuple[int, bytes
         return response.status_code, b"", dict(response.headers)
 
     async def read() -> bytes:
-        return b"".join([piece async for piece in response])  # type: ignore[union-attr]
+        return b"".join([piece async for piece in response])
 
     return response.status_code, asyncio.run(read()), dict(response.headers)
 

@@ -156,7 +156,7 @@ def test_the_build_that_served_serves_with_its_new_pool_and_no_other_is_rolled_b
     build = Build.objects.get(pool=restore.pool)
     assert build == restore.build
     assert Instance.objects.get(pk=kept.instance(branch).pk).live_pool == restore.pool
-    others = Pool.objects.filter(instance=branch.instance).exclude(pk=restore.pool_id)
+    others = Pool.objects.filter(instance=branch.instance).exclude(pk=restore.pool_id or 0)
     assert {pool.state for pool in others} == {Pool.State.GONE}
     assert stage.deploy(branch, OLD).result == Result.SUCCESS
 
@@ -214,7 +214,7 @@ def test_the_old_state_serves_whatever_ends_it(
         if what == event and count == times:
             if how == "failed":
                 raise OSError("struck")
-            stories.cancel(Story.objects.get(pk=restore.story_id))
+            stories.cancel(Story.objects.get(pk=restore.story_id or 0))
             assert stage.telling is not None
             stage.telling.listen()
             stage.telling.keep_going()
@@ -295,7 +295,7 @@ def test_one_at_a_time(branch: Branch, backup: Backup, alice: User) -> None:
 def test_a_deploy_waits_for_it_and_it_for_a_deploy(stage: Scenery, branch: Branch, backup: Backup, alice: User) -> None:
     restore = begun(branch, backup, alice)
     build = stage.build(branch, OLD)
-    assert Story.objects.get(pk=restore.story_id).subject == Story.objects.get(pk=build.story_id).subject
+    assert Story.objects.get(pk=restore.story_id or 0).subject == Story.objects.get(pk=build.story_id or 0).subject
     stage.look(build)
     assert Build.objects.get(pk=build.pk).state == State.QUEUED
     assert end(stage, restore).result == Result.SUCCESS
