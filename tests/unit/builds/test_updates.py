@@ -121,7 +121,7 @@ def test_an_update_is_rehearsed_on_a_neutralised_copy_that_is_removed(stage: Sce
     build = stage.tell(build)
     assert build.result == Result.SUCCESS, said(build)
     assert seen == [OLD], "visitors were served meanwhile"
-    assert stage.world.seen["neutralize"] == 1
+    assert stage.world.seen["neutralize"] == 2, "the rehearsal and the proof of the backup"
     assert [i.stage for i in Instance.objects.exclude(state=Instance.State.REMOVED)] == [Stage.PRODUCTION]
     assert stage.world.databases["lab"] == {}
     assert build.rehearsed_on is None

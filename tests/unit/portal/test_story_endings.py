@@ -119,7 +119,7 @@ def test_while_the_portals_database_is_away_the_story_waits(tale: Tale) -> None:
 
 def test_it_leaves_kinds_of_another_version_alone(tale: Tale) -> None:
     story = tale.begin()
-    Story.objects.update(kind="restore")
+    Story.objects.update(kind="a later one")
     assert told(story).state == State.QUEUED
 
 
