@@ -136,6 +136,7 @@ def neutralise(pool: Pool, *, telling: Telling) -> None:
             f"odoo neutralize ended with exit code {run.exit_code}. Nothing was started on the copy; it is removed.",
             "The output says why. Rebuild; if it stays, tell the operator.",
         )
+    machines.database(pool.instance).lead_mails_to(*machines.mail_address(pool.instance))
     jobs = machines.database(pool.instance).cancel_jobs()
     if jobs:
         telling.say(f"{jobs} jobs of queue_job that wait in production were cancelled on the copy.")

@@ -5,7 +5,7 @@ import secrets
 from django.conf import settings
 from django.db import transaction
 
-from hosting import databases, pools, routing
+from hosting import databases, mails, pools, routing
 from hosting.models import DatabaseServer, Host, Instance, Pool, Stage
 from portal import audit, clock
 
@@ -54,6 +54,7 @@ def remove(instance: Instance) -> None:
     stop(instance)
     databases.end_one_off(instance)
     databases.remove(instance)
+    mails.forget(instance)
     with transaction.atomic():  # the row is locked while the router forgets, so that nobody tells it again
         Instance.objects.filter(pk=instance.pk).update(state=Instance.State.REMOVED, removed_at=clock.now())
         routing.forget(instance)

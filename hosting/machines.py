@@ -10,7 +10,7 @@ from django.utils.crypto import salted_hmac
 
 from hosting import walls
 from hosting.engines.docker import Docker
-from hosting.engines.firewall import Bridge
+from hosting.engines.firewall import SMTP, Bridge
 from hosting.engines.haproxy import Router, RouterConfig
 from hosting.engines.postgres import InstanceDatabase, Server
 from hosting.models import DatabaseServer, Host, Instance
@@ -48,6 +48,13 @@ def tenant_address(instance: Instance) -> tuple[str, int]:
     if not host or host.startswith("/") or host == "localhost" or _is_loopback(host):
         host = instance.host.gateway(production=instance.is_production)
     return host, parts.port or 5432
+
+
+def mail_address(instance: Instance) -> tuple[str, int]:
+    """Host and port where the instance's containers reach the catcher of mails; production has none: ("", 25)."""
+    if instance.is_production:
+        return "", SMTP
+    return instance.host.gateway(production=False), walls.MAIL_PORT
 
 
 def _is_loopback(host: str) -> bool:

@@ -287,6 +287,24 @@ class Backup(models.Model):
         return f"backup-{self.pk}"
 
 
+class Mail(models.Model):
+    """A mail that an instance sent and the catcher kept. No foreign key is checked: see TrafficSecond."""
+
+    instance = models.ForeignKey(Instance, models.CASCADE, db_constraint=False, related_name="mails")
+    sender = models.CharField(max_length=300)  # as its header says, or the envelope
+    recipients = models.TextField()  # of the envelope, so that those of a blind copy are there too
+    subject = models.CharField(max_length=300, blank=True)
+    raw = models.BinaryField()
+    size = models.PositiveIntegerField()  # bytes
+    received_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["instance", "-id"], name="mails_of_an_instance")]
+
+    def __str__(self) -> str:
+        return self.subject or "(no subject)"
+
+
 class CronRun(models.Model):
     """One run of a scheduled action of Odoo, as the log says it."""
 

@@ -95,6 +95,7 @@ def write_conf(pool: Pool, purpose: Purpose, number: int = 1) -> Path:
     """
     instance = pool.instance
     host, port = machines.tenant_address(instance)
+    mail_host, mail_port = machines.mail_address(instance)
     text = render_conf(
         Conf(
             purpose=purpose,
@@ -110,6 +111,8 @@ def write_conf(pool: Pool, purpose: Purpose, number: int = 1) -> Path:
             workers=pool.workers,
             cron_workers=pool.cron_workers or 1,
             runs_jobs=runs_jobs(pool, purpose),
+            mail_host=mail_host,
+            mail_port=mail_port,
             logfile=f"{LOG}/{log_name(pool, purpose, number)}",
         )
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import transaction
 
-from hosting import databases, machines, pools, routing, walls
+from hosting import databases, machines, mails, pools, routing, walls
 from hosting.engines.docker import EngineError
 from hosting.engines.firewall import FirewallError
 from hosting.engines.haproxy import RouterDown, RouterError
@@ -25,7 +25,7 @@ def reconcile() -> list[str]:
 
     Rows are read *after* what exists: stories write the row first, so what has no row then is an orphan.
     """
-    parts: list[Callable[[], list[str]]] = [_walls, _router, _pools, _folders]
+    parts: list[Callable[[], list[str]]] = [_walls, _router, _pools, _folders, _mails]
     parts += [partial(_containers, host) for host in Host.objects.all()]
     parts += [partial(_databases, server) for server in DatabaseServer.objects.all()]
     found: list[str] = []
@@ -148,6 +148,11 @@ def _pools() -> list[str]:
     for pool in Pool.objects.filter(state=Pool.State.ASLEEP, slot__isnull=False).select_related("instance__host"):
         found += _lay_down(pool)
     return found
+
+
+def _mails() -> list[str]:
+    gone = mails.forget_removed()
+    return [f"deleted {gone} mails, which belong to nothing"] if gone else []
 
 
 def _walls() -> list[str]:

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network
 
 from hosting.engines import firewall
-from hosting.engines.firewall import SMTP, SUBMISSION, Bridge
+from hosting.engines.firewall import ALTERNATIVE, SMTP, SUBMISSION, Bridge
+
+MAIL_PORT = 1025  # of the gateway of what isn't production: each installation has its own
 
 
 def network(installation: str, *, production: bool) -> str:
@@ -16,7 +18,7 @@ def bridges(installation: str, subnet: str, *, hosted_port: int, lab_port: int) 
     """Network -> its bridge: production has the lower half of `subnet`, all others the upper one.
 
     A bridge's containers reach the PostgreSQL of their kind on this machine, and no mail server by port 25; those that
-    aren't production reach none by 465 and 587 either.
+    aren't production reach none but the catcher of mails (hosting/catcher.py).
     """
     found = {}
     lower, upper = IPv4Network(subnet).subnets()
@@ -25,8 +27,8 @@ def bridges(installation: str, subnet: str, *, hosted_port: int, lab_port: int) 
             name=f"br{installation}{'p' if production else 'l'}",
             subnet=str(half),
             gateway=str(half[1]),
-            host_ports=(port,),
-            closed_ports=(SMTP,) if production else (SMTP, *SUBMISSION),
+            host_ports=(port,) if production else (port, MAIL_PORT),
+            closed_ports=(SMTP,) if production else (SMTP, *SUBMISSION, *ALTERNATIVE),
         )
     return found
 

@@ -20,6 +20,11 @@ def load(path: Path) -> None:
                 _file[key.strip()] = value.strip()
 
 
+def forget() -> None:
+    """What the settings have taken from the file stays there; a process that needs no more than that keeps no more."""
+    _file.clear()
+
+
 def text(name: str, default: str | None = None, *, hint: str = "") -> str:
     value = os.environ.get(name, _file.get(name, default))
     if value is None:

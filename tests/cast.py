@@ -4,7 +4,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 from builds.models import Build
-from hosting.models import DatabaseServer, Host, Instance, Pool
+from hosting.models import DatabaseServer, Host, Instance, Mail, Pool
 from portal import clock
 from portal.models import Command, LogChunk, Result, State, Step, Story, User
 from projects.models import Branch, Member, Project, Role, Stage
@@ -51,6 +51,12 @@ def instance(stage: Stage, hostname: str) -> Instance:
     made.door = Instance.Door.OPEN
     made.save()
     return made
+
+
+def mail(instance: Instance | None, raw: bytes = b"Subject: Hello\r\n\r\nHello.\r\n", **fields: object) -> Mail:
+    assert instance is not None
+    values = {"sender": "shop@example.com", "recipients": "bob@example.com", "subject": "Hello"} | fields
+    return Mail.objects.create(instance=instance, raw=raw, size=len(raw), **values)
 
 
 def branch(project: Project, name: str, stage: Stage = Stage.DEVELOPMENT, **fields: object) -> Branch:

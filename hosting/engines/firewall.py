@@ -17,6 +17,8 @@ Rule = tuple[str, ...]
 
 SMTP = 25
 SUBMISSION = (465, 587)
+# Where providers listen besides, for those whose network closes the others: Amazon SES, SendGrid, Mailgun, Postmark.
+ALTERNATIVE = (2465, 2525, 2587)
 
 # Where a customer's code has no business: this host's and its provider's networks. 168.63.129.16 is Azure's metadata
 # address, 192.0.0.0/24 holds Oracle's, 100.64.0.0/10 Alibaba's. https://www.iana.org/assignments/iana-ipv4-special-registry

@@ -55,6 +55,9 @@ class Conf:
     """Connections to PostgreSQL that each process may open."""
     runs_jobs: bool = False
     """Whether queue_job's runner lives here: it does wherever that is loaded server-wide."""
+    mail_host: str = ""
+    """Where all mails go that no mail server of the database's own takes; "" leaves that to Odoo."""
+    mail_port: int = 25
     logfile: str = ""
     """Path inside the container; "" (always for RUN) logs to standard error."""
 
@@ -92,6 +95,7 @@ def _options(conf: Conf) -> Mapping[str, object]:
         "limit_request": REQUESTS_PER_WORKER,
         "limit_memory_soft": soft,
         "limit_memory_hard": hard,
+        **({"smtp_server": conf.mail_host, "smtp_port": conf.mail_port} if conf.mail_host else {}),
         **({"logfile": conf.logfile} if conf.logfile and conf.purpose is not Purpose.RUN else {}),
     }
 

@@ -48,6 +48,21 @@ def odoo(empty: InstanceDatabase) -> InstanceDatabase:
     return empty
 
 
+def test_mails_are_led_to_the_catcher_where_odoo_lets_them_fail(odoo: InstanceDatabase) -> None:
+    by_tenant(
+        odoo,
+        "CREATE TABLE ir_mail_server (name varchar, smtp_host varchar, smtp_port int, active bool);"
+        "INSERT INTO ir_mail_server VALUES ('Out', 'smtp.example.com', 587, false), ('dummy', 'invalid', 1025, true)",
+    )
+    for _twice in range(2):
+        odoo.lead_mails_to("10.1.128.1", 1025)
+    with psycopg.connect(
+        host=odoo.host, port=odoo.port, user=odoo.user, password=odoo.password, dbname=odoo.name
+    ) as inside:
+        found = inside.execute("SELECT smtp_host, smtp_port, active FROM ir_mail_server ORDER BY active").fetchall()
+    assert found == [("smtp.example.com", 587, False), ("10.1.128.1", 1025, True)]
+
+
 def test_a_moment_shows_the_same_rows_to_all_that_name_it_while_others_write(odoo: InstanceDatabase) -> None:
     by_tenant(odoo, "CREATE SCHEMA own; CREATE TABLE own.note (id int); INSERT INTO own.note VALUES (1), (2)")
     with odoo.frozen(timeout=30) as moment:

@@ -3,10 +3,8 @@
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import closing
 from urllib.parse import urlsplit
 
-import docker
 import pytest
 
 from tests.engine.outside import Outside, outside
@@ -14,31 +12,9 @@ from tests.faults.changes import change_static_file
 from tests.installation import STATIC_FILE, Installation
 from tests.portal import Portal
 from tests.rows import BuildRow
+from tests.tenant import Tenant
 
 pytestmark = pytest.mark.faults
-
-CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 3).close(); print('reached')"
-
-
-class Tenant:
-    """A container of a hosted database, from inside."""
-
-    def __init__(self, installation: Installation, instance: int) -> None:
-        (pool,) = installation.query(
-            "SELECT p.* FROM hosting_pool p JOIN hosting_instance i ON i.live_pool_id = p.id WHERE i.id = %s", instance
-        )
-        own = installation.values["BERTH_INSTALLATION"]
-        self.container = f"berth-{own}-i{instance}-g{pool['generation']}-web"
-        self.address, self.log = str(pool["web_address"]), f"odoo-g{pool['generation']}-serve.log"
-
-    def run(self, *argv: str) -> str:
-        """Output of a command, as the tenant's user."""
-        with closing(docker.DockerClient(version="1.41")) as client:
-            output = client.containers.get(self.container).exec_run(list(argv), user="odoo").output
-            return bytes(output).decode()  # type: ignore[arg-type]
-
-    def reaches(self, host: str, port: int) -> bool:
-        return self.run("python3", "-c", CONNECT, host, str(port)).strip() == "reached"
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +128,7 @@ def test_metadata_private_networks_and_port_25_are_closed(lab: Tenant, prod: Ten
         closed = ((world.metadata, 80), (world.private, 80), (world.public, 25))
         assert [place for place in closed if tenant.reaches(*place)] == []
     assert [port for port in (465, 587) if prod.reaches(world.public, port)] == [465, 587]
-    assert [port for port in (465, 587) if lab.reaches(world.public, port)] == []
+    assert [port for port in (465, 587, 2525) if lab.reaches(world.public, port)] == []
 
 
 def test_a_tenant_has_no_way_into_a_neighbours_database(installation: Installation, lab: Tenant) -> None:

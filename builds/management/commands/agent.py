@@ -1,4 +1,5 @@
-"""The agent of this machine: rings for what is done again and again, and listens to the router's request log."""
+"""The agent of this machine: rings for what is done again and again, listens to the router's request log, and has the
+catcher of mails as its offshoot."""
 
 import logging
 import signal
@@ -12,10 +13,11 @@ from django.db import DatabaseError, connection
 from django_q.models import OrmQ
 from django_q.tasks import async_task
 
-from hosting import machines
+from hosting import catcher, machines
 from hosting.engines.haproxy import Router, RouterError
 from hosting.listening import Listener
 from portal import stories
+from portal.offshoot import Offshoot
 
 log = logging.getLogger(__name__)
 
@@ -34,17 +36,18 @@ ROUNDS = {  # the queue of each, and how many seconds lie between two
 
 class Command(BaseCommand):
     help = (
-        "Ring for lost stories every 5 s and for the rounds of mending, polling and cleaning up; read the request log."
+        "Ring for lost stories every 5 s and for the rounds of mending, polling and cleaning up; read the request log;"
+        " catch mails."
     )
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that the listener writes what it has
         due = dict.fromkeys(ROUNDS, 0.0)
-        with Listener(machines.router().config) as listener:
-            while listener.is_alive():
+        with Offshoot(catcher.catch) as mails, Listener(machines.router().config) as listener:
+            while listener.is_alive() and mails.is_alive():
                 self._ring(due)
                 self._watch(machines.router(), seconds=BELL_S)
-        raise CommandError("Nobody listens to the request log any more; why is said above. The agent starts anew.")
+        raise CommandError("Nobody listens to the request log, or to mails; why is said above. The agent starts anew.")
 
     def _watch(self, router: Router, *, seconds: float) -> None:
         """Look after the router until the next bell. It comes back with its last files, so this asks no database."""

@@ -124,6 +124,18 @@ class InstanceDatabase:
                 {"id": action_id, "name": name},
             )
 
+    def lead_mails_to(self, host: str, port: int) -> None:
+        """Put a server that takes mails in place of the one by which Odoo's neutralisation lets all of them fail.
+
+        Not none: who runs a dump of this database elsewhere would send by the server of his own configuration.
+        """
+        with self._connect() as connection:
+            connection.execute(
+                "UPDATE public.ir_mail_server SET name = 'neutralization - mails are caught', smtp_host = %s,"
+                " smtp_port = %s WHERE smtp_host = 'invalid'",
+                [host, port],
+            )
+
     def cancel_jobs(self) -> int:
         """Cancel the jobs of OCA's queue_job that did not end; how many they were. 0 where a database knows none."""
         asked = "SELECT 1 FROM information_schema.columns WHERE (table_schema, table_name, column_name) = (%s, %s, %s)"

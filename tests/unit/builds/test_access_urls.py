@@ -49,6 +49,11 @@ def by_stage(code: int, *, method: str = "get") -> Expected:
     )
 
 
+def not_of_production(code: int) -> Expected:
+    """As by stage, of what production has none of."""
+    return replace(by_stage(code), production=(404, 403, 403, 404, SIGN_IN))
+
+
 def of_production(code: int, *, method: str = "get") -> Expected:
     """For admins on production; nobody has it elsewhere."""
     return Expected(
@@ -77,6 +82,11 @@ EXPECTED = {
     "restore": BACKUPS,
     "cancel-restore": replace(BACKUPS, production=(302, 403, 403, 404, SIGN_IN), method="post"),
     "back-up": replace(BACKUPS, production=(302, 403, 403, 404, SIGN_IN), method="post"),
+    "branch-mails": not_of_production(200),
+    "branch-mail": not_of_production(200),
+    "mail-html": not_of_production(200),
+    "mail-part": not_of_production(200),
+    "mail-source": not_of_production(200),
     "wake": by_stage(302, method="post"),
     "branch-resize": by_stage(200, method="post"),  # the form again: no size was given
     "move-branch": by_stage(302, method="post"),
@@ -121,12 +131,14 @@ def world(people: SimpleNamespace, settings: Settings, tmp_path: Path) -> Simple
         for stage in Stage
     }
     builds = {stage: cast.build(branch) for stage, branch in branches.items()}
+    mails = {stage: cast.mail(branch.instance) for stage, branch in branches.items()}
     member = project.members.get(user=people.dev)
     settings.BERTH_HOME = tmp_path
     return SimpleNamespace(
         project=project,
         branches=branches,
         builds=builds,
+        mails=mails,
         member=member,
         people=people,
         download=_download(branches[Stage.PRODUCTION], people),
@@ -156,6 +168,8 @@ ARGUMENTS = (
     ("slug", "pk", "backup"),
     ("slug", "pk", "download"),
     ("slug", "pk", "restore"),
+    ("slug", "pk", "mail"),
+    ("slug", "pk", "mail", "part"),
 )
 
 
@@ -169,6 +183,8 @@ def address(name: str, world: SimpleNamespace, stage: str, slug: str = "demo") -
         "backup": world.download.backup_id,
         "download": world.download.pk,
         "restore": world.restore.pk,
+        "mail": world.mails[stage].pk,
+        "part": 1,
     }
     for arguments in ARGUMENTS:
         with suppress(NoReverseMatch):
@@ -244,4 +260,5 @@ def test_the_operator_may_all(world: SimpleNamespace) -> None:
 
     for name, expected in EXPECTED.items():
         if expected.method == "get" and name != "send-download":  # which is for the one who asked
-            assert visit("operator", world, "get", address(name, world, Stage.PRODUCTION)) in {200, 302}
+            stage = Stage.STAGING if expected.production[0] == 404 else Stage.PRODUCTION
+            assert visit("operator", world, "get", address(name, world, stage)) in {200, 302}

@@ -132,6 +132,10 @@ class FakeDatabase:
         self.world.happen("set parameter")
         self.data.parameters[key] = value
 
+    def lead_mails_to(self, host: str, port: int) -> None:
+        self.world.happen("lead mails")
+        self.data.mail_server = (host, port)
+
     def cancel_jobs(self) -> int:
         self.world.happen("cancel jobs")
         waiting, self.data.jobs = self.data.jobs, 0

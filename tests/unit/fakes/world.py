@@ -26,6 +26,7 @@ class Data:
     parameters: dict[str, str] = field(default_factory=dict)
     rows: tuple[str, ...] = ()
     jobs: int = 0  # of queue_job, that wait
+    mail_server: tuple[str, int] = ("invalid", 1025)  # after Odoo's neutralisation
     files: tuple[str, ...] = ()  # of the filestore, that attachments name
     finished: bool = True
 

@@ -31,6 +31,12 @@ def options(conf: Conf) -> dict[str, str]:
     return dict(parser["options"])
 
 
+def test_where_mails_go_is_named_only_where_there_is_a_catcher() -> None:
+    assert "smtp_server" not in options(CONF)
+    caught = options(replace(CONF, mail_host="10.213.128.1", mail_port=1025))
+    assert (caught["smtp_server"], caught["smtp_port"]) == ("10.213.128.1", "1025")
+
+
 def test_a_pool_that_serves() -> None:
     assert options(CONF) == {
         "db_host": "10.213.0.1",
