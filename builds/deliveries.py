@@ -75,9 +75,7 @@ def look_into_forgotten() -> int:
         except Exception:  # one that can't be understood must not stand before the others, nor come back for ever
             log.exception("delivery %s", delivery.guid)
             if delivery.received_at < clock.now() - PATIENCE:
-                Delivery.objects.filter(pk=delivery.pk).update(
-                    outcome="given up: the log of worker-background says why"
-                )
+                Delivery.objects.filter(pk=delivery.pk).update(outcome="given up: the log of `worker` says why")
     return len(forgotten)
 
 

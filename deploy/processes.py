@@ -14,7 +14,10 @@ from deploy.environment import Environment, has_demo
 CHECKOUT = Path(__file__).resolve().parent.parent
 PYTHON = CHECKOUT / ".venv/bin/python"
 WEB = ("web-1", "web-2")
-QUEUES = ("urgent", "deploy", "background")
+WORKERS = {  # and their queues. What is urgent must not wait until a step of a deploy has ended, when all are restarted
+    "worker-urgent": ("urgent",),
+    "worker": ("deploy", "background"),
+}
 HAND_OVER = 90  # seconds that a worker gets to finish its step and hand its story over
 
 
@@ -41,8 +44,8 @@ def programs(home: Path, values: Environment, web_user: str) -> list[Program]:
         for name in WEB
     ]
     listed += [
-        Program(f"worker-{queue}", (*manage, "worker", queue), stop_seconds=HAND_OVER, stop_children=False)
-        for queue in QUEUES
+        Program(name, (*manage, "worker", *queues), stop_seconds=HAND_OVER, stop_children=False)
+        for name, queues in WORKERS.items()
     ]
     listed.append(Program("agent", (*manage, "agent")))
     if has_demo(values):

@@ -108,9 +108,9 @@ def _update(home: Path, listed: Sequence[Program], router: Router, progress: Pro
             control(home, "update" if name in changed else "restart", name)
             _wait_for(home, [name])
     control(home, "update")  # the rest of what is changed, new, or not wanted any more
-    same = [program.name for program in listed if program.name not in changed | set(WEB)]
-    if same:
-        control(home, "restart", *same)
+    for program in listed:  # one after the other: who wants to be woken does not wait for a deploy's step
+        if program.name not in changed | set(WEB):
+            control(home, "restart", program.name)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ django-q2's broker would have the worker ask again and again; people wait for a 
 not heard is lost to nobody: the row is looked for anyway, a little later.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db import connection
@@ -21,10 +22,11 @@ def _tell(instance: OrmQ, **_values: Any) -> None:
         cursor.execute("SELECT pg_notify(%s, '')", [_channel(instance.key)])
 
 
-def listen(queue: str) -> None:
+def listen(queues: Iterable[str]) -> None:
     """Hear from now on what is rung, until the connection is closed. Raises DatabaseError."""
     with connection.cursor() as cursor:
-        cursor.execute(f"LISTEN {connection.ops.quote_name(_channel(queue))}")
+        for queue in queues:
+            cursor.execute(f"LISTEN {connection.ops.quote_name(_channel(queue))}")
 
 
 def wait(seconds: float) -> bool:

@@ -239,7 +239,7 @@ class Installation:
         return supervisor.control(self.home, *arguments, check=False).output
 
     def pid(self, program: str) -> int:
-        """Of a program that supervisord runs (`worker-deploy`, `web-1`, `agent`); 0 while it doesn't run."""
+        """Of a program that supervisord runs (`worker`, `web-1`, `agent`); 0 while it doesn't run."""
         return int(self.control("pid", program).split()[-1])
 
     def processes(self, program: str) -> list[int]:

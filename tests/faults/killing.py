@@ -12,7 +12,7 @@ from tests.faults import clusters
 from tests.installation import Installation
 
 WEB = ("web-1", "web-2")
-OWN = (*WEB, "agent", "worker-urgent", "worker-deploy", "worker-background")
+OWN = (*WEB, "agent", "worker-urgent", "worker")
 GONE_S = 30.0
 
 

@@ -120,7 +120,7 @@ def test_a_killed_worker_harms_no_backup(installation: Installation, moment: Mom
     with hold(installation, step, moment) as held:
         backup = ask(installation)
         held.wait()
-        installation.kill("worker-background")
+        installation.kill("worker")
     row = end(installation, backup)
     assert (row["proof"], row["wrong"]) == ("proven", "")
     assert installation.settled() == []

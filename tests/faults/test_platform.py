@@ -62,7 +62,7 @@ def other_settings(installation: Installation) -> None:
 
 
 def test_a_new_version_is_noticed_neither_at_the_portal_nor_at_a_database(installation: Installation) -> None:
-    before = {name: installation.pid(name) for name in ("web-1", "web-2", "worker-deploy", "agent")}
+    before = {name: installation.pid(name) for name in ("web-1", "web-2", "worker", "agent")}
     portal = installation.demo()["portal_url"]
     with (
         Load(portal, PORTAL_PATHS, clients=4, pause=0.05) as pages,

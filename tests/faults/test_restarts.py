@@ -71,9 +71,9 @@ def test_a_worker_that_is_told_to_stop_hands_its_story_over(installation: Instal
     with hold(installation, "build_image", Moment.MIDDLE) as held:
         sha = change_static_file(installation)
         held.wait()
-    installation.control("stop", "worker-deploy")
+    installation.control("stop", "worker")
     handed = installation.builds(sha)[0]
-    installation.control("start", "worker-deploy")
+    installation.control("start", "worker")
     build = installation.wait_for_build(sha)
     assert handed.steps["build_image"].state == "done"
     assert handed.steps["report"].state == "queued"

@@ -1,14 +1,16 @@
-"""A worker: hears the rings of one queue, and answers each in a process of its own.
+"""A worker: hears the rings of its queues, and answers each in a process of its own.
 
 django-q2 keeps the rings (rows), but its cluster doesn't answer them. Workers of a cluster share a pipe: the one that
 is killed while it waits there takes the pipe's lock with it, and the queue stands still for ever. Processes that are
-forked for a ring share nothing but memory; hence a queue takes little of it, too.
+forked for a ring share nothing but memory; hence those of several queues take little of it, too.
 """
 
 import logging
 import os
 import signal
 import time
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from django.conf import settings
@@ -26,26 +28,28 @@ LOOK_S = 0.5  # for rings that were not heard, and for processes that have ended
 
 
 class Command(BaseCommand):
-    help = "Answer the rings of a queue until told to stop. Stories are then handed over after their present step."
+    help = "Answer the rings of queues until told to stop. Stories are then handed over after their present step."
 
     _stopping = False
     _resuming = True  # somebody may have died telling, and nobody rang for it yet
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("queue", choices=settings.BERTH_WORKERS)
+        parser.add_argument("queues", nargs="+", choices=settings.BERTH_WORKERS)
 
-    def handle(self, *_args: Any, queue: str, **_options: Any) -> None:
+    def handle(self, *_args: Any, queues: list[str], **_options: Any) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        answering: set[int] = set()
+        answering: dict[int, str] = {}  # processes, and of which queue
         while not self._stopping:
-            answering -= self._ended(answering)
+            self._bury(answering)
             self._resuming = self._resuming and not resume()
-            if len(answering) == settings.BERTH_WORKERS[queue]:
+            busy = Counter(answering.values())
+            free = [queue for queue in queues if busy[queue] < settings.BERTH_WORKERS[queue]]
+            if not free:
                 time.sleep(PAUSE_S)
-            elif ring := next_ring(queue):
-                answering.add(_fork(ring))
-        answering -= self._ended(answering)
+            elif ring := next_ring(free):
+                answering[_fork(ring)] = ring.key
+        self._bury(answering)
         for pid in answering:
             os.kill(pid, signal.SIGTERM)
         for pid in answering:
@@ -54,31 +58,32 @@ class Command(BaseCommand):
     def _stop(self, *_signal: object) -> None:
         self._stopping = True
 
-    def _ended(self, answering: set[int]) -> set[int]:
-        """Those of the processes that have ended, without leaving zombies."""
+    def _bury(self, answering: dict[int, str]) -> None:
+        """Take out those of the processes that have ended, without leaving zombies."""
         ended = {pid: status for pid, status in (os.waitpid(pid, os.WNOHANG) for pid in answering) if pid}
         self._resuming = self._resuming or any(ended.values())
-        return set(ended)
+        for pid in ended:
+            del answering[pid]
 
 
-def next_ring(queue: str) -> OrmQ | None:
-    """Take the oldest ring off the queue, or wait a moment for one; None where there is none."""
+def next_ring(queues: Sequence[str]) -> OrmQ | None:
+    """Take the oldest ring off these queues, or wait a moment for one; None where there is none."""
     try:
-        bell.listen(queue)
-        ring = take(queue)
+        bell.listen(queues)
+        ring = take(queues)
         if ring is None:
             bell.wait(LOOK_S)
     except DatabaseError as error:
-        log.warning("queue %s: %s", queue, error)
+        log.warning("queues %s: %s", ", ".join(queues), error)
         connections.close_all()
         time.sleep(PAUSE_S)
         return None
     return ring
 
 
-def take(queue: str) -> OrmQ | None:
+def take(queues: Sequence[str]) -> OrmQ | None:
     """The oldest ring. It is gone before it is answered: when whoever answers dies, the agent rings again."""
-    ring = OrmQ.objects.filter(key=queue).order_by("pk").first()
+    ring = OrmQ.objects.filter(key__in=queues).order_by("pk").first()
     return ring if ring is not None and OrmQ.objects.filter(pk=ring.pk).delete()[0] == 1 else None
 
 

@@ -4,9 +4,10 @@ import configparser
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from deploy.environment import fresh
-from deploy.processes import Program, programs, render, version
+from deploy.processes import WORKERS, Program, programs, render, version
 
 HOME = Path("/srv/be%rth")
 USER = "berth-c0ffee"
@@ -19,10 +20,9 @@ def sections() -> configparser.ConfigParser:
     return parser
 
 
-def test_it_runs_two_web_processes_three_workers_and_the_rest(sections: configparser.ConfigParser) -> None:
+def test_it_runs_two_web_processes_two_workers_and_the_rest(sections: configparser.ConfigParser) -> None:
     names = {name.removeprefix("program:") for name in sections.sections() if name.startswith("program:")}
-    workers = {"worker-urgent", "worker-deploy", "worker-background"}
-    assert names == {"web-1", "web-2", "agent", "fakehub"} | workers
+    assert names == {"web-1", "web-2", "agent", "fakehub", "worker-urgent", "worker"}
 
 
 def test_the_web_processes_alone_are_not_root_and_read_settings_of_their_own(
@@ -32,7 +32,7 @@ def test_the_web_processes_alone_are_not_root_and_read_settings_of_their_own(
     assert {name for name, user in users.items() if user == USER} == {"program:web-1", "program:web-2"}
     assert {user for user in users.values() if user != USER} == {"root"}
     assert 'BERTH_ENV_FILE="web.env"' in sections["program:web-1"]["environment"]
-    assert "BERTH_ENV_FILE" not in sections["program:worker-deploy"]["environment"]
+    assert "BERTH_ENV_FILE" not in sections["program:worker"]["environment"]
 
 
 def test_supervisorctl_finds_the_socket_that_supervisord_opens(sections: configparser.ConfigParser) -> None:
@@ -50,9 +50,10 @@ def test_a_percent_sign_in_a_path_is_no_expansion(sections: configparser.ConfigP
     assert '"/srv/be%rth/web/web-1.sock"' in sections["program:web-1"]["command"]
 
 
-def test_each_worker_serves_its_own_queue_and_may_finish_its_step(sections: configparser.ConfigParser) -> None:
-    worker = sections["program:worker-deploy"]
-    assert worker["command"].endswith('manage.py" "worker" "deploy"')
+def test_each_queue_has_its_worker_which_may_finish_its_step(sections: configparser.ConfigParser) -> None:
+    assert sorted(queue for queues in WORKERS.values() for queue in queues) == sorted(settings.BERTH_WORKERS)
+    worker = sections["program:worker"]
+    assert worker["command"].endswith('manage.py" "worker" "deploy" "background"')
     assert worker["stopasgroup"] == "false"
     assert int(worker["stopwaitsecs"]) >= 60
 

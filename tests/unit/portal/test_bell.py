@@ -24,12 +24,12 @@ def ring(queue: str) -> None:
 
 
 def test_a_ring_is_heard_by_who_listens_to_its_queue() -> None:
-    bell.listen("urgent")
+    bell.listen(["urgent"])
     ring("urgent")
     assert bell.wait(10)
 
 
 def test_the_rings_of_another_queue_are_not_heard() -> None:
-    bell.listen("urgent")
+    bell.listen(["urgent"])
     ring("deploy")
     assert not bell.wait(0)

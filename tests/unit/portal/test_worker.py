@@ -16,17 +16,17 @@ pytestmark = pytest.mark.django_db
 
 def test_a_ring_is_taken_once_and_only_by_the_worker_of_its_queue() -> None:
     async_task("portal.stories.look", 42, cluster="deploy")
-    assert worker.take("background") is None
-    ring = worker.take("deploy")
+    assert worker.take(["urgent", "background"]) is None
+    ring = worker.take(["deploy"])
     assert ring is not None
     assert (ring.task["func"], ring.task["args"]) == ("portal.stories.look", (42,))
-    assert worker.take("deploy") is None
+    assert worker.take(["deploy"]) is None
 
 
 def test_the_oldest_ring_comes_first() -> None:
-    for story in (1, 2, 3):
-        async_task("portal.stories.look", story, cluster="deploy")
-    taken = [worker.take("deploy") for _ in range(3)]
+    for story, queue in ((1, "deploy"), (2, "background"), (3, "deploy")):
+        async_task("portal.stories.look", story, cluster=queue)
+    taken = [worker.take(["deploy", "background"]) for _ in range(3)]
     assert [ring.task["args"] for ring in taken if ring] == [(1,), (2,), (3,)]
 
 
@@ -36,7 +36,7 @@ def test_a_database_that_is_away_is_asked_again_later(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(OrmQ.objects, "filter", away)
     monkeypatch.setattr(connections, "close_all", lambda: None)
-    assert worker.next_ring("deploy") is None
+    assert worker.next_ring(["deploy"]) is None
 
 
 def test_what_the_dead_told_is_rung_for_again_and_again_while_the_database_is_away(
@@ -56,7 +56,8 @@ def test_a_process_that_ended_for_want_of_the_database_is_resumed(monkeypatch: p
     command = worker.Command()
     command._resuming = False
     monkeypatch.setattr(os, "waitpid", lambda pid, _options: (pid, {1: 0, 2: 1 << 8}[pid]))
-    assert command._ended({1}) == {1}
-    assert not command._resuming
-    assert command._ended({2}) == {2}
+    answering = {1: "deploy"}
+    command._bury(answering)
+    assert (answering, command._resuming) == ({}, False)
+    command._bury({2: "deploy"})
     assert command._resuming
