@@ -8,6 +8,7 @@ when, builds/resting.py says.
 import time
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
@@ -26,7 +27,7 @@ SLEEP, WAKE = "sleep", "wake"
 MINUTE = timedelta(minutes=1)
 DRAIN_S = 20.0  # what is still in flight after that keeps it awake
 WAKE_S = 120.0  # from the containers' start to the first answer
-POLL_S = 0.1
+POLL_S = 0.03  # somebody waits
 LAST_LINES = 50
 
 
@@ -183,15 +184,16 @@ def wait_for_answer(instance: Instance, telling: Telling) -> None:
         return
     telling.mask(instance.database_password, instance.admin_password)
     deadline = time.monotonic() + WAKE_S
-    while not (_answers(pool) and _database_answers(instance)):
-        telling.keep_going()
-        if proof.died(pool) or time.monotonic() > deadline:
-            raise ProjectError(
-                "It did not wake up",
-                pools.last_words(pool, LAST_LINES),
-                "Its log says why. It sleeps on, and its data is safe: wake it again, or rebuild the branch.",
-            )
-        time.sleep(POLL_S)
+    for answers in (partial(_database_answers, instance), partial(_answers, pool)):  # Odoo is the later one
+        while not answers():
+            telling.keep_going()
+            if proof.died(pool) or time.monotonic() > deadline:
+                raise ProjectError(
+                    "It did not wake up",
+                    pools.last_words(pool, LAST_LINES),
+                    "Its log says why. It sleeps on, and its data is safe: wake it again, or rebuild the branch.",
+                )
+            time.sleep(POLL_S)
 
 
 def _answers(pool: Pool) -> bool:

@@ -92,15 +92,17 @@ class Router(Process):
                 self.tell(pid, f"add map {name} {key} {value}")
 
         with self.alone():
-            write_atomically(self.config.home / name, render.render_map({**self._read_map(name), key: value}))
+            entries = self._read_map(name)
+            if entries.get(key) != value:
+                write_atomically(self.config.home / name, render.render_map({**entries, key: value}))
             self.in_current(put)
             time.sleep(_SETTLE)
 
     def _drop(self, name: str, key: str) -> None:
         with self.alone():
             entries = self._read_map(name)
-            entries.pop(key, None)
-            write_atomically(self.config.home / name, render.render_map(entries))
+            if entries.pop(key, None) is not None:
+                write_atomically(self.config.home / name, render.render_map(entries))
             self.in_current(lambda pid: self.tell(pid, f"del map {name} {key}", r"Key not found\."))
 
     def _read_map(self, name: str) -> dict[str, str]:
