@@ -194,8 +194,19 @@ def spec(pool: Pool, role: str, conf_file: Path) -> ContainerSpec:
         pids=512,
         labels=labels(pool, role),
         stop_timeout_s=STOP_TIMEOUT_S,
-        later=not instance.is_production,
+        later=comes_later(pool, role),
     )
+
+
+def comes_later(pool: Pool, role: str) -> bool:
+    """Whether a container gets few of the cores while others want them: visitors of production have them first."""
+    return not pool.instance.is_production or role == "cron" or pool.state == Pool.State.STARTING
+
+
+def come_first(pool: Pool) -> None:
+    """The pool, which has started, is to serve now."""
+    for role in pool.web if pool.instance.is_production else ():
+        machines.engine(pool.instance.host).weigh(pool.container(role), later=False)
 
 
 def environment(instance: Instance) -> dict[str, str]:

@@ -23,6 +23,7 @@ Side = Callable[[], str]  # says what is amiss, "" for nothing
 
 BUILD_FILE = "/etc/berth/build.json"
 LOGIN = "/web/login"
+A_CALL = "/web/webclient/version_info"  # open to everybody
 LIVENESS_S = 0.25  # how often a port that doesn't answer yet is asked
 FIRST_PROOF_S, LONGEST_PAUSE_S = 5.0, 15.0
 HURRIED_PROOF_S = 0.5
@@ -74,7 +75,7 @@ def prove(
         failures = [f"{check.name}: {check.failure}" for check in checks if check.failure]
         if not failures:
             say(f"Proven after {time.monotonic() - started:.1f} s: " + ", ".join(check.name for check in checks))
-            return
+            return None if hurry else warm(pool, path)
         say("Not yet: " + "; ".join(failures))
         if time.monotonic() - started + pause > timeout:
             raise NotProven(failures, time.monotonic() - started)
@@ -94,6 +95,19 @@ def wait_for_ports(pool: Pool, *, timeout: float, keep_going: Callable[[], None]
             raise Died(f"A container of {pool.name} ended while Odoo was starting.")
         time.sleep(LIVENESS_S)
     return False
+
+
+def warm(pool: Pool, path: str) -> None:
+    """Let each HTTP worker answer a page and a call, so that it has built its caches before visitors come.
+
+    A worker takes one request at a time, so twice as many at once as there are workers meet all. On Odoo 18 a worker's
+    first call takes 370 ms, the next one 8; after a page alone it is still 250.
+    """
+    host = pool.instance.hostname
+    addresses = [*pool.web.values()] * pool.workers * 2
+    with ThreadPoolExecutor(len(addresses)) as together:
+        list(together.map(lambda address: probe.call(address, 8069, A_CALL, host), addresses))
+        list(together.map(lambda address: probe.get(address, 8069, path, host), addresses))
 
 
 def died(pool: Pool) -> bool:

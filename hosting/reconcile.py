@@ -62,7 +62,10 @@ def _containers(host: Host) -> list[str]:
             continue
         if name not in running:
             found += _start(pool, role, f"started container {name} of the {pool.state} pool")
-        elif (running[name].memory_bytes, running[name].cpus) != (pool.memory_mb * MIB, float(pool.cpus)):
+            continue
+        state = running[name]
+        size = state.memory_bytes, state.cpus, state.later
+        if size != (pool.memory_mb * MIB, float(pool.cpus), pools.comes_later(pool, role)):
             found += _size_again(pool, role)
     return found
 
@@ -89,7 +92,9 @@ def _size_again(pool: Pool, role: str) -> list[str]:
     try:
         with transaction.atomic():
             row = Pool.objects.select_for_update().get(pk=pool.pk)
-            machines.engine(pool.instance.host).resize(name, row.memory_mb * MIB, float(row.cpus))
+            engine = machines.engine(pool.instance.host)
+            engine.weigh(name, later=pools.comes_later(pool, role))
+            engine.resize(name, row.memory_mb * MIB, float(row.cpus))
     except FAULTS as error:
         return [f"{name} can't be resized: {error}"]
     return [f"gave container {name} its size again"]

@@ -2,6 +2,7 @@
 
 import base64
 import http.client
+import json
 import secrets
 import socket
 import threading
@@ -26,6 +27,12 @@ def get(address: str, port: int, path: str, host: str, *, timeout: float = TIMEO
     return _ask(address, port, path, {"Host": host}, timeout)
 
 
+def call(address: str, port: int, path: str, host: str) -> Answer:
+    """What a JSON-RPC call without parameters gets."""
+    body = json.dumps({"jsonrpc": "2.0", "method": "call", "params": {}, "id": 1})
+    return _ask(address, port, path, {"Host": host, "Content-Type": "application/json"}, TIMEOUT_S, body)
+
+
 def status(address: str, port: int, path: str, host: str) -> int:
     """The status of an answer that comes at once where all is well; 0 where none does."""
     return _ask(address, port, path, {"Host": host}, QUICK_S).status
@@ -44,13 +51,15 @@ def websocket(address: str, port: int, path: str, host: str) -> int:
     return _ask(address, port, path, headers, TIMEOUT_S).status
 
 
-def _ask(address: str, port: int, path: str, headers: dict[str, str], timeout: float) -> Answer:
+def _ask(
+    address: str, port: int, path: str, headers: dict[str, str], timeout: float, body: str | None = None
+) -> Answer:
     """`timeout` is for connecting, and for all that follows: a byte now and then must not hold up who asks."""
     connection = http.client.HTTPConnection(address, port, timeout=timeout)
     try:
         connection.connect()
         with _hung_up(connection.sock, timeout) as late:
-            connection.request("GET", path, headers=headers)
+            connection.request("GET" if body is None else "POST", path, body=body, headers=headers)
             response = connection.getresponse()
             text = "" if response.status == 101 else response.read(PAGE_LIMIT).decode(errors="replace")
         return Answer(0, "") if late.is_set() else Answer(response.status, text)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from hosting.engines.docker.errors import BuildFailed
-from hosting.engines.docker.specs import LATER
+from hosting.engines.docker.specs import LATER_WEIGHT
 from hosting.engines.docker.states import KILLED
 
 DOCKERFILE = "Dockerfile.berth"
@@ -36,7 +36,7 @@ def build_params(
         "memswap": memory_bytes,
         "cpuperiod": _CPU_PERIOD,
         "cpuquota": round(cpus * _CPU_PERIOD),
-        "cpushares": LATER,
+        "cpushares": LATER_WEIGHT,
         "networkmode": network,
         "labels": json.dumps(dict(labels), sort_keys=True),
     }

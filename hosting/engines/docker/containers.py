@@ -14,7 +14,14 @@ from hosting.engines.docker.errors import (
     LimitRefused,
     NetworkMissing,
 )
-from hosting.engines.docker.specs import FINGERPRINT_LABEL, INSTALLATION_LABEL, ContainerSpec, Limits, create_config
+from hosting.engines.docker.specs import (
+    FINGERPRINT_LABEL,
+    INSTALLATION_LABEL,
+    ContainerSpec,
+    Limits,
+    create_config,
+    weight,
+)
 from hosting.engines.docker.states import ContainerState, container_state
 from hosting.engines.docker.streams import PULSE, KeepGoing, forever, in_background
 
@@ -49,8 +56,8 @@ class Containers(Connection):
     def ensure_running(self, spec: ContainerSpec, *, keep_going: KeepGoing = forever) -> ContainerState:
         """Bring about a running container as in `spec`; calling it again changes nothing.
 
-        One that differs in memory or CPU alone is resized in place; one that differs otherwise is stopped (meanwhile
-        `keep_going` is called four times a second) and replaced.
+        One that differs in memory, CPU or weight alone is changed in place; one that differs otherwise is stopped
+        (meanwhile `keep_going` is called four times a second) and replaced.
         Raises ImageMissing, NetworkMissing, AddressTaken, LimitRefused.
         """
         config = create_config(spec, installation=self.installation)
@@ -63,6 +70,8 @@ class Containers(Connection):
             self.create(spec, config)
         elif (state.memory_bytes, state.cpus) != (spec.memory_bytes, spec.cpus):
             self.resize(spec.name, spec.memory_bytes, spec.cpus)
+        if state is not None and state.later != spec.later:
+            self.weigh(spec.name, later=spec.later)
         if state is None or not state.running:
             self.start(spec)
         return self.require(spec.name)
@@ -123,6 +132,11 @@ class Containers(Connection):
         with self.asking(f"resize container {name}", missing=ContainerMissing):
             self.post(f"/containers/{name}/update", new.body())
         return Limits(state.memory_bytes, state.cpus)
+
+    def weigh(self, name: str, *, later: bool) -> None:
+        """Let a container come before others where cores are short, or later. Raises ContainerMissing."""
+        with self.asking(f"weigh container {name}", missing=ContainerMissing):
+            self.post(f"/containers/{name}/update", weight(later=later))
 
     def usage(self, name: str) -> cgroups.Usage:
         """What the running container uses now. Raises ContainerMissing when there is none or it does not run."""

@@ -13,9 +13,7 @@ LOG_MAX_SIZE = "10m"
 LOG_MAX_FILES = "3"
 # The kernel, when the host runs out of memory, shall take a hosted container before PostgreSQL or the router.
 OOM_SCORE = 500
-LATER = (
-    128  # the engine's weights are 1024 unless it is told otherwise: an eighth of what serves, where both want cores
-)
+WEIGHT, LATER_WEIGHT = 1024, 128  # of who serves, and of who can wait, where both want the cores
 
 
 @dataclass(frozen=True)
@@ -89,8 +87,12 @@ def create_config(spec: ContainerSpec, *, installation: str, stdin: bool = False
         INSTALLATION_LABEL: installation,
         FINGERPRINT_LABEL: _fingerprint({**config, "Labels": dict(spec.labels)}),
     }
-    config["HostConfig"] |= Limits(spec.memory_bytes, spec.cpus).body()
+    config["HostConfig"] |= Limits(spec.memory_bytes, spec.cpus).body() | weight(later=spec.later)
     return config
+
+
+def weight(*, later: bool) -> dict[str, int]:
+    return {"CpuShares": LATER_WEIGHT if later else WEIGHT}
 
 
 def _host_config(spec: ContainerSpec) -> dict[str, Any]:
@@ -107,7 +109,6 @@ def _host_config(spec: ContainerSpec) -> dict[str, Any]:
         "Ulimits": [{"Name": "core", "Soft": 0, "Hard": 0}],
         "RestartPolicy": {"Name": spec.restart},
         "LogConfig": {"Type": "json-file", "Config": {"max-size": LOG_MAX_SIZE, "max-file": LOG_MAX_FILES}},
-        **({"CpuShares": LATER} if spec.later else {}),
     }
 
 
@@ -116,5 +117,5 @@ def _mount(mount: Mount) -> dict[str, Any]:
 
 
 def _fingerprint(config: Mapping[str, Any]) -> str:
-    """A hash of all that can't change in place. Memory and CPU can, and are no part of it."""
+    """A hash of all that can't change in place. Memory, CPU and weight can, and are no part of it."""
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()

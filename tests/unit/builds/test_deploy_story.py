@@ -59,6 +59,24 @@ def test_a_deploy_tells_what_it_did_and_who_wrote_it(stage: Scenery) -> None:
     assert not Command.objects.exclude(exit_code=0).exists()
 
 
+def test_a_new_pool_has_the_cores_after_what_serves_until_it_serves_itself(stage: Scenery) -> None:
+    build, seen = stage.same(), []
+
+    def look(what: str) -> None:
+        pool = Pool.objects.filter(build_label=f"b{build.pk}").first()
+        container = stage.world.containers.get(pool.container("web")) if pool else None
+        if container is not None:
+            seen.append((what, container.spec.later))
+
+    stage.world.before = look
+    pool = stage.tell(build).pool
+    assert pool is not None
+    switched = next(place for place, (what, _later) in enumerate(seen) if what == "set route")
+    assert [later for what, later in seen[:switched] if what == "read build file"] == [True]
+    assert not any(later for _what, later in seen[switched:])
+    assert stage.world.containers[pool.container("cron")].spec.later
+
+
 def test_no_secret_is_in_output_or_commands(stage: Scenery) -> None:
     build = stage.tell(stage.staging())
     said_all = "".join(LogChunk.objects.values_list("text", flat=True))

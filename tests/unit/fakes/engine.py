@@ -70,6 +70,13 @@ class FakeEngine:
         container.spec = replace(container.spec, memory_bytes=memory_bytes, cpus=cpus)
         return old
 
+    def weigh(self, name: str, *, later: bool) -> None:
+        self.world.happen(f"weigh {_role(name)}")
+        if name not in self.world.containers:
+            raise ContainerMissing(name)
+        container = self.world.containers[name]
+        container.spec = replace(container.spec, later=later)
+
     def usage(self, name: str) -> Usage:
         self.world.happen("ask for memory")
         if name not in self.world.containers or not self.world.containers[name].running:
@@ -161,6 +168,7 @@ class FakeEngine:
             restart_count=container.restarts,
             memory_bytes=spec.memory_bytes,
             cpus=spec.cpus,
+            later=spec.later,
         )
 
     def _check(self, spec: ContainerSpec) -> None:
@@ -248,7 +256,7 @@ class FakeEngine:
 
 
 def _but_size(spec: ContainerSpec) -> ContainerSpec:
-    return replace(spec, memory_bytes=0, cpus=0)
+    return replace(spec, memory_bytes=0, cpus=0, later=False)
 
 
 def _option(spec: ContainerSpec, name: str) -> str:

@@ -1,7 +1,10 @@
 """Where the make-believe machines are put in place of the real ones."""
 
 import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytest_django import Settings
@@ -66,6 +69,15 @@ class Haste:
         self.slept += seconds
 
 
+class InTurn(Executor):
+    """In place of threads: what happens at a call to a machine happens in the test's own thread, on its connection."""
+
+    def __init__(self, _workers: int) -> None: ...
+
+    def map(self, fn: Callable[..., Any], *iterables: Iterable[Any], **_options: Any) -> Iterator[Any]:
+        return map(fn, *iterables)
+
+
 def _answer_for_pools(world: World, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     """Pools answer at their addresses where their container runs."""
 
@@ -79,7 +91,9 @@ def _answer_for_pools(world: World, monkeypatch: pytest.MonkeyPatch, settings: S
             return Answer(200 if len(world.answer(host)) == 40 else 503, "")
         return Answer(200 if runs(address) else 0, LOGIN_PAGE if path == "/web/login" else "")
 
+    monkeypatch.setattr(proof, "ThreadPoolExecutor", InTurn)
     monkeypatch.setattr(probe, "get", get)
+    monkeypatch.setattr(probe, "call", get)
 
     def status(address: str, _port: int, _path: str, host: str) -> int:
         if host == "nobody.invalid":  # at the router's own address

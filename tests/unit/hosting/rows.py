@@ -38,9 +38,10 @@ def pool(instance: Instance, world: World, label: str = "b1", replicas: int = 1)
 
 
 def started(instance: Instance, world: World, label: str = "b1", replicas: int = 1) -> Pool:
-    """A generation whose web containers run, with its slot."""
+    """A generation that may serve: its web containers run, and it has a slot."""
     made = pool(instance, world, label, replicas)
     pools.start_web(made)
+    pools.come_first(made)
     routing.lend_slot(made)
     return made
 

@@ -60,6 +60,7 @@ def test_it_says_all_of_a_container_in_the_words_of_the_engine() -> None:
             "Memory": 1024 * MIB,
             "MemorySwap": 1024 * MIB,
             "NanoCpus": 1_500_000_000,
+            "CpuShares": 1024,
         },
         "NetworkingConfig": {
             "EndpointsConfig": {"berth-a1b2c3-prod": {"IPAMConfig": {"IPv4Address": "10.213.0.17"}}},
@@ -94,7 +95,7 @@ def test_the_fingerprint_is_a_matter_of_all_that_needs_a_new_container() -> None
 
 
 def test_the_fingerprint_is_no_matter_of_what_changes_in_place() -> None:
-    assert fingerprint(replace(SPEC, memory_bytes=2048 * MIB, cpus=4)) == fingerprint(SPEC)
+    assert fingerprint(replace(SPEC, memory_bytes=2048 * MIB, cpus=4, later=True)) == fingerprint(SPEC)
 
 
 def test_limits_always_go_together_and_leave_no_swap() -> None:
@@ -107,7 +108,7 @@ def test_limits_always_go_together_and_leave_no_swap() -> None:
 
 def test_what_comes_later_weighs_less_than_what_the_engine_gives_others() -> None:
     weights = [
-        create_config(spec, installation="a1b2c3")["HostConfig"].get("CpuShares", 1024)
+        create_config(spec, installation="a1b2c3")["HostConfig"]["CpuShares"]
         for spec in (SPEC, replace(SPEC, later=True))
     ]
     assert weights[1] < weights[0]

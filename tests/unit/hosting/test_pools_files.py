@@ -33,8 +33,10 @@ def test_jobs_run_in_one_container_which_hears_their_runner(world: World, stage:
 
 def test_production_has_the_cores_before_staging_and_development(world: World) -> None:
     stages = (Stage.PRODUCTION, Stage.STAGING, Stage.DEVELOPMENT)
-    made = [rows.pool(rows.instance(stage, f"{stage}.localhost"), world) for stage in stages]
+    made = [rows.live(rows.instance(stage, f"{stage}.localhost"), world) for stage in stages]
     assert [pools.spec(pool, "web", Path("/x")).later for pool in made] == [False, True, True]
+    assert pools.spec(made[0], "cron", Path("/x")).later  # visitors come before scheduled actions
+    assert pools.spec(rows.pool(made[0].instance, world), "web", Path("/x")).later  # it serves nobody yet
 
 
 def test_the_configuration_is_roots_and_readable_by_the_tenant_alone(world: World) -> None:

@@ -111,6 +111,15 @@ def test_a_start_a_moment_later_keeps_the_new_size(world: World, instance: Insta
     assert sizes(world)["cron"] == (2048, 1)
 
 
+def test_the_reconciler_lets_what_serves_come_first(world: World, instance: Instance) -> None:
+    name = Pool.objects.get().container("web")
+    FakeEngine(world).weigh(name, later=True)
+
+    assert f"gave container {name} its size again" in reconcile()
+    assert not world.containers[name].spec.later
+    assert reconcile() == []
+
+
 def test_the_reconciler_gives_a_container_the_size_of_its_row(world: World, instance: Instance) -> None:
     Pool.objects.update(memory_mb=2048)
     name = Pool.objects.get().container("web")
