@@ -1,5 +1,6 @@
 """The image of a build: the Odoo image, the repository's requirements, its addons."""
 
+import logging
 from pathlib import Path
 
 from django.conf import settings
@@ -10,11 +11,14 @@ from builds.inspect import Inspection
 from builds.models import Build
 from hosting import images, machines
 from hosting.engines.docker import BuildFailed, TimedOut
+from hosting.models import Host
 from hosting.odoo.floors import MIB
 from portal import attempts
-from portal.models import Command
+from portal.models import Command, State, Step
 from portal.stories import ProjectError
 from portal.telling import Telling
+
+log = logging.getLogger(__name__)
 
 
 def make(build: Build, base: images.Base, folder: Path, telling: Telling) -> str:
@@ -56,6 +60,19 @@ def make(build: Build, base: images.Base, folder: Path, telling: Telling) -> str
             "Mostly a requirement is compiled from source: ask for a version that has a wheel, and push again. Where "
             "it needs the time, the operator can raise BERTH_BUILD_SECONDS.",
         ) from error
+
+
+def clear_builders(host: Host) -> None:
+    """Remove the containers of builds that died together with the engine. Raises EngineError.
+
+    They have random names. They are looked for first, so that those of a build that begins now are none of them.
+    """
+    engine, own = machines.engine(host), f"berth-{settings.BERTH_INSTALLATION}-"
+    left = [state.name for state in engine.list() if not state.name.startswith(own)]
+    if left and not Step.objects.filter(name="build_image", state=State.RUNNING).exists():
+        for name in left:
+            log.warning("removing container %s, whose build has ended", name)
+            engine.remove(name)
 
 
 def passes(error: BaseException) -> bool:

@@ -8,6 +8,7 @@ from django.db.models import F, QuerySet
 
 from builds import deliveries, download, restore, statuses, steplog
 from builds import traffic as users
+from builds.image import clear_builders
 from builds.models import Build, Download, Restore, Rollback
 from hosting import hold, instances, keep, logrotation, machines, routing, sleep, traffic
 from hosting.engines.docker import EngineError
@@ -137,6 +138,11 @@ def clear_away() -> None:
     for pool in left.exclude(pk=F("instance__live_pool")).select_related("instance__host"):
         log.warning("clearing away %s, whose build has ended", pool.name)
         _let_go(pool)
+    for host in Host.objects.all():
+        try:
+            clear_builders(host)
+        except EngineError as error:
+            log.warning("clearing away what builds left: %s", error)
 
 
 def let_go() -> None:

@@ -16,6 +16,7 @@ from tests import cast
 from tests.unit.fakes import World
 from tests.unit.fakes.engine import FakeEngine
 from tests.unit.fakes.github import FakeGitHub
+from tests.unit.fakes.world import Container
 from tests.unit.hosting import rows
 
 OLD = rounds.DEVELOPMENT_KEPT + timedelta(hours=1)
@@ -252,3 +253,27 @@ def test_mending_takes_its_turn_with_everything(project: Project, world: World) 
     rounds.ask(project.pk)
     rounds.ask(999)
     assert FakeGitHub(world).branches("acme/shop") == []
+
+
+# --- what image builds left -------------------------------------------------------------------------------------------
+def builder(world: World) -> str:
+    """A container of a build whose engine died."""
+    world.containers["exciting_ganguly"] = Container(rows.one_off(rows.instance()), running=False)
+    return "exciting_ganguly"
+
+
+def test_a_container_of_an_image_build_that_ended_goes(project: Project, world: World) -> None:
+    served(project, world, "main", Stage.PRODUCTION)
+    before = set(world.containers)
+    builder(world)
+    rounds.clear_away()
+    assert set(world.containers) == before
+
+
+def test_it_stays_while_an_image_is_built(project: Project, world: World) -> None:
+    branch, _instance = served(project, world, "main", Stage.PRODUCTION)
+    story = cast.build(branch).story
+    Step.objects.filter(story=story, name="build_image").update(state=State.RUNNING)
+    name = builder(world)
+    rounds.clear_away()
+    assert name in world.containers
