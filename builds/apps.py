@@ -7,11 +7,13 @@ class BuildsConfig(AppConfig):
     def ready(self) -> None:
         """Make the runner know the stories that this app tells."""
         # A worker's forks would else import the rounds anew, each time, and from newer code once that is pulled.
-        from builds import backup, deploy, download, resize, restore, rollback, rounds  # noqa: F401
+        from builds import alarming, backup, deploy, download, recovery, resize, restore, rollback, rounds, vaultcopies  # noqa: F401
 
         backup.register_stories()
         deploy.register_stories()
         download.register_stories()
+        recovery.register_stories()
         resize.register_stories()
         restore.register_stories()
         rollback.register_stories()
+        vaultcopies.register_stories()

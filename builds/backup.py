@@ -4,6 +4,7 @@ It runs beside deploys, which never wait for it: see hosting/backups.py. All bac
 no two of them compete for its disk, and rounds always find a free worker.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -14,7 +15,7 @@ from hosting.engines.restic import Progress, ResticError
 from hosting.models import Backup, Instance, Vault
 from hosting.reconcile import FAULTS
 from hosting.retention import Taken, to_keep
-from portal import audit, clock, stories
+from portal import alarms, audit, clock, stories
 from portal.models import State, Story, User
 from portal.rounds import alone
 from portal.stories import Kind, ProjectError, StepSpec, StoryError, register, step
@@ -32,7 +33,7 @@ def begin(*, branch: Branch, kind: Backup.Kind, by: User | None) -> Backup:
     project = Project.objects.select_for_update().get(pk=branch.project_id)
     instance = branch.instance
     refused, remedy = refusal(project, instance), "Look at the tab: it says how far that one is."
-    if instance is None or instance.state != Instance.State.READY:
+    if instance is None or instance.live_pool_id is None:
         remedy = "Deploy production first."
     elif not refused and kind == Backup.Kind.MANUAL and manual_today(project, instance) >= A_DAY:
         refused = f"There were {A_DAY} manual backups today, which is as many as a day may have."
@@ -65,6 +66,8 @@ def refusal(project: Project, instance: Instance | None) -> str:
     """Why no backup can begin now, "" when one can."""
     if instance is None or not instance.is_production or instance.state != Instance.State.READY:
         return "There is no production database yet."
+    if instance.live_pool_id is None:
+        return "Nothing serves production at this moment, and a backup is proven with the code that serves."
     if Backup.objects.filter(instance=instance).exclude(state=State.DONE).exists():
         return f"A backup of {project} is going on already, or waits for its turn."
     return ""
@@ -150,6 +153,7 @@ def prove(backup: Backup, telling: Telling) -> None:
         return
     values = {"proof": Backup.Proof.PROVEN, "proven_at": clock.now(), "restore_seconds": seconds, "wrong": ""}
     Backup.objects.filter(pk=backup.pk).update(**values)
+    alarms.end(_alarm(backup))
     telling.say(f"Proven: restored and opened in {seconds:.1f} s.")
 
 
@@ -158,13 +162,7 @@ def tidy(backup: Backup, telling: Telling) -> None:
     """The throwaway, and backups that the rule keeps no longer."""
     backups.clear(backup)
     project = Project.objects.get(branches__instance=backup.instance)
-    known = backups.kept(backup.vault).exclude(taken_at=None)
-    taken = [
-        Taken(each.pk, each.taken_at, each.kind == Backup.Kind.NIGHTLY, each.proof == Backup.Proof.PROVEN)
-        for each in known
-        if each.taken_at is not None
-    ]
-    keys = to_keep(taken, zone=ZoneInfo(project.time_zone), now=clock.now())
+    keys = to_keep(taken(backups.kept(backup.vault)), zone=ZoneInfo(project.time_zone), now=clock.now())
     try:
         gone = backups.forget(backup.vault, keys, keep_going=telling.keep_going)
     except (ResticError, *FAULTS) as error:
@@ -172,16 +170,27 @@ def tidy(backup: Backup, telling: Telling) -> None:
     return telling.say(f"{len(keys)} backups are kept, {gone} were let go.")
 
 
+def taken(found: Iterable[Backup]) -> list[Taken]:
+    """As the rule sees them."""
+    return [
+        Taken(each.pk, each.taken_at, each.kind == Backup.Kind.NIGHTLY, each.proof == Backup.Proof.PROVEN)
+        for each in found
+        if each.taken_at is not None
+    ]
+
+
 def _not_proven(backup: Backup, wrong: str) -> None:
+    """Red, in the audit log, and an alarm until a later backup of the database is proven."""
     Backup.objects.filter(pk=backup.pk).update(proof=Backup.Proof.FAILED, wrong=wrong)
-    branch = Branch.objects.filter(instance=backup.instance).first()
-    audit.record(
-        by=None,
-        verb="find a backup unproven",
-        object=str(backup),
-        project_id=branch.project_id if branch else None,
-        after=wrong[:500],
-    )
+    branch = Branch.objects.select_related("project").filter(instance=backup.instance).first()
+    project_id = branch.project_id if branch else None
+    audit.record(by=None, verb="find a backup unproven", object=str(backup), project_id=project_id, after=wrong[:500])
+    title = f"A backup of {branch.project if branch else backup.instance} could not be proven"
+    alarms.begin(_alarm(backup), title, wrong, project_id=project_id)
+
+
+def _alarm(backup: Backup) -> str:
+    return f"backup-of-{backup.instance}"
 
 
 # --- what the runner wants to know ------------------------------------------------------------------------------------

@@ -3,12 +3,12 @@
 from typing import cast
 
 from django.contrib import messages
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_POST
 
-from builds import backup
+from builds import backup, placesreading
 from builds.models import Download
 from builds.pages import branch_context, sidebar
 from hosting.models import Backup
@@ -16,8 +16,8 @@ from portal import clock
 from portal.live import in_words, respond
 from portal.models import State, User
 from portal.stories import StoryError
-from projects.access import Access, Tool, branch_or_404
-from projects.models import Branch, Stage
+from projects.access import production_or_404
+from projects.models import Branch
 
 SHOWN = 60  # more than the rule keeps, with those of a week that failed
 SOON, LATER = 2, 15  # seconds between polls while one goes on, and while none does
@@ -26,7 +26,8 @@ SOON, LATER = 2, 15  # seconds between polls while one goes on, and while none d
 @require_GET
 def backups(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     access, branch = production_or_404(request, slug, pk)
-    rows = Backup.objects.filter(instance=branch.instance, forgotten_at=None).select_related("story", "asked_by")
+    rows = Backup.objects.filter(instance=branch.instance, forgotten_at=None)
+    rows = rows.select_related("story", "asked_by").annotate(places=Count("copies") + 1)
     listed = list(rows.order_by("-pk")[:SHOWN])
     context = branch_context(access, branch, "backups") | sidebar(access, "", branch)
     next_hour = backup.next_hour(access.project, clock.now())
@@ -41,6 +42,7 @@ def backups(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "a_day": backup.A_DAY,
         "restoring": branch.restores.order_by("-pk").first(),
     }
+    context |= placesreading.places(access.project.vault)
     going_on = cast(Backup | None, context["going_on"])
     if going_on is not None and going_on.story is not None:
         context["step"] = going_on.story.steps.filter(state=State.RUNNING).order_by("position").first()
@@ -74,14 +76,6 @@ def back_up(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     except StoryError as error:
         messages.error(request, in_words(error))
     return redirect("branch-backups", slug=slug, pk=pk)
-
-
-def production_or_404(request: HttpRequest, slug: str, pk: int) -> tuple[Access, Branch]:
-    """Only production is backed up: other databases can be made anew."""
-    access, branch = branch_or_404(request, slug, pk, Tool.BACKUPS)
-    if branch.stage != Stage.PRODUCTION:
-        raise Http404
-    return access, branch
 
 
 def backup_or_404(branch: Branch, pk: int) -> Backup:

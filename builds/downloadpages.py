@@ -8,13 +8,14 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from builds.backuppages import backup_or_404, production_or_404
+from builds.backuppages import backup_or_404
 from builds.download import begin, file, there
 from builds.models import Download
 from portal import ranges
 from portal.live import in_words
 from portal.models import User
 from portal.stories import StoryError
+from projects.access import production_or_404
 
 
 @require_POST

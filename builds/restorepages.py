@@ -8,13 +8,14 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from builds import restore, steplog
-from builds.backuppages import backup_or_404, production_or_404
+from builds.backuppages import backup_or_404
 from builds.models import Restore
 from builds.pages import branch_context, sidebar
 from portal import stories
 from portal.live import in_words, respond
 from portal.models import Result, State, Step, User
 from portal.stories import StoryError
+from projects.access import production_or_404
 from projects.models import Branch
 
 SOON = 2  # seconds between polls

@@ -33,6 +33,7 @@ SECRETS = (
     "BERTH_PG_PORTAL_PASSWORD",
     "BERTH_GITHUB_CLIENT_SECRET",
     "BERTH_OPERATOR_PASSWORD",
+    "BERTH_RECOVERY_KEY",
 )
 # Where a machine's outbound TLS is re-signed, one of these names the bundle that knows the signer; builds need it too.
 CA_VARIABLES = ("BERTH_EXTRA_CA_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
@@ -214,14 +215,14 @@ def prepare(home: Path, given: Environment, taken: Collection[IPv4Network]) -> d
     """Make or refresh `$BERTH_HOME/.env` and return its values. Raises SetupError."""
     file = env_file(home)
     if file.exists():
-        saved = read(file)
+        saved = {"BERTH_RECOVERY_KEY": secrets.token_hex(24)} | read(file)  # installations of before have none
     else:
         saved = fresh(taken, ca_file=ca_file(given))
         saved |= {name: given[name] for name in ("BERTH_INSTALLATION", "BERTH_SUBNET") if name in given}
     values = merge(saved, given)
     refuse_defaults(values, file)
     refuse_nonsense(values)
-    if not file.exists() or values != saved:
+    if not file.exists() or values != read(file):
         write(file, values)
     file.chmod(0o600)
     return values

@@ -5,15 +5,19 @@ import sys
 from django.core.management import call_command, get_commands
 from django.utils.module_loading import import_string
 
-from deploy import environment, homes
+from deploy import environment, homes, restoreself, up
 from deploy.management import open_installation
 from deploy.progress import Progress, main
 
-RESTART = "restart-postgres"
+RESTART, RESTORE = "restart-postgres", "restore-self"
 USAGE = f"""usage: bin/berth COMMAND [ARGUMENT ...]
 
   {RESTART}    restart the PostgreSQL of the hosted databases; visitors wait meanwhile, and stay signed in
   vault PROJECT       the folder and key of its backups, for restic; --new begins another vault
+  place ...           where copies of all backups go: list, add, try, remove
+  backup-self         store the installation itself at these places now; it is done every day too
+  {RESTORE} ADDRESS
+                      everything back on an empty machine; with BERTH_RECOVERY_KEY set
   reconcile           compare rows with what exists, and mend what differs
   COMMAND             any command of manage.py: see bin/berth help"""
 
@@ -24,16 +28,19 @@ def operate() -> int:
         print(USAGE)
         return 0 if arguments else 2
     home, progress = homes.find(), Progress()
+    name = arguments[0].replace("-", "_")
+    if arguments[0] == RESTORE:
+        restoreself.restore(arguments[1:], progress)
+        return up.up([])
     open_installation(home)
-    name = arguments[0]
-    if name == RESTART:
+    if arguments[0] == RESTART:
         with homes.alone(home), progress.step("restart of PostgreSQL"):
             restart = import_string("deploy.restart.restart_hosted")  # it needs rows, which need settings
             restart(home, environment.load(home), progress)
     elif name in get_commands():
-        call_command(*arguments)
+        call_command(name, *arguments[1:])
     else:
-        print(f"bin/berth: there is no command {name!r}.\n\n{USAGE}", file=sys.stderr)
+        print(f"bin/berth: there is no command {arguments[0]!r}.\n\n{USAGE}", file=sys.stderr)
         return 2
     return 0
 

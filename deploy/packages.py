@@ -44,6 +44,7 @@ TO_RUN = (
 DOCKER_CLI = Need("docker", ("docker-cli",), "talks to Docker Engine")
 TO_TEST = (
     Need("chromium", ("chromium",), "walks through the pages in the browser tests"),
+    Need("sshd", ("openssh-server",), "is a place for backups in the tests; it may start a server of its own"),
     Need("busybox", ("busybox-static",), "is the tenant in the tests of the engine and the firewall"),
 )
 

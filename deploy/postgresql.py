@@ -38,6 +38,15 @@ def ensure(home: Path, values: Environment, progress: Progress) -> None:
             server.create_database(PORTAL_ROLE, PORTAL_ROLE)
 
 
+def empty_portal(home: Path, values: Environment) -> None:
+    """Make the portal's database anew where its cluster is ours; an existing server's must be empty already."""
+    for cluster in plan(home / "pg", values, memory=0):
+        if cluster.name == "portal":
+            server = Server(admin_url(cluster, values))
+            server.drop_database(PORTAL_ROLE)
+            server.create_database(PORTAL_ROLE, PORTAL_ROLE)
+
+
 def admin_url(cluster: Cluster, values: Environment) -> str:
     return f"postgresql://{ADMIN}:{quote(values['BERTH_PG_ADMIN_PASSWORD'], safe='')}@127.0.0.1:{cluster.port}/postgres"
 

@@ -4,7 +4,7 @@ import argparse
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from deploy import (
@@ -32,8 +32,9 @@ DEMO = 1200.0  # seconds until the demo's production database answers; building 
 NOT_AT_BOOT = {"Odoo images", "start after a reboot", "demo"}
 
 
-def up() -> int:
-    arguments, progress = parser().parse_args(), Progress()
+def up(given: Sequence[str] | None = None) -> int:
+    """`given` are its arguments, None: those of the program."""
+    arguments, progress = parser().parse_args(given), Progress()
     os.umask(0o022)  # PostgreSQL, HAProxy and the web processes, which have users of their own, read what is made here
     if arguments.walls:
         with progress.step("firewall"):

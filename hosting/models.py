@@ -305,6 +305,45 @@ class Mail(models.Model):
         return self.subject or "(no subject)"
 
 
+class Place(models.Model):
+    """Where copies of all vaults lie besides this machine's disk: see hosting/places.py."""
+
+    name = models.SlugField(max_length=40, unique=True)
+    address = models.CharField(max_length=300)  # a folder's path, sftp://... or s3:https://...
+    account = EncryptedField(blank=True)  # a private SSH key, or variables of an S3 account, a line each
+    keeps_all = models.BooleanField(default=False)  # what lies there can't be altered: nothing is ever forgotten
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class VaultCopy(models.Model):
+    """The copy of a vault at a place, with what came of trying to bring it up to date."""
+
+    vault = models.ForeignKey(Vault, models.CASCADE, null=True, related_name="copies")  # None: the installation itself
+    place = models.ForeignKey(Place, models.CASCADE, related_name="copies")
+    backups = models.ManyToManyField(Backup, related_name="copies")  # whose content lies there
+    story = models.OneToOneField(Story, models.SET_NULL, null=True, related_name="+")  # the last one
+    done_at = models.DateTimeField(null=True)  # when it held all that it should, and was found whole
+    failing_since = models.DateTimeField(null=True)
+    tries = models.PositiveIntegerField(default=0)  # that failed since then
+    next_at = models.DateTimeField(default=clock.now)  # not tried before
+    error = models.TextField(blank=True)  # the last one
+
+    class Meta:
+        ordering: ClassVar = ["place__name"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["vault", "place"], name="one_copy_per_place", nulls_distinct=False)
+        ]
+
+    def __str__(self) -> str:
+        return f"the copy of {self.vault or 'the installation'} at {self.place}"
+
+
 class CronRun(models.Model):
     """One run of a scheduled action of Odoo, as the log says it."""
 

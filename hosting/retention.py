@@ -1,4 +1,5 @@
-"""Which backups are kept: one rule, asked by the clean-up after each backup. It looks at nothing but what it is given.
+"""Which backups are kept: one rule, asked by the clean-up after each backup, and by the page
+that shows which there will be. It looks at nothing but what it is given.
 
 Of nightly backups always 14 distinct ones, once there are so many: of the 7 newest days the last one each; of what is
 older, the first day of each of the 4 newest weeks; of what is older and not among these, the first day of each of the 3
@@ -32,6 +33,18 @@ def to_keep(backups: Iterable[Taken], *, zone: tzinfo, now: datetime) -> set[int
     others = [backup for backup in backups if not (backup.nightly and backup.proven)]
     by_day = {backup.at.astimezone(zone).date(): backup.key for backup in nightly}  # the last one of each day
     return {by_day[day] for day in _days(sorted(by_day))} | {each.key for each in others if each.at > now - WEEK}
+
+
+def future(backups: Iterable[Taken], nights: Iterable[datetime], *, zone: tzinfo) -> list[Taken]:
+    """Which there will be after `nights` (sorted), if each of them brings a backup that is proven; their keys are
+    negative. The rule is applied after each, as the clean-up does.
+    """
+    kept = list(backups)
+    for number, night in enumerate(nights, start=1):
+        kept.append(Taken(-number, night, nightly=True, proven=True))
+        stays = to_keep(kept, zone=zone, now=night)
+        kept = [backup for backup in kept if backup.key in stays]
+    return kept
 
 
 def _days(days: list[date]) -> set[date]:

@@ -43,6 +43,26 @@ class AuditEntry(models.Model):
         return f"{self.by} {self.verb} {self.object}"
 
 
+class Alarm(models.Model):
+    """Something that people must know of and that does not pass by itself: see portal/alarms.py."""
+
+    key = models.CharField(max_length=64)  # what it is about
+    project_id = models.BigIntegerField(null=True)  # whose admins are told, besides the operator
+    title = models.CharField(max_length=300)
+    detail = models.TextField(blank=True)
+    began_at = models.DateTimeField(default=clock.now)
+    told_at = models.DateTimeField(null=True)  # when the mails went out
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["key"], condition=Q(ended_at=None), name="one_open_alarm_per_key"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
 class Result(models.TextChoices):
     NONE = "", "going on"
     SUCCESS = "success", "success"

@@ -49,6 +49,7 @@ BERTH_GIT_ALLOW_PRIVATE = env.flag("BERTH_GIT_ALLOW_PRIVATE", default=BERTH_DEMO
 # --- Django -----------------------------------------------------------------------------------------------------------
 SECRET_KEY = env.secret("BERTH_SECRET_KEY")
 BERTH_FERNET_KEYS = env.secret("BERTH_FERNET_KEYS").split(",")  # newest first; all of them decrypt
+BERTH_RECOVERY_KEY = env.text("BERTH_RECOVERY_KEY", "")  # opens what hosting/selfbackup.py stores
 DEBUG = env.flag("BERTH_DEBUG", default=False)
 ALLOWED_HOSTS = [
     str(urlsplit(BERTH_PORTAL_URL).hostname),
@@ -101,6 +102,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "portal.context.installation",
+                "projects.context.going_on",
             ],
         },
     }
@@ -177,6 +179,14 @@ CONTENT_SECURITY_POLICY = {
         "form-action": ["'self'", BERTH_GITHUB_URL],
     }
 }
+
+# Mail: of alarms. smtp://user:password@host:587 begins TLS at once after the greeting, smtps:// before it.
+_SMTP = urlsplit(env.text("BERTH_SMTP_URL", ""))
+EMAIL_HOST, EMAIL_PORT = _SMTP.hostname or "", _SMTP.port or (465 if _SMTP.scheme == "smtps" else 587)
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = unquote(_SMTP.username or ""), unquote(_SMTP.password or "")
+EMAIL_USE_SSL, EMAIL_USE_TLS = _SMTP.scheme == "smtps", _SMTP.scheme == "smtp" and bool(_SMTP.username)
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = env.text("BERTH_MAIL_FROM", f"berth@{BERTH_DOMAIN}")
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 26 * 1024 * 1024  # GitHub caps a webhook's payload at 25 MB
 STATIC_URL = "/static/"

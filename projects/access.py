@@ -123,6 +123,14 @@ def branch_or_404(request: HttpRequest, slug: str, pk: int, tool: Tool) -> tuple
     return access, branch
 
 
+def production_or_404(request: HttpRequest, slug: str, pk: int) -> tuple[Access, Branch]:
+    """Production's branch, for who may use its backups: other databases can be made anew."""
+    access, branch = branch_or_404(request, slug, pk, Tool.BACKUPS)
+    if branch.stage != Stage.PRODUCTION:
+        raise Http404
+    return access, branch
+
+
 def _find(request: HttpRequest, slug: str) -> Access:
     user = request.user
     project = Project.objects.filter(slug=slug).first()

@@ -30,3 +30,9 @@ def end(installation: Installation, backup: int, *, timeout: float = PATIENCE_S)
             return row
         time.sleep(0.2)
     raise TimeoutError(f"The backup did not end within {timeout:.0f} s")
+
+
+def page(installation: Installation) -> str:
+    (branch,) = installation.query("SELECT id FROM projects_branch WHERE stage = 'production' AND deleted_at IS NULL")
+    with Portal(installation) as portal:
+        return portal.page(f"/{installation.demo()['project']}/branches/{branch['id']}/backups/")

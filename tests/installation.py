@@ -86,6 +86,11 @@ class Installation:
         images = {"BERTH_ODOO_IMAGES": f"18.0={os.environ.get('BERTH_ODOO_IMAGE', NO_IMAGE)}"}
         run([str(PYTHON), "-m", "deploy.up"], timeout=UP_S, cwd=CHECKOUT, env=self._surroundings(images | settings))
 
+    def berth(self, *arguments: str, stdin: str = "", timeout: float = UP_S, **settings: str) -> str:
+        """What bin/berth prints. Raises CommandError."""
+        argv, told = [str(PYTHON), "-m", "deploy.operate", *arguments], self._surroundings(settings)
+        return run(argv, timeout=timeout, cwd=CHECKOUT, env=told, stdin=stdin.encode()).output
+
     def purge(self) -> None:
         if environment.env_file(self.home).exists():
             down = [str(PYTHON), "-m", "deploy.down", "--purge", "--yes"]

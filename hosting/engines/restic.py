@@ -1,18 +1,19 @@
 """restic keeps backups: encrypted, and each piece of content once (Debian 12's 0.14: https://restic.readthedocs.io/).
 
-A repository is a folder with a key of its own, which goes to restic in its environment, never on its command line. It
-runs at the lowest priority for processor and disk, and dies with the process that started it. The words by which its
-errors are told apart were read off 0.14; it prints no others that a program could read.
+A repository is a folder, here or on another machine, with a key of its own, which goes to restic in its environment,
+never on its command line. It runs at the lowest priority for processor and disk, and dies with the process that started
+it. The words by which its errors are told apart were read off 0.14; it prints no others that a program could read.
 """
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
-from portal.commands import CommandError, run
+from portal.commands import CommandError, TimeUp, run
 
 KeepGoing = Callable[[], None]
 
@@ -23,6 +24,7 @@ PROGRAM = (
     *("restic", "--no-cache"),
 )
 QUICK_S = 600.0
+ANSWER_S = 60.0  # for another machine; restic itself would go on asking for a quarter of an hour
 LONGEST = 1000  # characters of what it printed that a message has
 
 
@@ -52,6 +54,12 @@ class Unread(ResticError):
     """Some of what was to be stored could not be read. The snapshot that was made without it is none."""
 
 
+class Unreachable(ResticError):
+    """The machine or disk on which the repository lies did not answer, or let nobody in."""
+
+    transient = True
+
+
 class Locked(ResticError):
     """Somebody else works on the repository, in a way that excludes what was wanted."""
 
@@ -65,6 +73,7 @@ class Progress:
     bytes_done: int
     bytes_total: int
     seconds_left: int | None
+    bytes_per_second: int | None = None
 
 
 @dataclass(frozen=True)
@@ -86,15 +95,48 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Repository:
-    folder: Path
+    """`address` is a folder's path, or what restic knows others by: `sftp://...`, `s3:https://...`. `options` are
+    restic's, `environment` may hold an account's key: neither is printed.
+    """
+
+    address: str | Path
     password: str = field(repr=False)
+    options: tuple[str, ...] = field(default=(), repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def folder(self) -> Path:
+        """Of one that lies on this machine."""
+        return Path(self.address)
 
     def exists(self) -> bool:
-        return (self.folder / "config").exists()
+        """Raises Unreachable where nobody can tell, WrongKey."""
+        if str(self.address).startswith("/"):
+            return (self.folder / "config").exists()
+        try:
+            self._run("cat", "config", "--no-lock", timeout=ANSWER_S)
+        except RepositoryMissing:
+            return False
+        except TimeUp as error:
+            raise Unreachable(f"There was no answer within {ANSWER_S:.0f} s.") from error
+        return True
 
-    def create(self) -> None:
-        """Make it. What a killed attempt left there does no harm. Raises ResticError where there is one."""
-        self._run("init", "--quiet")
+    def create(self, *, like: "Repository | None" = None) -> None:
+        """Make it. What a killed attempt left there does no harm. Raises ResticError where there is one.
+
+        What is copied to it from the one that it is made `like` is found there again, as both cut files alike.
+        """
+        alike = ["--copy-chunker-params", *(f"--option={option}" for option in like.options)] if like else []
+        self._run("init", "--quiet", *alike, environment=_as_source(like) if like else {})
+
+    def copy(self, source: "Repository", snapshots: Sequence[str], *, timeout: float, keep_going: KeepGoing) -> None:
+        """Copy snapshots from another repository, with their tags. One that is there already is passed over.
+
+        It gets another key here. Raises ResticError, TimeUp. What was copied until then isn't copied again.
+        """
+        self.unlock()
+        options = [f"--option={option}" for option in source.options]
+        self._run("copy", *options, *snapshots, timeout=timeout, keep_going=keep_going, environment=_as_source(source))
 
     def store(
         self,
@@ -167,17 +209,26 @@ class Repository:
         cwd: Path | None = None,
         output: Callable[[str], None] = lambda _text: None,
         keep_going: KeepGoing = lambda: None,
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> str:
-        environment = {"RESTIC_REPOSITORY": str(self.folder), "RESTIC_PASSWORD": self.password}
-        environment |= {"RESTIC_PROGRESS_FPS": "1", "PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+        told = {"RESTIC_REPOSITORY": str(self.address), "RESTIC_PASSWORD": self.password, "RESTIC_PROGRESS_FPS": "1"}
+        told |= {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", **self.environment, **environment}
+        options = [f"--option={option}" for option in self.options]
+        argv = [*PROGRAM, *options, *arguments]
         try:
-            return run(
-                [*PROGRAM, *arguments], timeout=timeout, cwd=cwd, env=environment, output=output, keep_going=keep_going
-            ).output
+            return run(argv, timeout=timeout, cwd=cwd, env=told, output=output, keep_going=keep_going).output
         except CommandError as error:
             if error.exit_code is None:  # its time was up, or it is not there
                 raise
             raise _meant(error) from error
+
+
+def _as_source(source: Repository) -> dict[str, str]:
+    return {
+        "RESTIC_FROM_REPOSITORY": str(source.address),
+        "RESTIC_FROM_PASSWORD": source.password,
+        **source.environment,
+    }
 
 
 class _Messages:
@@ -201,14 +252,19 @@ class _Messages:
             self.summary = message
         elif message.get("message_type") == "status":
             left = message.get("seconds_remaining")
-            total = int(message.get("total_bytes", 0))
-            self._told(Progress(int(message.get("bytes_done", 0)), total, None if left is None else int(left)))
+            done, total = int(message.get("bytes_done", 0)), int(message.get("total_bytes", 0))
+            elapsed = int(message.get("seconds_elapsed", 0))
+            rate = done // elapsed if elapsed else None
+            self._told(Progress(done, total, None if left is None else int(left), rate))
 
 
 UNREAD = 3  # exit code, of `backup` alone: https://restic.readthedocs.io/en/v0.14.0/040_backup.html#exit-status-codes
 
 _MEANINGS: tuple[tuple[type[ResticError], tuple[str, ...]], ...] = (
-    (DiskFull, ("no space left on device",)),
+    (DiskFull, ("no space left on device", "disk quota exceeded")),
+    (Unreachable, ("connection refused", "no route to host", "i/o timeout", "no such host", "Connection timed out")),
+    (Unreachable, ("Permission denied (publickey", "Host key verification failed", "Could not resolve hostname")),
+    (Unreachable, ("Access Denied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "unable to start the sftp session")),
     (Locked, ("repository is already locked",)),
     (RepositoryMissing, ("unable to open config file", "Is there a repository at the following location")),
     (

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet, MultiFernet
 
-from tests.backups import ask, end
+from tests.backups import ask, end, page
 from tests.faults.changes import PATHS, change_static_file
 from tests.holding import Moment, hold
 from tests.installation import Installation
-from tests.portal import Portal
 
 pytestmark = pytest.mark.faults
 ODOO = 101
@@ -36,12 +36,6 @@ def attachment(installation: Installation) -> Iterator[Path]:
     yield file
     installation.in_production("DELETE FROM ir_attachment WHERE store_fname = %s", name)
     file.unlink(missing_ok=True)
-
-
-def page(installation: Installation) -> str:
-    (branch,) = installation.query("SELECT id FROM projects_branch WHERE stage = 'production' AND deleted_at IS NULL")
-    with Portal(installation) as portal:
-        return portal.page(f"/{installation.demo()['project']}/branches/{branch['id']}/backups/")
 
 
 def packs(installation: Installation) -> list[Path]:
@@ -99,6 +93,39 @@ def test_a_file_that_production_lost_makes_the_badge_red(installation: Installat
     attachment.write_bytes(content)
     assert row["proof"] == "failed"
     assert f"{attachment.name}, which an attachment names" in row["wrong"]
+    assert end(installation, ask(installation))["proof"] == "proven"
+
+
+def test_a_file_that_odoo_removes_meanwhile_is_missed_by_nobody(installation: Installation, attachment: Path) -> None:
+    """With its row, at some moment of the dump: before or after what the backup sees."""
+    with hold(installation, "dump", Moment.MIDDLE) as held:
+        backup = ask(installation)
+        held.wait()
+        installation.in_production("DELETE FROM ir_attachment WHERE store_fname LIKE %s", f"%/{attachment.name}")
+        attachment.unlink()
+    row = end(installation, backup)
+    assert (row["proof"], row["wrong"]) == ("proven", "")
+
+
+def test_a_file_that_is_altered_makes_the_badge_red(installation: Installation, attachment: Path) -> None:
+    content = attachment.read_bytes()
+    attachment.write_bytes(b"x" * len(content))
+    row = end(installation, ask(installation))
+    attachment.write_bytes(content)
+    assert row["proof"] == "failed"
+    assert f"{attachment.name} has another content" in row["wrong"]
+
+
+def test_a_missing_key_makes_the_badge_red_and_loses_nothing(installation: Installation) -> None:
+    assert end(installation, ask(installation))["proof"] == "proven"
+    (vault,) = installation.query("SELECT v.* FROM hosting_vault v JOIN projects_project p ON p.vault_id = v.id")
+    keys = MultiFernet([Fernet(key.strip()) for key in installation.values["BERTH_FERNET_KEYS"].split(",")])
+    setting = "UPDATE hosting_vault SET key = %s WHERE id = %s"
+    installation.query(setting, keys.encrypt(b"another").decode(), vault["id"])
+    row = end(installation, ask(installation))
+    installation.query(setting, vault["key"], vault["id"])
+    assert row["proof"] == "failed"
+    assert "can't be opened with its key" in row["wrong"]
     assert end(installation, ask(installation))["proof"] == "proven"
 
 

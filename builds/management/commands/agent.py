@@ -29,6 +29,8 @@ ROUNDS = {  # the queue of each, and how many seconds lie between two
     "builds.resting.rest": ("background", 30.0),
     "builds.actions.look_after": ("background", 30.0),
     "builds.backup.begin_due": ("background", 60.0),
+    "builds.vaultcopies.begin_due": ("background", 60.0),
+    "builds.alarming.tell_all": ("background", 60.0),
     "builds.rounds.poll": ("background", 120.0),
     "builds.rounds.clean_up": ("background", 3600.0),
 }

@@ -75,6 +75,7 @@ EXPECTED = {
     "branch-settings": by_stage(200),
     "branch-actions": by_stage(200),
     "branch-backups": BACKUPS,
+    "branch-backups-future": BACKUPS,
     "backup": BACKUPS,
     "ask-download": replace(BACKUPS, production=(302, 403, 403, 404, SIGN_IN), method="post"),
     "send-download": BACKUPS,

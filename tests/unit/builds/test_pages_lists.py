@@ -12,7 +12,7 @@ from portal.models import Result
 from projects.models import Branch, Project, Stage
 from tests import cast
 
-MOST = 12  # queries of a page, the session's and the person's included
+MOST = 13  # queries of a page, those for session, person and alarms included
 
 
 @pytest.fixture

@@ -124,3 +124,12 @@ def test_a_value_may_hold_an_equals_sign_and_a_comment_is_none(tmp_path: Path) -
 def test_where_nothing_was_set_up_it_says_how() -> None:
     with pytest.raises(SetupError, match="bin/up"):
         environment.load(Path("/nonexistent"))
+
+
+def test_an_installation_of_before_gets_a_recovery_key_once(tmp_path: Path) -> None:
+    prepare(tmp_path, {}, NOTHING)
+    file = tmp_path / ".env"
+    file.write_text("".join(line for line in file.read_text().splitlines(True) if "RECOVERY" not in line))
+    key = prepare(tmp_path, {}, NOTHING)["BERTH_RECOVERY_KEY"]
+    assert len(key) >= 32
+    assert prepare(tmp_path, {}, NOTHING)["BERTH_RECOVERY_KEY"] == read(file)["BERTH_RECOVERY_KEY"] == key

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,10 @@ import pytest
 from pytest_django import Settings
 
 from builds import beside, deploy, preflight
-from hosting import backups, machine_state, machines, proof, switch, walls
+from hosting import backups, machine_state, machines, places, proof, switch, walls
 from hosting.engines import probe
 from hosting.engines.probe import Answer
-from hosting.models import DatabaseServer, Slot
+from hosting.models import DatabaseServer, Place, Slot
 from portal import attempts, stories
 from projects import connect
 from tests import cast
@@ -40,7 +41,8 @@ def install(world: World, monkeypatch: pytest.MonkeyPatch, settings: Settings, h
     monkeypatch.setattr(machines, "engine", lambda _host: FakeEngine(world))
     monkeypatch.setattr(machines, "cluster", lambda server: FakeCluster(world, server.purpose))
     monkeypatch.setattr(machines, "database", lambda instance: FakeDatabase(world, instance.database))
-    monkeypatch.setattr(backups, "repository", lambda vault: FakeRepository(world, vault, home))
+    monkeypatch.setattr(backups, "repository", lambda vault: FakeRepository(world, home / "vaults" / str(vault)))
+    monkeypatch.setattr(places, "opened", lambda place, folder, _key: nullcontext(_there(world, home, place, folder)))
     monkeypatch.setattr(machines, "router", lambda slots=0: FakeRouter(world))
     for module in (deploy, preflight):
         monkeypatch.setattr(module, "mirror", lambda _build: FakeMirror(world))
@@ -102,6 +104,11 @@ def _answer_for_pools(world: World, monkeypatch: pytest.MonkeyPatch, settings: S
 
     monkeypatch.setattr(probe, "status", status)
     monkeypatch.setattr(probe, "websocket", lambda address, port, path, host: 101 if runs(address) else 0)
+
+
+def _there(world: World, home: Path, place: Place, folder: str) -> FakeRepository:
+    """A repository at a place: its address is a name here."""
+    return FakeRepository(world, home / "places" / place.address / folder, away=True)
 
 
 def machine_rows() -> None:

@@ -6,20 +6,32 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hosting.engines.restic import Progress, RepositoryDamaged, RepositoryMissing, Snapshot, Stored
-from hosting.models import Vault
 from tests.unit.fakes.world import World
 
 
 class FakeRepository:
-    def __init__(self, world: World, vault: Vault, home: Path) -> None:
-        self.world, self.folder = world, home / "vaults" / str(vault)
+    def __init__(self, world: World, folder: Path, *, away: bool = False) -> None:
+        self.world, self.address, self.folder, self.away = world, "fake:", folder, away
 
     def exists(self) -> bool:
+        if self.away:
+            self.world.happen("ask a place")
         return self.folder.exists()
 
-    def create(self) -> None:
+    def create(self, *, like: "FakeRepository | None" = None) -> None:
         self.world.happen("create vault")
         self.folder.mkdir(parents=True)
+
+    def copy(
+        self, source: "FakeRepository", snapshots: Sequence[str], *, timeout: float, keep_going: Callable[[], None]
+    ) -> None:
+        self._look()
+        for key in snapshots:
+            self.world.happen("copy a snapshot")
+            (found,) = source.folder.glob(f"{key}.*")
+            other = hashlib.sha256(f"{self.folder}{found.name}".encode()).hexdigest()
+            shutil.copytree(found, self.folder / f"{other}.{found.name.partition('.')[2]}", dirs_exist_ok=True)
+            keep_going()
 
     def store(
         self,

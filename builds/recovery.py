@@ -1,0 +1,178 @@
+"""Bringing production back on a machine that has nothing but the portal's rows: see deploy/restoreself.py.
+
+What ran on the machine that was lost is written off first. Then a story for each production fetches its vault from a
+place, fills the database from the newest backup that was proven, and deploys the commit that served.
+"""
+
+from django.db import transaction
+from django_q.models import OrmQ
+
+from builds.begin import begin
+from builds.models import Build, Resize, Rollback
+from hosting import backups, machines, places, pools, restores
+from hosting.engines.restic import ResticError
+from hosting.models import Backup, Instance, Place, Pool, Replica, Slot, Vault, VaultCopy
+from portal import alarms, audit, clock, stories
+from portal.commands import CommandError
+from portal.models import Result, State, Story
+from portal.stories import Kind, PlatformError, StepSpec, register, step
+from portal.telling import Telling
+from projects.models import Branch, Stage
+
+LABEL = "recovery"
+LOST = "The machine on which it ran was lost."
+
+
+@transaction.atomic
+def begin_all() -> list[str]:
+    """Write off what the machine that was lost had, and begin to bring production back. Returns the branches."""
+    _write_off_stories()
+    _write_off_machines()
+    OrmQ.objects.all().delete()
+    production = Branch.objects.alive().filter(stage=Stage.PRODUCTION, instance__state=Instance.State.READY)
+    for branch in production.select_related("project"):
+        stories.begin("recover", object_id=branch.pk, subject=branch.subject)
+        audit.record(by=None, verb="bring production back", object=branch.name, project_id=branch.project_id)
+    return [str(branch.project) for branch in production]
+
+
+def _write_off_stories() -> None:
+    over = {"state": State.DONE, "result": Result.CANCELLED}
+    for model in (Build, Backup, Rollback):
+        model.objects.exclude(state=State.DONE).update(finished_at=clock.now(), **over)
+    Resize.objects.filter(story__in=Story.objects.open()).delete()
+    Story.objects.open().update(finished_at=clock.now(), claim="", lease_until=None, error_title=LOST, **over)
+    Backup.objects.exclude(drill=None).update(drill=None)
+
+
+def _write_off_machines() -> None:
+    """Databases of staging and development are gone: a rebuild makes new ones."""
+    Slot.objects.update(pool=None)
+    Instance.objects.update(live_pool=None, door=Instance.Door.STOPPED, held_at=None)
+    Replica.objects.all().delete()
+    Pool.objects.exclude(state=Pool.State.GONE).update(state=Pool.State.GONE)
+    lost = Instance.objects.exclude(stage=Stage.PRODUCTION, state=Instance.State.READY)
+    Branch.objects.filter(instance__in=lost).update(instance=None)
+    lost.exclude(state=Instance.State.REMOVED).update(state=Instance.State.REMOVED, removed_at=clock.now())
+
+
+# --- the story --------------------------------------------------------------------------------------------------------
+@step("Fetch the vault")
+def fetch_vault(branch: Branch, telling: Telling) -> None:
+    """From the first place that gives it."""
+    vault = _vault(branch)
+    telling.mask(vault.key)
+    for place in Place.objects.filter(copies__vault=vault).distinct():
+        telling.mask(*place.account.split("\n"))
+        try:
+            telling.say(f"Fetching {vault} from {place}.")
+            places.fetch(vault, place, telling.keep_going)
+        except (ResticError, CommandError) as error:
+            telling.say(f"{place}: {error}")
+            continue
+        return _remember(vault, telling)
+    raise PlatformError(
+        "No place gave the vault", "Why is said above. Nothing was made.", "Mend one of them, then run it again."
+    )
+
+
+def _remember(vault: Vault, telling: Telling) -> None:
+    """What was copied has other names now; what never came to a place went with the machine."""
+    names = {tag: snapshot.key for snapshot in backups.repository(vault).snapshots() for tag in snapshot.tags}
+    for backup in backups.kept(vault):
+        backup.snapshot = names.get(backup.tag, "")
+        backup.forgotten_at = None if backup.snapshot else clock.now()
+        backup.save(update_fields=["snapshot", "forgotten_at"])
+        if not backup.snapshot:
+            telling.warn(f"{backup} had not been copied to it yet.")
+    VaultCopy.objects.filter(vault=vault).update(next_at=clock.now())
+
+
+@step("Restore the database and its files")
+def restore(branch: Branch, telling: Telling) -> None:
+    """Only where nothing serves it: told again, it begins anew."""
+    instance, backup = _instance(branch), _newest(branch)
+    if instance.live_pool is not None:
+        raise PlatformError("It serves already", "Nothing was restored over it.", "There is nothing to do.")
+    telling.say(f"The newest that was proven is of {backup.taken_at:%Y-%m-%d %H:%M} UTC.")
+    telling.mask(instance.database_password)
+    pool = _pool(branch, instance, backup)
+    try:
+        restores.fill(pool, backup, machines.folder(instance) / "recovery", telling)
+    except restores.NotWhole as error:
+        raise PlatformError(
+            "The backup is not whole", str(error), "Restore another one by hand; see docs/operate.md."
+        ) from error
+
+
+def _newest(branch: Branch) -> Backup:
+    """Raises PlatformError."""
+    proven = backups.kept(_vault(branch)).filter(instance=branch.instance, proof=Backup.Proof.PROVEN)
+    backup = proven.select_related("vault", "instance").order_by("-taken_at").first()
+    if backup is None:
+        raise PlatformError("No backup that was proven came back", "Nothing was made.", "See docs/operate.md.")
+    return backup
+
+
+def _pool(branch: Branch, instance: Instance, backup: Backup) -> Pool:
+    """One that never starts: programs that restore run in its name."""
+    pool = pools.create(
+        instance,
+        image_id="",
+        commit=backup.commit,
+        build_label=LABEL,
+        addons_path=[],
+        queue_job=False,
+        workers=2,
+        replicas=1,
+        memory_mb=branch.memory_mb,
+        cpus=branch.cpus,
+    )
+    Pool.objects.filter(pk=pool.pk).update(state=Pool.State.GONE)
+    return pool
+
+
+@step("Deploy what served")
+def deploy(branch: Branch, telling: Telling) -> None:
+    """Once: told again, it finds the build."""
+    backup = _newest(branch)
+    story = Story.objects.filter(kind="recover", object_id=branch.pk).latest("pk")
+    if not Build.objects.filter(branch=branch, created_at__gt=story.created_at).exists():
+        begin(branch=branch, commit=backup.commit, by=None, message="Production, brought back")
+    telling.say(f"{backup.commit[:7]} is deployed as soon as this has ended.")
+
+
+def _vault(branch: Branch) -> Vault:
+    vault = branch.project.vault
+    if vault is None:
+        raise PlatformError("It was never backed up", "Nothing was made.", "Deploy it anew: push to its branch.")
+    return vault
+
+
+def _instance(branch: Branch) -> Instance:
+    assert branch.instance is not None
+    return branch.instance
+
+
+# --- what the runner wants to know ------------------------------------------------------------------------------------
+def load(pk: int) -> Branch:
+    related = ("project__vault", "instance__host", "instance__database_server", "instance__live_pool")
+    return Branch.objects.select_related(*related).get(pk=pk)
+
+
+def started(_branch: Branch, _story: Story) -> None:
+    """Nothing is written of it: the story says it."""
+
+
+def finished(branch: Branch, story: Story) -> None:
+    if story.result == Result.FAILURE:
+        title = f"{branch.project} could not be brought back: {story.error_title}"
+        alarms.begin(f"recovery-{branch.pk}", title, story.error_detail, project_id=branch.project_id)
+
+
+def steps(_branch: Branch) -> tuple[StepSpec, ...]:
+    return (fetch_vault, restore, deploy)
+
+
+def register_stories() -> None:
+    register(Kind(name="recover", queue="background", load=load, steps=steps, started=started, finished=finished))

@@ -1,0 +1,17 @@
+"""Alarms, on the pages of who should know of them."""
+
+from django.http import HttpRequest
+
+from portal import alarms
+from projects.models import Role
+
+
+def going_on(request: HttpRequest) -> dict[str, object]:
+    """The operator sees all of them, an admin those of his projects."""
+    user = getattr(request, "user", None)  # pages of errors may have nobody
+    if user is None or not user.is_authenticated or request.headers.get("HX-Request"):
+        return {}
+    found = alarms.going_on()
+    if not user.is_superuser:
+        found = found.filter(project_id__in=user.memberships.filter(role=Role.ADMIN).values("project_id"))
+    return {"alarms": found[:5]}

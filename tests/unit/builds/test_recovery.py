@@ -1,0 +1,116 @@
+"""Production brought back on a machine that has nothing but the portal's rows and a place with the backups."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from pytest_django import Settings
+
+from builds import backup as story_of
+from builds import recovery, vaultcopies
+from builds.models import Build
+from hosting.engines.restic import Unreachable
+from hosting.models import Backup, Instance, Place, Pool, Slot, VaultCopy
+from portal.models import Alarm, State, Story
+from projects.models import Branch, Stage
+from tests.unit.fakes.leftovers import leftovers
+from tests.unit.fakes.stage import NEW, OLD, Scenery, scenery
+from tests.unit.fakes.world import ODOO_IMAGE
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) -> Iterator[Scenery]:
+    with scenery(monkeypatch, settings, tmp_path) as stage:
+        yield stage
+
+
+@pytest.fixture
+def branch(stage: Scenery) -> Branch:
+    """Production that has been backed up and copied to a place; then a commit came that was never deployed."""
+    stage.world.commits = {OLD: {"shop": "1.0"}, NEW: {"shop": "1.1"}}
+    branch = stage.branch("main", Stage.PRODUCTION)
+    stage.deploy(branch, OLD)
+    stage.deploy(stage.branch("feature", Stage.DEVELOPMENT), NEW)
+    instance = Branch.objects.get(pk=branch.pk).instance
+    assert instance is not None
+    stage.world.databases["hosted"][instance.database].rows += ("a customer",)
+    Place.objects.create(name="attic", address="attic")
+    stage.look(story_of.begin(branch=Branch.objects.get(pk=branch.pk), kind=Backup.Kind.NIGHTLY, by=None))
+    assert Backup.objects.get().proof == Backup.Proof.PROVEN
+    VaultCopy.objects.create(vault=None, place=Place.objects.get(), done_at=Backup.objects.get().taken_at)
+    vaultcopies.begin_due()
+    tell(stage, "copy")
+    assert VaultCopy.objects.get(vault=Backup.objects.get().vault).backups.count() == 1
+    stage.build(branch, NEW)
+    return Branch.objects.get(pk=branch.pk)
+
+
+def tell(stage: Scenery, kind: str) -> None:
+    for story in Story.objects.filter(kind=kind).exclude(state=State.DONE):
+        stage.look(SimpleNamespace(story_id=story.pk))  # type: ignore[arg-type]
+
+
+def lose_the_machine(stage: Scenery) -> None:
+    world = stage.world
+    for gone in (world.containers, world.hosts, world.routes, world.held, world.slots, world.connections):
+        gone.clear()
+    world.images = {ODOO_IMAGE: world.images[ODOO_IMAGE]}
+    world.databases, world.roles = {"hosted": {}, "lab": {}}, {"hosted": set(), "lab": set()}
+    for folder in ("instances", "vaults", "builds", "git"):
+        shutil.rmtree(stage.home / folder, ignore_errors=True)
+
+
+def test_its_rows_are_back_and_its_address_answers(stage: Scenery, branch: Branch) -> None:
+    rows = stage.world.databases["hosted"][branch.instance.database].rows if branch.instance else ()
+    lose_the_machine(stage)
+    assert recovery.begin_all() == ["Shop"]
+    tell(stage, "recover")
+    story = Story.objects.get(kind="recover")
+    assert story.result == "success", f"{story.error_title} {story.error_detail}"
+    build = Build.objects.latest("pk")
+    assert build.commit == OLD, "what served, not what was pushed last"
+    stage.tell(build)
+    instance = Instance.objects.get(stage=Stage.PRODUCTION)
+    assert stage.world.answer(instance.hostname) == OLD
+    assert set(rows) <= set(stage.world.databases["hosted"][instance.database].rows)
+    assert not [*leftovers(stage)]
+    assert not Alarm.objects.filter(ended_at=None).exists()
+
+
+def test_what_the_lost_machine_had_is_written_off(stage: Scenery, branch: Branch) -> None:
+    lose_the_machine(stage)
+    recovery.begin_all()
+    assert [story.kind for story in Story.objects.open()] == ["recover"]
+    assert not Pool.objects.exclude(state=Pool.State.GONE).exists()
+    assert not Slot.objects.exclude(pool=None).exists()
+    assert not Build.objects.exclude(state=State.DONE).exists()
+    assert Branch.objects.get(name="feature").instance is None
+    assert [each.stage for each in Instance.objects.exclude(state=Instance.State.REMOVED)] == [Stage.PRODUCTION]
+
+
+def test_a_backup_that_was_never_copied_is_not_said_to_be_there(stage: Scenery, branch: Branch) -> None:
+    stage.tell(Build.objects.latest("pk"))  # an update, with a backup before it
+    assert Backup.objects.filter(forgotten_at=None).count() == 2
+    lose_the_machine(stage)
+    recovery.begin_all()
+    tell(stage, "recover")
+    assert Backup.objects.get(forgotten_at=None).kind == Backup.Kind.NIGHTLY
+    assert Story.objects.get(kind="recover").result == "warning"
+
+
+def test_a_place_that_does_not_answer_leaves_all_as_it_was(stage: Scenery, branch: Branch) -> None:
+    def away(_what: str) -> None:
+        if _what in ("ask a place", "copy a snapshot"):
+            raise Unreachable("connection refused")
+
+    lose_the_machine(stage)
+    recovery.begin_all()
+    stage.world.before = away
+    tell(stage, "recover")
+    assert Story.objects.get(kind="recover").error_title == "No place gave the vault"
+    assert Alarm.objects.get().title.startswith("Shop could not be brought back")
+    assert stage.world.databases["hosted"] == {}
