@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from django.test import Client
 from pytest_django import Settings
 
 from builds import backup as story_of
@@ -14,9 +15,9 @@ from builds import rounds
 from hosting import backups, databases, machines
 from hosting.models import Backup, Instance, Vault
 from portal import clock
-from portal.models import AuditEntry, Result, State, Step, Story
+from portal.models import Alarm, AuditEntry, Result, State, Step, Story
 from portal.stories import PlatformError, ProjectError
-from projects.models import Branch, Project, Stage
+from projects.models import Branch, Member, Project, Role, Stage
 from tests.unit.fakes.leftovers import leftovers
 from tests.unit.fakes.stage import OLD, Scenery, scenery
 from tests.unit.fakes.world import Data, Killed
@@ -325,3 +326,31 @@ def test_a_round_begins_what_is_due_once(nights: Branch) -> None:
     story_of.begin_due()
     story_of.begin_due()
     assert Backup.objects.get().kind == Backup.Kind.NIGHTLY
+
+
+# --- alarms -----------------------------------------------------------------------------------------------------------
+def test_one_that_is_not_proven_is_an_alarm_until_a_later_one_is(
+    stage: Scenery, branch: Branch, client: Client, people: SimpleNamespace
+) -> None:
+    for person, role in ((people.alice, Role.ADMIN), (people.tom, Role.TESTER)):
+        Member.objects.create(project=branch.project, user=person, role=role)
+    told_of = {}
+    attachment(branch).unlink()
+    told(stage, begun(branch))
+    for name in ("alice", "tom"):
+        client.force_login(getattr(people, name))
+        told_of[name] = "could not be proven" in client.get("/").content.decode()
+    assert told_of == {"alice": True, "tom": False}
+    attachment(branch).write_bytes(CONTENT)
+    told(stage, begun(branch))
+    client.force_login(people.alice)
+    assert "could not be proven" not in client.get("/").content.decode()
+    assert Alarm.objects.get().ended_at is not None
+
+
+def test_a_refusal_says_what_would_help(stage: Scenery, branch: Branch) -> None:
+    begun(branch)
+    with pytest.raises(ProjectError) as refused:
+        begun(branch)
+    assert "going on already" in refused.value.detail
+    assert "tomorrow" not in refused.value.remedy
