@@ -26,7 +26,7 @@ CREATE TABLE {table} AS SELECT
     md5(id::text) AS reference, mod(id, 100000) / 100.0 AS amount, 'done' AS state,
     'Order ' || id || ' of customer ' || mod(id * 7919, 50000) || ', as agreed; to be delivered within the week. '
         || md5((id + 1)::text) || md5((id + 2)::text) || repeat(' and so on', 8) AS note
-FROM generate_series(1, {rows}) AS id
+FROM generate_series(1::bigint, {rows}) AS id
 """
 CHANGE = "UPDATE {table} SET state = 'changed', note = md5(note) || substr(note, 33) WHERE id > {after}"
 
