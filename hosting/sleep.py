@@ -28,6 +28,7 @@ MINUTE = timedelta(minutes=1)
 DRAIN_S = 20.0  # what is still in flight after that keeps it awake
 WAKE_S = 120.0  # from the containers' start to the first answer
 POLL_S = 0.03  # somebody waits
+LOOK_S = 1.0  # how often the engine is asked: more would take the cores that Odoo starts with
 LAST_LINES = 50
 
 
@@ -183,16 +184,18 @@ def wait_for_answer(instance: Instance, telling: Telling) -> None:
     if instance.door != Instance.Door.ASLEEP or pool is None:
         return
     telling.mask(instance.database_password, instance.admin_password)
-    deadline = time.monotonic() + WAKE_S
+    began, looks = time.monotonic(), 1
     for answers in (partial(_database_answers, instance), partial(_answers, pool)):  # Odoo is the later one
         while not answers():
             telling.keep_going()
-            if proof.died(pool) or time.monotonic() > deadline:
+            waited = time.monotonic() - began
+            if waited > looks * LOOK_S and proof.died(pool) or waited > WAKE_S:
                 raise ProjectError(
                     "It did not wake up",
                     pools.last_words(pool, LAST_LINES),
                     "Its log says why. It sleeps on, and its data is safe: wake it again, or rebuild the branch.",
                 )
+            looks = int(waited / LOOK_S) + 1
             time.sleep(POLL_S)
 
 

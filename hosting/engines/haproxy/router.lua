@@ -1,7 +1,7 @@
 -- What HAProxy's own rules can't do: let a request wait, wake a sleeping instance, and read JSON as Python reads it.
 
 local held = Map.new("hold.map", Map._str)
-local pause = 50 -- milliseconds between two looks at the map
+local pause = 20 -- milliseconds between two looks at the map
 
 local is_old, looked_at = false, 0
 

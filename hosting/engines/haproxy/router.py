@@ -75,6 +75,7 @@ class Router(Process):
     def set_route(self, route: Route) -> None:
         """The switch. When this returns, no request that comes from now on goes where the old route led."""
         self._put(ROUTES, route.instance, route.value)
+        time.sleep(_SETTLE)
 
     def remove_route(self, instance: str) -> None:
         self._drop(ROUTES, check_instance(instance))
@@ -82,6 +83,7 @@ class Router(Process):
     def hold(self, instance: str) -> None:
         """Let the instance's new requests wait, up to `held_seconds` each. Those in flight go on: see `in_flight`."""
         self._put(HOLDS, check_instance(instance), "1")
+        time.sleep(_SETTLE)
 
     def release(self, instance: str) -> None:
         self._drop(HOLDS, check_instance(instance))
@@ -96,7 +98,6 @@ class Router(Process):
             if entries.get(key) != value:
                 write_atomically(self.config.home / name, render.render_map({**entries, key: value}))
             self.in_current(put)
-            time.sleep(_SETTLE)
 
     def _drop(self, name: str, key: str) -> None:
         with self.alone():
