@@ -107,7 +107,7 @@ def take_push(project: Project, push: Push) -> str:
             return delete_branch(project, push.branch, before=before)
         return move_branch(project, push.branch, push.after, before=before, message=push.message, author=push.author)
     except OutOfOrder as error:
-        transaction.on_commit(lambda: async_task("builds.rounds.ask", project.pk, cluster="background"))
+        transaction.on_commit(lambda: async_task("builds.rounds.ask", project.pk, cluster="rounds"))
         return f"out of order: {error}; GitHub is asked"
 
 

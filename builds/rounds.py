@@ -1,5 +1,5 @@
 """What is done again and again: mending, polling, cleaning up. The agent rings for each round, on the queue
-`background`, where no two go on at once (portal/rounds.py); but what visitors wait for is `urgent`."""
+`rounds`, where no two go on at once (portal/rounds.py); but what visitors wait for is `urgent`."""
 
 import logging
 from datetime import timedelta

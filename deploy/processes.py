@@ -16,7 +16,7 @@ PYTHON = CHECKOUT / ".venv/bin/python"
 WEB = ("web-1", "web-2")
 WORKERS = {  # and their queues. What is urgent must not wait until a step of a deploy has ended, when all are restarted
     "worker-urgent": ("urgent",),
-    "worker": ("deploy", "background"),
+    "worker": ("deploy", "background", "rounds"),
 }
 HAND_OVER = 90  # seconds that a worker gets to finish its step and hand its story over
 

@@ -1,4 +1,4 @@
-"""Rounds: work that is done again and again, one at a time, beside stories of the same queue."""
+"""Rounds: work that is done again and again, one at a time."""
 
 from collections.abc import Callable
 from functools import wraps

@@ -212,9 +212,9 @@ USE_TZ = True
 # no more than that: portal/management/commands/worker.py answers them.
 Q_CLUSTER = {"name": "background", "orm": "default", "timeout": 60, "retry": 120}
 
-# How many rings of a queue are answered at once. `background` has rounds, of which no two go on at once
-# (portal/rounds.py), and backups, of which no two of a host do: neither waits for the other.
-BERTH_WORKERS = {"urgent": 4, "deploy": env.number("BERTH_DEPLOY_WORKERS", 2), "background": 4}
+# How many rings of a queue are answered at once. `background` has backups, restores, downloads and imports, which take
+# long; `rounds` wait for none of them, and no two of these go on at once (portal/rounds.py).
+BERTH_WORKERS = {"urgent": 4, "deploy": env.number("BERTH_DEPLOY_WORKERS", 2), "background": 4, "rounds": 1}
 
 LOGGING = {
     "version": 1,

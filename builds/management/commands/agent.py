@@ -25,14 +25,14 @@ BELL_S = 5.0
 WATCH_S = 0.5
 ROUNDS = {  # the queue of each, and how many seconds lie between two
     "builds.rounds.release_forgotten": ("urgent", 30.0),
-    "builds.rounds.mend": ("background", 30.0),
-    "builds.resting.rest": ("background", 30.0),
-    "builds.actions.look_after": ("background", 30.0),
-    "builds.backup.begin_due": ("background", 60.0),
-    "builds.vaultcopies.begin_due": ("background", 60.0),
-    "builds.alarming.tell_all": ("background", 60.0),
-    "builds.rounds.poll": ("background", 120.0),
-    "builds.rounds.clean_up": ("background", 3600.0),
+    "builds.rounds.mend": ("rounds", 30.0),
+    "builds.resting.rest": ("rounds", 30.0),
+    "builds.actions.look_after": ("rounds", 30.0),
+    "builds.backup.begin_due": ("rounds", 60.0),
+    "builds.vaultcopies.begin_due": ("rounds", 60.0),
+    "builds.alarming.tell_all": ("rounds", 60.0),
+    "builds.rounds.poll": ("rounds", 120.0),
+    "builds.rounds.clean_up": ("rounds", 3600.0),
 }
 
 

@@ -27,12 +27,11 @@ def test_only_deploys_are_on_the_queue_of_deploys() -> None:
     assert [name for name, queue in queues().items() if queue == "deploy"] == ["deploy"]
 
 
-def test_rounds_and_backups_share_a_queue_where_neither_waits_for_the_other() -> None:
-    """No two rounds go on at once, and no two backups of a host: one more worker than these is always free."""
-    assert queues()["backup"] == "background"
-    assert settings.BERTH_WORKERS["background"] > 2
-    rounds = [import_string(name) for name, (queue, _seconds) in ROUNDS.items() if queue == "background"]
-    assert all(hasattr(each, "__wrapped__") for each in rounds)
+def test_rounds_stand_behind_no_backup_or_restore_however_many_there_are() -> None:
+    assert {queue for queue, _seconds in ROUNDS.values()} == {"urgent", "rounds"}
+    assert "rounds" not in queues().values()
+    rounds = [import_string(name) for name, (queue, _seconds) in ROUNDS.items() if queue == "rounds"]
+    assert all(hasattr(each, "__wrapped__") for each in rounds)  # see portal/rounds.py
 
 
 def test_every_queue_has_a_worker() -> None:
