@@ -6,6 +6,7 @@ refused, so that Odoo says so where it was sent.
 """
 
 import asyncio
+import ctypes
 import logging
 import os
 import pwd
@@ -34,7 +35,8 @@ IDLE_S = 300.0  # for one command: Odoo may prepare a whole mail between two of 
 CONTENT_S = 30.0  # for all of a mail's content, which is there already: others may be waiting to be read
 CONNECTIONS = 8  # of one address
 CONNECTIONS_ALL = 400
-READ_AT_ONCE = 6  # mails of which content is read: each is in memory, and some three times its size
+READ_AT_ONCE = 4  # mails of which content is read: each is in memory, and some three times its size
+BIG = 1024 * 1024  # bytes
 HEADER_BYTES = 64 * 1024  # of a mail, in which its headers are looked for
 BUSY = "421 4.7.0 Too many connections"
 LATER = "451 4.3.0 The mail could not be kept just now; nothing was kept of it"
@@ -115,6 +117,13 @@ def headers(raw: bytes) -> tuple[str, str]:
         return "", ""
 
 
+def give_back_memory() -> None:
+    """What a mail took of it: PostgreSQL's client keeps its buffer with the connection, and glibc what is free."""
+    connection.close()
+    with suppress(AttributeError):  # another C library has no such thing
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def peer(transport: asyncio.BaseTransport) -> str:
     """The address at the other end."""
     return str(transport.get_extra_info("peername")[0])
@@ -190,6 +199,8 @@ class Catcher(SMTP):
             self._reset_timeout(CONTENT_S)
             await super().smtp_DATA(arg)
             self._reset_timeout()
+            if self._bytes > BIG:
+                await self.rooms.ask(give_back_memory)
             self._bytes = self._lines = 0
 
 

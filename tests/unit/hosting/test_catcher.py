@@ -131,6 +131,16 @@ def test_many_come_by_one_connection(served: Served, pool: Pool) -> None:
     assert list(Mail.objects.order_by("pk").values_list("subject", flat=True)) == [str(n) for n in range(30)]
 
 
+def test_after_a_big_one_the_next_is_kept(served: Served, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catcher, "BIG", 1000)
+    with served.client() as client:
+        for lines in (200, 1, 200):
+            client.sendmail("a@b.c", ["d@e.f"], TEXT + b"x\r\n" * lines)
+    assert list(Mail.objects.order_by("pk").values_list("size", flat=True)) == [
+        len(TEXT) + 3 * n for n in (200, 1, 200)
+    ]
+
+
 def test_it_says_that_it_takes_no_password(served: Served, pool: Pool) -> None:
     with served.client() as client:
         client.ehlo()
