@@ -29,9 +29,10 @@ UNREADABLE = Exception  # there is hardly one that Python's parser does not rais
 SLOW_CODECS = {"punycode", "idna"}  # quadratic, and nobody writes a mail in them
 
 _CID = re.compile(r"""cid:([^\s"'<>()]{1,300})""", re.IGNORECASE)
-# What a browser asks others for before any policy hears of it, or follows by itself. These are the names of tags
-# exactly as a browser reads them.
-_REACHING_OUT = re.compile(r"<(/?)(?=(?:link|meta|base)[\s/>])", re.IGNORECASE)
+# For what these name, a browser connects to others before it asks whether it may (Chromium does for frames), or goes
+# there by itself. They are found exactly as a browser reads the names of tags.
+_TAGS = "link|meta|base|iframe|frame|frameset|fencedframe|portal|object|embed"
+_REACHING_OUT = re.compile(rf"<(/?)(?=(?:{_TAGS})[\s/>])", re.IGNORECASE)
 
 
 class Capped(EmailPolicy):

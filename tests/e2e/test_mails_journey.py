@@ -20,7 +20,8 @@ HTML = """
 <style>@import "http://ELSEWHERE/s"; p { color: rgb(1, 2, 3) }</style>
 <p>Bold words</p><img src="cid:logo" alt="ours"><img src="http://ELSEWHERE/i" alt="">
 <img src="x" onerror="document.body.textContent = 'ran'"><script>document.body.textContent = "ran"</script>
-<a href="http://ELSEWHERE/a">Pay now</a><iframe src="http://ELSEWHERE/f"></iframe>
+<a href="http://ELSEWHERE/a">Pay now</a>
+<iframe src="http://ELSEWHERE/f"></iframe>
 <meta http-equiv="refresh" content="0;url=http://ELSEWHERE/m">
 <form action="http://ELSEWHERE/p"><button>Send</button></form>
 """

@@ -118,11 +118,15 @@ def test_the_type_of_an_image_says_nothing_else(kind: str) -> None:
         "<LINK\nrel=preconnect href=//evil.example>",
         '<meta http-equiv="refresh" content="0;url=http://evil.example">',
         "<base/href=http://evil.example>",
+        "<iframe src=http://evil.example></iframe>",
+        "<frameset><frame src=http://evil.example></frameset>",
+        "<object data=http://evil.example></object><embed src=http://evil.example>",
     ],
 )
 def test_tags_that_reach_out_by_themselves_are_none_any_more(tag: str) -> None:
     shown = html(b"<p>a</p>" + tag.encode()).html.lower()
-    assert not any(f"<{name}" in shown for name in ("link", "meta", "base"))
+    names = ("link", "meta", "base", "iframe", "frame", "object", "embed")
+    assert not any(f"<{name}" in shown for name in names)
     assert "no-" in shown
 
 
