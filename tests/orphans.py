@@ -26,6 +26,7 @@ def orphans(installed: Installed) -> list[str]:
     rows = _Rows(installed)
     return [
         *rows.unfinished(),
+        *_mails(installed),
         *_containers(installed, rows),
         *_databases(installed, rows),
         *_folders(installed, rows),
@@ -69,6 +70,11 @@ class _Rows:
         }
         further = {f"{stems[row['pool_id']]}-web-{row['number']}" for row in self.replicas if row["pool_id"] in stems}
         return {f"{stem}-{role}" for stem in stems.values() for role in ("web", "cron")} | further
+
+
+def _mails(installed: Installed) -> Iterator[str]:
+    asked = "SELECT m.id FROM hosting_mail m JOIN hosting_instance i ON i.id = m.instance_id WHERE i.state = 'removed'"
+    yield from (f"mail {row['id']} is of an instance that is gone" for row in installed.query(asked))
 
 
 def _containers(installed: Installed, rows: _Rows) -> Iterator[str]:
