@@ -7,7 +7,20 @@ class BuildsConfig(AppConfig):
     def ready(self) -> None:
         """Make the runner know the stories that this app tells."""
         # A worker's forks would else import the rounds anew, each time, and from newer code once that is pulled.
-        from builds import alarming, backup, deploy, download, recovery, resize, restore, rollback, rounds, vaultcopies  # noqa: F401
+        from builds import (  # noqa: F401  # noqa: F401
+            alarming,
+            backup,
+            deploy,
+            download,
+            measuring,
+            recovery,
+            resize,
+            restore,
+            retire,
+            rollback,
+            rounds,
+            vaultcopies,
+        )
 
         backup.register_stories()
         deploy.register_stories()
@@ -15,5 +28,6 @@ class BuildsConfig(AppConfig):
         recovery.register_stories()
         resize.register_stories()
         restore.register_stories()
+        retire.register_stories()
         rollback.register_stories()
         vaultcopies.register_stories()

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from hosting import backups, drills
 from hosting.engines.restic import Progress, ResticError
@@ -23,6 +24,7 @@ from portal.telling import Telling
 from projects.models import Branch, Project, Stage
 
 A_DAY = 5  # manual ones
+OVERDUE_H = 36
 AGAIN_AFTER, TRIES = timedelta(hours=1), 3  # of a night's backup that could not be taken
 
 
@@ -96,6 +98,8 @@ def begin_due() -> None:
 
 def is_due(branch: Branch, now: datetime) -> bool:
     hour = last_hour(branch.project, now)
+    if branch.instance is not None and _is_overdue(branch.instance):
+        return True
     if branch.instance is None or branch.instance.created_at > hour:
         return False
     nights = Backup.objects.filter(
@@ -105,6 +109,14 @@ def is_due(branch: Branch, now: datetime) -> bool:
     if nights.exclude(pk__in=failed).exists() or failed.count() >= TRIES:
         return False
     return not failed.filter(finished_at__gt=now - AGAIN_AFTER).exists()
+
+
+def _is_overdue(instance: Instance) -> bool:
+    """Whether Berth lived through more than a day and a half since a night's backup began, whatever the clock says: one
+    that was set back would let nights pass.
+    """
+    last = Backup.objects.filter(instance=instance, kind=Backup.Kind.NIGHTLY).order_by("-pk").first()
+    return last is not None and last.hours_left <= Backup.HOURS - OVERDUE_H
 
 
 def last_hour(project: Project, now: datetime) -> datetime:
@@ -161,13 +173,23 @@ def prove(backup: Backup, telling: Telling) -> None:
 def tidy(backup: Backup, telling: Telling) -> None:
     """The throwaway, and backups that the rule keeps no longer."""
     backups.clear(backup)
-    project = Project.objects.get(branches__instance=backup.instance)
-    keys = to_keep(taken(backups.kept(backup.vault)), zone=ZoneInfo(project.time_zone), now=clock.now())
+    project, known = Project.objects.get(vault=backup.vault), backups.kept(backup.vault)
+    keys = to_keep(taken(known), zone=ZoneInfo(project.time_zone), now=clock.now())
+    keys |= _whatever_their_date(known)
     try:
         gone = backups.forget(backup.vault, keys, keep_going=telling.keep_going)
     except (ResticError, *FAULTS) as error:
         return telling.warn(f"Older backups stay until the next night: {error}")
     return telling.say(f"{len(keys)} backups are kept, {gone} were let go.")
+
+
+def _whatever_their_date(known: QuerySet[Backup]) -> set[int]:
+    """What stays though the rule goes by a date that a clock gave which somebody had set: the last night's, and of the
+    others those that have lived through less than their time.
+    """
+    nights = known.filter(kind=Backup.Kind.NIGHTLY, proof=Backup.Proof.PROVEN)
+    others = known.exclude(pk__in=nights).filter(hours_left__gt=0)
+    return {*nights.order_by("-pk").values_list("pk", flat=True)[:1], *others.values_list("pk", flat=True)}
 
 
 def taken(found: Iterable[Backup]) -> list[Taken]:

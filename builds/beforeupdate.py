@@ -29,6 +29,8 @@ def back_up(build: Build, telling: Telling) -> None:
     production = build.branch.instance
     if production is None or production.state != Instance.State.READY:
         return telling.say("There is nothing to back up yet.")
+    if production.live_pool_id is None:
+        return telling.say("Nothing serves by it, so nothing was written since it stopped: its last backup is as new.")
     if not build.to_update and not _requires_something_else(build, production):
         return telling.say("No module and no requirement changes: the backups of the nights are enough.")
     backup = build.backup or _write_down(build, production)

@@ -15,7 +15,7 @@ def begin(*, branch: Branch, commit: str, by: User | None, message: str = "", au
     """Write a build down and ring for its story. A push takes the place of builds of the branch that still wait."""
     project = Project.objects.select_for_update().get(pk=branch.project_id)
     if by is None:
-        _skip_waiting(branch)
+        skip_waiting(branch, SKIPPED)
     project.builds_counted += 1
     project.save(update_fields=["builds_counted"])
     build = Build.objects.create(
@@ -33,13 +33,13 @@ def begin(*, branch: Branch, commit: str, by: User | None, message: str = "", au
     return build
 
 
-def _skip_waiting(branch: Branch) -> None:
+def skip_waiting(branch: Branch, verdict: str) -> None:
     """Builds that no worker has begun are ended; one that is being claimed at this moment is not."""
     over = {"state": State.DONE, "result": Result.CANCELLED, "finished_at": clock.now()}
     waiting = Story.objects.filter(subject=branch.subject, kind="deploy", state=State.QUEUED, started_at=None)
     for pk in list(waiting.values_list("pk", flat=True)):
         if waiting.filter(pk=pk).update(**over):
-            Build.objects.filter(story=pk).update(verdict=SKIPPED, **over)
+            Build.objects.filter(story=pk).update(verdict=verdict, **over)
 
 
 def rebuild(*, build: Build, by: User) -> Build:

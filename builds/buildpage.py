@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from builds import begin, failure, reading, rollbackpages, steplog
+from builds import ageing, begin, failure, reading, rollbackpages, steplog
 from builds.access import build_or_404
 from builds.models import Build
 from builds.traffic import UsersSaw, is_counting
@@ -92,7 +92,8 @@ def step_log(request: HttpRequest, slug: str, number: int, name: str) -> HttpRes
 
 @require_POST
 def rebuild(request: HttpRequest, slug: str, number: int) -> HttpResponse:
-    _access, build = build_or_404(request, slug, number, Tool.DEPLOY)
+    access, build = build_or_404(request, slug, number, Tool.DEPLOY)
+    access.require(Tool.DEPLOY, build.branch.stage)  # where it is built now
     if build.branch.deleted_at is not None:
         messages.error(request, f"{build.branch} was deleted on GitHub. Push it again to build it.")
         return redirect("build", slug=slug, number=number)
@@ -116,13 +117,16 @@ def _actions(access: Access, build: Build) -> dict[str, Any]:
     instance = build.instance
     serves = instance is not None and instance.live_pool_id is not None and instance.live_pool_id == build.pool_id
     may_deploy = access.may(Tool.DEPLOY, build.stage)
+    may_rebuild = may_deploy and access.may(Tool.DEPLOY, build.branch.stage)
     return {
-        "may_rebuild": may_deploy and build.state == State.DONE and build.branch.deleted_at is None,
+        "may_rebuild": may_rebuild and build.state == State.DONE and build.branch.deleted_at is None,
         "may_cancel": may_deploy and build.state != State.DONE,
         "connect_url": instance.url if instance and serves and access.may(Tool.CONNECT, build.stage) else "",
         "serves": serves,
         "rest": sleep.rest(instance) if serves else "",
         "way_back": rollbackpages.way_back(build, serves=serves) if may_deploy else None,
+        "kept": ageing.notice(build),
+        "may_pin": may_rebuild,
         "runs_still": build.pool is not None and build.pool.state in keep.LEFT,
         "may_read_odoo_log": instance is not None and access.may(Tool.LOGS, build.stage),
         "cancelling": build.story is not None and build.story.cancel_requested,

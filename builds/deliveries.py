@@ -127,6 +127,8 @@ def move_branch(project: Project, name: str, commit: str, *, before: str, messag
         raise OutOfOrder(f"{name} is at {known[:7] or 'nowhere'}, not at {before[:7] or 'nowhere'}")
     branch.head, branch.deleted_at = commit, None
     branch.save(update_fields=["head", "deleted_at"])
+    if branch.on_push == Branch.OnPush.NOTHING:
+        return f"nothing is built: the settings of {name} say so"
     build = begin(branch=branch, commit=commit, by=None, message=message, author=author)
     return f"build {build.number}"
 

@@ -221,8 +221,11 @@ def _keep_minutes(build: Build) -> int:
 
 
 def _former_instances(build: Build) -> list[Instance]:
-    """Databases of the branch's earlier builds that still run: each build of staging and development has its own."""
+    """Databases of the branch's earlier builds that still run, but pinned ones: each of staging and development has its
+    own.
+    """
     earlier = Build.objects.filter(branch=build.branch).exclude(instance=None).values("instance")
+    earlier = earlier.filter(pinned_at=None)
     awake = Pool.objects.filter(instance__in=earlier).exclude(state=Pool.State.GONE).values("instance")
     return [instance for instance in Instance.objects.filter(pk__in=awake) if instance.pk != build.instance_id]
 

@@ -58,6 +58,8 @@ class Build(models.Model):
     tests = models.JSONField(default=dict)
     status_sent = models.CharField(max_length=10, blank=True)  # the commit status that the provider has
     verdict = models.CharField(max_length=300, blank=True)  # the letter's first sentence
+    pinned_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    pinned_at = models.DateTimeField(null=True)  # its database is kept: see builds/ageing.py
     created_at = models.DateTimeField(default=clock.now)
     started_at = models.DateTimeField(null=True)
     switched_at = models.DateTimeField(null=True)  # when its pool got the requests, for the first time
@@ -101,6 +103,35 @@ class Rollback(models.Model):
 
     def __str__(self) -> str:
         return f"rollback to {self.build}"
+
+
+class RetiredQuerySet(models.QuerySet["Retired"]):
+    def there(self) -> "RetiredQuerySet":
+        """Those whose database can be attached again."""
+        return self.filter(attached_at=None, instance__state=Instance.State.READY).exclude(at=None)
+
+    def going_on(self) -> "RetiredQuerySet":
+        return self.exclude(story=None).exclude(story__state=State.DONE)
+
+
+class Retired(models.Model):
+    """Production's database whose branch is moved to development: stopped and kept for a while, from `at` on."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="retired")
+    branch = models.ForeignKey(Branch, models.CASCADE, related_name="retired")
+    instance = models.ForeignKey(Instance, models.PROTECT, related_name="+")
+    hostname = models.CharField(max_length=253)  # the address that it had
+    asked_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    backup = models.OneToOneField(Backup, models.SET_NULL, null=True, related_name="+")  # its last one
+    story = models.OneToOneField(Story, models.PROTECT, null=True, related_name="+")
+    at = models.DateTimeField(null=True)
+    attached_at = models.DateTimeField(null=True)  # to a branch that was moved to production
+    created_at = models.DateTimeField(default=clock.now)
+
+    objects = RetiredQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.instance.name}, production of {self.branch}"
 
 
 class Resize(models.Model):

@@ -1,6 +1,6 @@
 """Pages that list: projects, branches, builds."""
 
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
@@ -10,11 +10,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from builds import reading, rollback, stages
+from builds import ageing, reading, rollback
+from builds.models import Build, Retired
 from hosting import cronruns, sleep
-from portal.live import in_words, respond
-from portal.models import State, User
-from portal.stories import StoryError
+from portal.live import respond
+from portal.models import State
 from portal.templatetags.berth import look
 from projects import gitcommands
 from projects.access import Access, Tool, branch_or_404, project_or_404, visitors_welcome
@@ -24,6 +24,11 @@ CARDS = 24  # projects of a page
 SHOWN = 40  # branches of the sidebar; a search finds the others
 ROWS, CELLS = 20, 8  # branches and builds of the grid
 HISTORY = 25  # builds of a branch's page
+MOVES_TO_DEVELOPMENT = {
+    Stage.PRODUCTION: "its database is retired",
+    Stage.STAGING: "its database stays as it is",
+    Stage.DEVELOPMENT: "",
+}
 SOON, LATER = 2, 10  # seconds between polls while something goes on, and while nothing does
 
 
@@ -63,24 +68,11 @@ def branch(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     context = branch_context(access, branch, "history") | sidebar(access, request.GET.get("q", "").strip(), branch)
     context["failed_wake"] = sleep.failed_wake(branch.instance)
     context |= {"builds": builds[:HISTORY], "more": builds[HISTORY:], "before": before}
+    context["stale"] = ageing.is_stale(branch.instance)
+    context["unbuilt"] = context["may_deploy"] and is_unbuilt(branch, context["latest"])
     context["title"] = f"{look(context['latest']).mark} {branch} · {access.project}".strip()
     every = SOON if context["rest"] == sleep.Rest.WAKING else _pace(builds)
     return respond(request, "builds/branch.html", context, every=every, also="columns")
-
-
-@require_POST
-def move_branch(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    """Put the branch on another stage: for who may change its settings here and there."""
-    access, branch = branch_or_404(request, slug, pk, Tool.BRANCH_SETTINGS)
-    wanted = request.POST.get("stage", "")
-    if wanted in Stage.values:
-        access.require(Tool.BRANCH_SETTINGS, wanted)
-        try:
-            stages.move(branch=branch, stage=Stage(wanted), by=cast(User, request.user))
-            messages.success(request, f"{branch} is on {wanted} now.")
-        except StoryError as error:
-            messages.error(request, in_words(error))
-    return redirect("branch", slug=slug, pk=pk)
 
 
 @require_POST
@@ -123,13 +115,14 @@ def branch_context(access: Access, branch: Branch, tab: str) -> dict[str, Any]:
         "branch": branch,
         "switched_off": cronruns.switched_off(branch.instance) if branch.instance else [],
         "rest": sleep.rest(branch.instance),
+        "retiring": branch.stage == Stage.PRODUCTION and Retired.objects.going_on().filter(branch=branch).exists(),
         **_serving(access, branch),
         "latest": reading.for_lists().filter(branch=branch).order_by("-pk").first(),
-        "may_connect": access.may(Tool.CONNECT, branch.stage),
+        "may_connect": access.may_on(Tool.CONNECT, branch),
         "may_deploy": access.may(Tool.DEPLOY, branch.stage),
         "may_set": access.may(Tool.BRANCH_SETTINGS, branch.stage),
-        "may_read_logs": access.may(Tool.LOGS, branch.stage),
-        "may_read_mails": branch.stage != Stage.PRODUCTION and access.may(Tool.MAILS, branch.stage),
+        "may_read_logs": access.may_on(Tool.LOGS, branch),
+        "may_read_mails": branch.stage != Stage.PRODUCTION and access.may_on(Tool.MAILS, branch),
         "may_back_up": branch.stage == Stage.PRODUCTION and access.may(Tool.BACKUPS, branch.stage),
         "commands": gitcommands.commands(branch, base=production.name if production else branch.name),
         "github_url": settings.BERTH_GITHUB_URL,
@@ -148,13 +141,13 @@ def _serving(access: Access, branch: Branch) -> dict[str, Any]:
 
 
 def _moves(access: Access, branch: Branch, *, has_production: bool) -> list[tuple[Stage, str]]:
-    """The stages that the branch can be moved to by this person, each with what that does."""
-    if branch.stage == Stage.PRODUCTION or not access.may(Tool.BRANCH_SETTINGS, branch.stage):
+    """The stages that the branch can be moved to by this person, each with what that does in a few words."""
+    if not access.may(Tool.BRANCH_SETTINGS, branch.stage):
         return []
     does = {
         Stage.PRODUCTION: "its own database, at the project's address",
         Stage.STAGING: "a new neutralised copy of production",
-        Stage.DEVELOPMENT: "a fresh database with demo data, and tests",
+        Stage.DEVELOPMENT: MOVES_TO_DEVELOPMENT[Stage(branch.stage)],
     }
     return [
         (stage, says)
@@ -162,6 +155,7 @@ def _moves(access: Access, branch: Branch, *, has_production: bool) -> list[tupl
         if stage != branch.stage
         and access.may(Tool.BRANCH_SETTINGS, stage)
         and not (stage == Stage.PRODUCTION and has_production)
+        and not (stage == Stage.STAGING and branch.stage == Stage.PRODUCTION)
     ]
 
 
@@ -179,7 +173,20 @@ def sidebar(access: Access, search: str, chosen: Branch) -> dict[str, Any]:
         "branch_search": search,
         "hidden_branches": len(found) > SHOWN,
         "may_drag": access.may(Tool.BRANCH_SETTINGS, Stage.STAGING),
+        "may_drag_production": access.may(Tool.BRANCH_SETTINGS, Stage.PRODUCTION),
+        "has_retired": not columns[Stage.PRODUCTION] and access.manages and has_retired(access.project),
     }
+
+
+def has_retired(project: Project) -> bool:
+    return Retired.objects.there().filter(project=project).exists()
+
+
+def is_unbuilt(branch: Branch, latest: Build | None) -> bool:
+    """Whether the newest commit made no build."""
+    if not branch.head or (latest is not None and latest.commit == branch.head):
+        return False
+    return not branch.builds.filter(commit=branch.head).exists()
 
 
 def _matching(branches: QuerySet[Branch], search: str) -> QuerySet[Branch]:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from builds import again
 from builds.mirrors import mirror
 from builds.models import Build
+from builds.room import check_quota, wait_for_disk
 from hosting import machines
 from hosting.models import DatabaseServer, Instance
 from hosting.odoo.floors import MIB
@@ -42,8 +43,10 @@ def check_beforehand(build: Build, telling: Telling) -> None:
     Raises PlatformError, ProjectError.
     """
     telling.mask(build.project.token)
+    storage = check_quota(build)
     try:
-        attempts.again(telling, lambda _seconds: _machine(build, telling), timeout=LOOK_S)
+        wait_for_disk(build, lambda: needs(build).disk, telling)
+        attempts.again(telling, lambda _seconds: _machine(build, storage, telling), timeout=LOOK_S)
         attempts.again(telling, lambda seconds: _git(build, telling, seconds), timeout=ASK_S)
     except NotReady as error:
         raise PlatformError(
@@ -62,9 +65,9 @@ def check_beforehand(build: Build, telling: Telling) -> None:
         telling.say(f"{finding['name']}: {finding['says']} {finding['todo']}".rstrip())
 
 
-def _machine(build: Build, telling: Telling) -> None:
+def _machine(build: Build, storage: Finding, telling: Telling) -> None:
     """Raises NotReady."""
-    findings = look(needs(build), keep_going=telling.keep_going)
+    findings = [*look(needs(build), keep_going=telling.keep_going), storage]
     _keep(build, findings)
     if any(finding.stops for finding in findings):
         raise NotReady(findings)
@@ -101,6 +104,7 @@ def needs(build: Build) -> Needs:
         memory=_memory(branch, production=production) + _jobs(instance),
         connections=_connections(branch, production=production),
         disk=IMAGE + 3 * mirror(build).size() + _databases(build),
+        if_updated=_for_an_update(build),
         instance=instance,
         in_turn=branch.strategy == Branch.Strategy.IN_TURN,
         first=production and instance is None,
@@ -131,14 +135,28 @@ def _workers(branch: Branch, *, production: bool) -> tuple[int, int]:
 
 
 def _databases(build: Build) -> int:
-    """Bytes of the databases that are going to be made or copied: for an update, a rehearsal's copy and one aside."""
-    source = Instance.objects.filter(
-        pk__in=build.project.branches.filter(stage=Stage.PRODUCTION).values("instance"), state=Instance.State.READY
-    ).first()
+    """Bytes of the database that is going to be made or copied; staging's copy is dumped first."""
+    source = _production(build)
     if source is None or build.stage == Stage.DEVELOPMENT:
         return NEW_DATABASE
-    size = machines.cluster(source.database_server).size(source.database)
-    return 2 * size if build.stage == Stage.PRODUCTION else 2 * size + _files(source)
+    return 0 if build.stage == Stage.PRODUCTION else 2 * _size_of(source) + _files(source)
+
+
+def _for_an_update(build: Build) -> int:
+    """Bytes that production takes besides where modules are due, which nobody knows yet: a rehearsal's copy with its
+    dump, then one aside. Where they aren't there, the rehearsal refuses it: see builds/rehearsal.py.
+    """
+    source = _production(build)
+    return 2 * _size_of(source) if source is not None and build.stage == Stage.PRODUCTION else 0
+
+
+def _production(build: Build) -> Instance | None:
+    branches = build.project.branches.filter(stage=Stage.PRODUCTION).values("instance")
+    return Instance.objects.filter(pk__in=branches, state=Instance.State.READY).first()
+
+
+def _size_of(source: Instance) -> int:
+    return machines.cluster(source.database_server).size(source.database)
 
 
 def _files(instance: Instance) -> int:

@@ -1,8 +1,9 @@
 """Which databases nobody uses: those of staging and development without a request for as long as their branch says."""
 
 from datetime import timedelta
+from typing import Any
 
-from django.db.models import DurationField, ExpressionWrapper, F, OuterRef, Subquery, Value
+from django.db.models import DurationField, ExpressionWrapper, F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Greatest
 
 from builds.models import Build
@@ -27,16 +28,25 @@ def rest() -> None:
 
 def idle() -> list[Instance]:
     """Awake instances whose last request, and last build, is long ago; none that a build is going to replace."""
-    finished = Build.objects.filter(instance=OuterRef("instance")).order_by("-pk").values("finished_at")[:1]
+    building = Build.objects.exclude(state=State.DONE).exclude(branch__instance=None).values("branch__instance")
+    newest = Build.objects.filter(instance=OuterRef("pk")).order_by("-pk")
     awake = (
-        Branch.objects.alive()
+        Instance.objects.filter(Q(pk__in=_branches()) | Q(pk__in=_pinned()))
+        .filter(door=Instance.Door.OPEN, live_pool__state=Pool.State.LIVE)
         .exclude(stage=Stage.PRODUCTION)
-        .exclude(instance__stage=Stage.PRODUCTION)
-        .filter(idle_minutes__gt=0, instance__door=Instance.Door.OPEN, instance__live_pool__state=Pool.State.LIVE)
-        .exclude(pk__in=Build.objects.exclude(state=State.DONE).values("branch"))
-        .annotate(used=Greatest(F("instance__last_request_at"), F("instance__created_at"), Subquery(finished)))
-        .select_related("instance")
+        .exclude(pk__in=building)
+        .annotate(minutes=Subquery(newest.values("branch__idle_minutes")[:1]))
+        .annotate(used=Greatest(F("last_request_at"), F("created_at"), Subquery(newest.values("finished_at")[:1])))
     )
-    patience = ExpressionWrapper(F("idle_minutes") * Value(timedelta(minutes=1)), DurationField())
-    tired = awake.annotate(patience=patience).filter(used__lt=clock.now() - F("patience"))
-    return [branch.instance for branch in tired if branch.instance is not None]
+    patience = ExpressionWrapper(F("minutes") * Value(timedelta(minutes=1)), DurationField())
+    tired = awake.filter(minutes__gt=0).annotate(patience=patience)
+    return list(tired.filter(used__lt=clock.now() - F("patience")).order_by("pk"))
+
+
+def _branches() -> QuerySet[Branch, Any]:
+    return Branch.objects.alive().exclude(stage=Stage.PRODUCTION).exclude(instance=None).values("instance")
+
+
+def _pinned() -> QuerySet[Build, Any]:
+    """Databases that serve beside their branch's newest: see builds/ageing.py."""
+    return Build.objects.exclude(pinned_at=None).exclude(instance=None).values("instance")

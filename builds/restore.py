@@ -206,10 +206,10 @@ def clear(restore: Restore) -> None:
 # --- the rounds -------------------------------------------------------------------------------------------------------
 def forget() -> None:
     """What was there before a restore goes when its time is up."""
-    over = Restore.objects.filter(state=State.DONE, kept_until__lte=clock.now()).select_related("branch__instance")
+    over = Restore.objects.filter(state=State.DONE, kept_until__lte=clock.now()).select_related("pool__instance")
     for restore in over:
         if restore.pool is not None:
-            swaps.forget(beside.production_of(restore), restore.label)
+            swaps.forget(restore.pool.instance, restore.label)  # its branch may be on another stage by now
         Restore.objects.filter(pk=restore.pk).update(kept_until=None)
 
 

@@ -20,7 +20,7 @@ from projects.models import Stage
 
 def way_back(build: Build, *, serves: bool) -> Build | None:
     """The build to which this build's page offers to go: itself, or the one before it where it serves itself."""
-    if build.stage != Stage.PRODUCTION or build.state != State.DONE or build.branch.deleted_at is not None:
+    if not _deployable(build):
         return None
     if serves:
         return rollback.target(build.instance)
@@ -58,9 +58,16 @@ def deploy_again(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 
 def _deployed_or_404(request: HttpRequest, slug: str, number: int) -> tuple[Access, Build]:
     access, build = build_or_404(request, slug, number, Tool.DEPLOY)
-    if build.stage != Stage.PRODUCTION or build.state != State.DONE or build.branch.deleted_at is not None:
+    if not _deployable(build):
         raise Http404
     return access, build
+
+
+def _deployable(build: Build) -> bool:
+    """Production's, and its branch is still that."""
+    branch = build.branch
+    on_production = build.stage == Stage.PRODUCTION and branch.stage == Stage.PRODUCTION
+    return on_production and build.state == State.DONE and branch.deleted_at is None
 
 
 def _context(access: Access, build: Build) -> dict[str, Any]:

@@ -6,26 +6,24 @@ from datetime import timedelta
 
 from django.db.models import F, QuerySet
 
-from builds import deliveries, download, restore, statuses, steplog
+from builds import caches, deliveries, download, restore, statuses, steplog
 from builds import traffic as users
+from builds.ageing import age, disposable
 from builds.image import clear_builders
-from builds.models import Build, Download, Restore, Rollback
-from hosting import hold, instances, keep, logrotation, machines, routing, sleep, traffic
-from hosting.engines.docker import EngineError
+from builds.models import Build, Download, Restore, Retired, Rollback
+from hosting import hold, instances, keep, logrotation, routing, sleep, traffic
 from hosting.models import Backup, Host, Instance, Pool
 from hosting.reconcile import FAULTS, reconcile
-from portal import clock
-from portal.models import LogChunk, Result, State
+from portal import alarms, clock, hours
+from portal.models import LogChunk, State
 from portal.rounds import alone
 from projects import providers
 from projects.connect import follow, github
 from projects.git import GitError, validate_branch
-from projects.models import Branch, Project, Stage
+from projects.models import Project
 
 log = logging.getLogger(__name__)
 
-DEVELOPMENT_KEPT = timedelta(days=3)
-IMAGES_KEPT = 10  # of each project's production: those of its newest builds, which can be deployed again
 STORIES_KEPT = timedelta(days=30)  # of falling asleep and waking up
 
 
@@ -91,24 +89,30 @@ def _catch_up(project: Project, name: str, sha: str, *, before: str) -> str:
 
 @alone
 def clean_up() -> None:
-    """Every hour: databases that nobody needs any more go, with the images of their builds.
-
-    Development builds stay three days, and of every branch the newest; of staging the newest. Production never goes.
-    What builds printed is kept for steplog.KEPT.
+    """Every hour: databases that nobody needs any more go (builds/ageing.py), with the images of their builds. What
+    builds printed, and what is read off logs, goes by its date, while the clock is steady.
     """
-    traffic.forget()
-    sleep.forget(STORIES_KEPT)
-    download.forget()
-    _forget_asides()
-    for instance in disposable():
+    if hours.another():
+        age()
+    for instance in disposable(_idle()):
         log.info("clean-up: removing %s (%s)", instance.name, instance.hostname)
         _remove(instance)
     for host in Host.objects.all():
         try:
-            _remove_images(host)
+            caches.tidy(host)
         except FAULTS as error:
-            log.warning("clean-up of images: %s", error)
-    _forget_output()
+            log.warning("clean-up of images and caches: %s", error)
+    title, detail = (
+        "The clock of this machine jumped",
+        "Nothing is cleaned up by its date until it was right for a day.",
+    )
+    alarms.keep("clock", title, detail, wrong=bool(hours.to_steady()))
+    if not hours.to_steady():
+        traffic.forget()
+        sleep.forget(STORIES_KEPT)
+        download.forget()
+        _forget_asides()
+        _forget_output()
 
 
 def _forget_asides() -> None:
@@ -141,7 +145,7 @@ def clear_away() -> None:
     for host in Host.objects.all():
         try:
             clear_builders(host)
-        except EngineError as error:
+        except FAULTS as error:
             log.warning("clearing away what builds left: %s", error)
 
 
@@ -171,7 +175,7 @@ def release_forgotten() -> None:
 
 
 def _idle() -> QuerySet[Instance]:
-    """Instances that no build, rollback, backup, restore or download works on, or is going to."""
+    """Instances that no build, rollback, retirement, backup, restore or download works on, or is going to."""
     building = Build.objects.exclude(state=State.DONE)
     idle = Instance.objects.all()
     for name in ("instance", "branch__instance", "rehearsed_on"):
@@ -181,7 +185,8 @@ def _idle() -> QuerySet[Instance]:
     for name in ("beside", "branch__instance"):
         idle = idle.exclude(pk__in=Restore.objects.exclude(state=State.DONE).exclude(**{name: None}).values(name))
     downloads = Download.objects.exclude(state=State.DONE).exclude(drill=None).values("drill")
-    return idle.exclude(pk__in=back).exclude(pk__in=drills).exclude(pk__in=downloads)
+    retiring = Retired.objects.going_on().values("instance")
+    return idle.exclude(pk__in=back).exclude(pk__in=drills).exclude(pk__in=downloads).exclude(pk__in=retiring)
 
 
 def _remove(instance: Instance) -> None:
@@ -189,43 +194,3 @@ def _remove(instance: Instance) -> None:
         instances.remove(instance)
     except FAULTS as error:
         log.warning("removing %s, which is tried again: %s", instance.name, error)
-
-
-def disposable() -> list[Instance]:
-    ready = _idle().filter(state=Instance.State.READY).exclude(stage=Stage.PRODUCTION)
-    serving = Branch.objects.alive().exclude(instance=None).values("instance")
-    old = ready.exclude(pk__in=serving)
-    fresh = clock.now() - DEVELOPMENT_KEPT
-    of_deleted = Build.objects.exclude(branch__deleted_at=None).values("instance")
-    return [
-        i for i in old if i.stage == Stage.STAGING or i.created_at < fresh or of_deleted.filter(instance=i).exists()
-    ]
-
-
-def _remove_images(host: Host) -> None:
-    """Images that no pool uses, no build is about to use, and nobody may want to deploy again.
-
-    What is used is read after what there is.
-    """
-    engine = machines.engine(host)
-    engine.prune_builds(older_than_s=DEVELOPMENT_KEPT.total_seconds())
-    images = engine.images()
-    used = set(Pool.objects.exclude(state=Pool.State.GONE).values_list("image_id", flat=True)) | _to_keep(host)
-    building = {build.name for build in Build.objects.exclude(state=State.DONE)}
-    for image in images:
-        if image.id not in used and image.labels.get("berth.build") not in building:
-            try:
-                engine.remove_image(image.id)
-            except EngineError as error:
-                log.info("clean-up: %s", error)
-
-
-def _to_keep(host: Host) -> set[str]:
-    """Images of each project's newest production builds that were deployed, and of builds that go on."""
-    going_on = Build.objects.exclude(state=State.DONE).values_list("image_id", "image_of__image_id")
-    kept = {image_id for pair in going_on for image_id in pair if image_id}
-    for project in Project.objects.filter(host=host):
-        production = Build.objects.filter(project=project, stage=Stage.PRODUCTION).exclude(image_id="")
-        deployed = production.exclude(pool=None).exclude(result__in=(Result.FAILURE, Result.CANCELLED))
-        kept |= set(deployed.order_by("-pk").values_list("image_id", flat=True)[:IMAGES_KEPT])
-    return kept

@@ -1,40 +1,148 @@
-"""Moving a branch to another stage. What each means for the database: README, "How a deploy works"."""
+"""Moving a branch to another stage: what may be moved, what becomes of the databases, and the move itself.
 
-from django.db import IntegrityError, transaction
+But for production, which is retired by a story (builds/retire.py), a move changes rows alone: what serves at the moment
+goes on until the first build on the new stage takes its place, or stays where none is begun.
+"""
 
+from django.conf import settings
+from django.db import transaction
+
+from builds import retire
 from builds.begin import begin
-from portal import audit
+from builds.models import Retired
+from hosting.models import Instance
+from portal import audit, clock
 from portal.models import User
 from portal.stories import ProjectError
-from projects.models import Branch, Stage
+from projects.models import Branch, Project, Stage
 
 
-def move(*, branch: Branch, stage: Stage, by: User) -> None:
-    """Put the branch on `stage`, and build its head there: staging gets a neutralised copy of production.
+@transaction.atomic
+def move(*, branch: Branch, stage: Stage, by: User, attach: Retired | None = None) -> None:
+    """Put the branch on `stage`. `attach` is a retired database that production goes on with, instead of a new one.
 
-    Its databases stay until the clean-up. Raises ProjectError, and changes nothing then.
+    Raises ProjectError, and changes nothing then.
     """
+    project = Project.objects.select_for_update().get(pk=branch.project_id)
+    branch = Branch.objects.select_related("instance").get(pk=branch.pk)
     if branch.stage == stage:
         return
-    if branch.stage == Stage.PRODUCTION:
-        raise ProjectError(
-            f"{branch} is production and stays there",
-            "Its database would lose its address. Nothing was changed.",
-            "Merge what you want to deploy into this branch, or name another branch for it in the repository.",
-        )
+    reason = refusal(branch, stage)
+    if reason:
+        raise ProjectError(f"{branch} was not moved", f"{reason} Nothing was changed.", _remedy(branch, stage))
+    if branch.stage == Stage.PRODUCTION and branch.instance is not None:
+        retire.begin(branch=branch, by=by)
+        return
     before = branch.stage
-    try:
-        with transaction.atomic():
-            Branch.objects.filter(pk=branch.pk).update(stage=stage, instance=None)
-            branch.refresh_from_db()
-            audit.record(
-                by=by, verb="move branch", object=branch.name, project_id=branch.project.pk, before=before, after=stage
-            )
-            if branch.head:
-                begin(branch=branch, commit=branch.head, by=by)
-    except IntegrityError as error:
+    branch.stage = stage
+    if stage == Stage.PRODUCTION:
+        branch.instance = _attached(attach, project) if attach is not None else None
+    if stage == Stage.DEVELOPMENT and before == Stage.STAGING:
+        branch.on_push = Branch.OnPush.NOTHING
+    branch.save(update_fields=["stage", "instance", "on_push"])
+    after = f"{stage} with {attach.instance.name} of before" if attach else stage
+    audit.record(by=by, verb="move branch", object=branch.name, project_id=project.pk, before=before, after=after)
+    if branch.head and builds_at_once(before, stage):
+        begin(branch=branch, commit=branch.head, by=by)
+
+
+def builds_at_once(before: str, stage: Stage) -> bool:
+    """A copy of production that is moved to development stays as it is, until somebody asks for a build."""
+    return not (before == Stage.STAGING and stage == Stage.DEVELOPMENT)
+
+
+def refusal(branch: Branch, stage: Stage) -> str:
+    """Why the branch can't be moved to `stage` now, "" when it can."""
+    if Retired.objects.going_on().filter(branch=branch).exists():
+        return "Its database is being retired already."
+    if branch.stage == Stage.PRODUCTION and stage == Stage.STAGING:
+        return "Staging is a copy of production, and there would be none any more."
+    other = production_of(branch)
+    if stage == Stage.PRODUCTION and other is not None:
+        return f"{other} is the production branch already, and a project has exactly one."
+    return ""
+
+
+def _remedy(branch: Branch, stage: Stage) -> str:
+    other = production_of(branch)
+    if stage == Stage.PRODUCTION and other is not None:
+        return f"Merge {branch} into {other}, or move {other} to development first."
+    return "Wait for its end." if stage == Stage.DEVELOPMENT else "Move it to development."
+
+
+def production_of(branch: Branch) -> Branch | None:
+    """The project's production branch, unless it is this one."""
+    alive = Branch.objects.alive().filter(project=branch.project_id, stage=Stage.PRODUCTION)
+    return alive.exclude(pk=branch.pk).first()
+
+
+def _attached(retired: Retired, project: Project) -> Instance:
+    """The retired database at production's address again. Its door stays closed until the branch's build has switched.
+
+    Raises ProjectError.
+    """
+    row = Retired.objects.there().select_for_update(of=("self",)).filter(pk=retired.pk, project=project).first()
+    hostname = f"{project.slug}.{settings.BERTH_DOMAIN}"
+    taken = Instance.objects.filter(hostname=hostname).exclude(state=Instance.State.REMOVED)
+    if row is None or taken.exists():
         raise ProjectError(
-            "There is a production branch already",
-            "A project has exactly one. Nothing was changed.",
-            f"Merge {branch} into it instead.",
-        ) from error
+            "The retired database can't be attached",
+            "It is gone, or attached already. Nothing was changed." if row is None else f"{hostname} is in use.",
+            "Look at the project's retired databases; then move the branch again.",
+        )
+    Retired.objects.filter(pk=row.pk).update(attached_at=clock.now())
+    Instance.objects.filter(pk=row.instance_id).update(hostname=hostname, hours_left=None)
+    return Instance.objects.get(pk=row.instance_id)
+
+
+# --- for people -------------------------------------------------------------------------------------------------------
+def effects(branch: Branch, stage: Stage) -> list[str]:
+    """What a move does, a sentence each: first the database, then the address, the backups, what comes next."""
+    if stage == Stage.PRODUCTION:
+        return _to_production(branch)
+    if branch.stage == Stage.PRODUCTION:
+        return _from_production(branch)
+    if stage == Stage.STAGING:
+        return [
+            "Its next build gets a new copy of production, neutralised: mail is caught, scheduled actions are off.",
+            "The databases of its earlier builds stay until they are cleaned up; the present one serves until the "
+            "copy is ready.",
+            "The copy has an address of its own.",
+            "It isn't backed up: a copy can be made again.",
+            *_next(branch, f"{branch.head[:7]} is built on it at once."),
+        ]
+    return [
+        "Its database, the copy of production, stays as it is and goes on serving at its address. As long as it does, "
+        "only those who may use staging can connect to it.",
+        "New commits do nothing on this branch until somebody asks for a build, or its settings say otherwise. The "
+        "first build makes a fresh database with demo data in place of the copy.",
+    ]
+
+
+def _to_production(branch: Branch) -> list[str]:
+    address = f"{branch.project.slug}.{settings.BERTH_DOMAIN}"
+    return [
+        "It gets a database of its own: a new and empty one without demo data, or a retired one where you choose so "
+        "below. Nothing of its present databases comes along; they stay until they are cleaned up.",
+        f"It is served at {address}, for everybody.",
+        "It is backed up every night from then on.",
+        *_next(branch, f"{branch.head[:7]} is deployed at once; each push to the branch is from then on."),
+    ]
+
+
+def _from_production(branch: Branch) -> list[str]:
+    if branch.instance is None:
+        return ["There is no database yet, so nothing is lost.", "Its next build gets a fresh one with demo data."]
+    return [
+        "A last backup of it is taken while it serves, whose dump can be downloaded.",
+        f"{branch.instance.hostname} stops then: requests that run come to their end, then nobody is served there.",
+        f"Its database and files are retired: kept for {retire.KEPT.days} days, in which a branch that is moved to "
+        "production can go on with them. After that they are removed for good.",
+        "Its backups stay, by the same rule as before; no new ones are taken.",
+        "Staging builds find no production to copy until there is one again.",
+        *_next(branch, f"Then {branch.head[:7]} is built in a fresh database with demo data."),
+    ]
+
+
+def _next(branch: Branch, says: str) -> list[str]:
+    return [says] if branch.head else []

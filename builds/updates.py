@@ -23,7 +23,7 @@ PUT_BACK = "The database is as it was before."
 def undo_update(build: Build, telling: Telling) -> None:
     """The database becomes as it was, and who waits is answered by the old pool; behind a page that is started last."""
     instance = build.instance
-    if instance is None or instance.live_pool is None or not build.to_update:
+    if instance is None or instance.state == Instance.State.NEW or not build.to_update:
         return
     if build.pool is not None:  # nobody else may be on the database that is put back
         routing.take_slot_back(build.pool)
@@ -33,7 +33,7 @@ def undo_update(build: Build, telling: Telling) -> None:
     former = instance.live_pool
     if not hold.is_anothers(instance):
         hold.release(instance)
-    if former.crons_stopped:
+    if former is not None and former.crons_stopped:
         hold.start_crons(instance)
     _write_down_wait(build)
 

@@ -6,12 +6,16 @@ from builds import (
     branchsettings,
     buildpage,
     deliveries,
+    diskpages,
     downloadpages,
     futurepages,
     logpages,
     mailpages,
+    movepages,
     pages,
+    pinpages,
     restorepages,
+    retiredpages,
     rollbackpages,
     starting,
 )
@@ -20,6 +24,8 @@ urlpatterns = [
     path("", pages.projects, name="projects"),
     path("new/", starting.new_project, name="new-project"),
     path("new/repositories/", starting.repositories, name="repositories"),
+    path("operator/disk/", diskpages.disk, name="disk"),
+    path("operator/disk/<slug:slug>/quota/", diskpages.set_quota, name="quota"),
     path("hooks/<int:project_id>/", deliveries.receive, name="hook"),
     path(
         "<slug:slug>/branches/",  # /PROJECT/branches/
@@ -38,7 +44,8 @@ urlpatterns = [
                 path("<int:pk>/restores/<int:restore>/cancel/", restorepages.cancel, name="cancel-restore"),
                 path("<int:pk>/downloads/<int:download>/", downloadpages.send_download, name="send-download"),
                 path("<int:pk>/wake/", pages.wake, name="wake"),
-                path("<int:pk>/move/", pages.move_branch, name="move-branch"),
+                path("<int:pk>/move/", movepages.move_branch, name="move-branch"),
+                path("<int:pk>/build/", movepages.build_head, name="build-head"),
                 path("<int:pk>/settings/", branchsettings.branch_settings, name="branch-settings"),
                 path("<int:pk>/resize/", branchsettings.branch_resize, name="branch-resize"),
                 path("<int:pk>/logs/", logpages.branch_log, name="branch-log"),
@@ -51,6 +58,20 @@ urlpatterns = [
         ),
     ),
     path(
+        "<slug:slug>/retired/",  # /PROJECT/retired/
+        include(
+            [
+                path("", retiredpages.retired, name="retired"),
+                path("<int:pk>/download/", retiredpages.ask_retired_download, name="ask-retired-download"),
+                path(
+                    "<int:pk>/download/<int:download>/",
+                    retiredpages.send_retired_download,
+                    name="send-retired-download",
+                ),
+            ]
+        ),
+    ),
+    path(
         "<slug:slug>/builds/",  # /PROJECT/builds/
         include(
             [
@@ -59,6 +80,7 @@ urlpatterns = [
                 path("<int:number>/steps/<slug:name>/", buildpage.step_log, name="step-log"),
                 path("<int:number>/logs/", logpages.build_log, name="build-log"),
                 path("<int:number>/rebuild/", buildpage.rebuild, name="rebuild"),
+                path("<int:number>/pin/", pinpages.pin, name="pin"),
                 path("<int:number>/cancel/", buildpage.cancel, name="cancel"),
                 path("<int:number>/roll-back/", rollbackpages.roll_back, name="roll-back"),
                 path("<int:number>/deploy-again/", rollbackpages.deploy_again, name="deploy-again"),

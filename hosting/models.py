@@ -25,6 +25,9 @@ class Host(models.Model):
     region = models.CharField(max_length=64)
     docker_url = models.CharField(max_length=200)
     subnet = models.CharField(max_length=18)  # a /16: the lower half for production, the upper for the rest
+    disk_size = models.BigIntegerField(null=True)  # bytes, when it was measured last; of its fullest disk
+    disk_free = models.BigIntegerField(null=True)
+    disk_measured_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return self.name
@@ -86,6 +89,7 @@ class Instance(models.Model):
     admin_password = EncryptedField(default=new_password)  # Odoo's database manager; nobody is ever told
     held_at = models.DateTimeField(null=True)  # since when its door is HELD
     last_request_at = models.DateTimeField(null=True)  # as the router's request log says it, websockets apart
+    hours_left = models.PositiveIntegerField(null=True)  # before the clean-up may take it: see builds/ageing.py
     created_at = models.DateTimeField(default=clock.now)
     removed_at = models.DateTimeField(null=True)
 
@@ -238,6 +242,8 @@ class Vault(models.Model):
 class Backup(models.Model):
     """A backup of an instance, from the wish for it to the end of what it kept."""
 
+    HOURS = 7 * 24
+
     class Kind(models.TextChoices):
         NIGHTLY = "nightly", "Nightly"
         MANUAL = "manual", "Manual"
@@ -271,6 +277,9 @@ class Backup(models.Model):
     proven_at = models.DateTimeField(null=True)
     restore_seconds = models.FloatField(null=True)  # from nothing to the login page, when it was proven
     wrong = models.TextField(blank=True)  # why it is not proven
+    hours_left = models.PositiveIntegerField(  # that one stays which doesn't count as a nightly one
+        default=HOURS, db_default=HOURS
+    )
     forgotten_at = models.DateTimeField(null=True)  # its content is gone by the rule of hosting/retention.py
     created_at = models.DateTimeField(default=clock.now)
     finished_at = models.DateTimeField(null=True)

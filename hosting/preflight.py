@@ -13,12 +13,12 @@ from hosting.engines.firewall import FirewallError
 from hosting.engines.haproxy import RouterError
 from hosting.engines.postgres import DatabaseError
 from hosting.keep import KeepGoing
+from hosting.machine_state import Room
 from hosting.models import DatabaseServer, Host, Instance
 from hosting.odoo.floors import MIB
 
 FAULTS = (EngineError, DatabaseError, RouterError, FirewallError, OSError)
 RESERVE = 500 * MIB  # of disk that must be left
-FREE_SHARE = 0.10  # of the disk, below which it is said
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Needs:
     server: DatabaseServer
     memory: int
     disk: int
+    if_updated: int  # bytes of disk besides, where modules are to be updated
     connections: int  # to PostgreSQL that the pool, its crons and a one-off may open
     instance: Instance | None = None  # of the branch, where there is one
     in_turn: bool = False  # the old pool stops before the new one starts
@@ -71,20 +72,33 @@ def _found(name: str, side: Callable[[], Finding]) -> Finding:
         return Finding(name, str(error), "See that it runs (bin/up starts what is down), then retry.", stops=True)
 
 
+def fullest(host: Host) -> Room:
+    """Of the disks that databases, files and images are written to. Raises EngineError, OSError."""
+    folders = [Path(settings.BERTH_HOME), Path(machines.engine(host).info().root)]
+    return min((machine_state.room(folder) for folder in folders if folder.exists()), key=lambda room: room.free)
+
+
+def kept_free(room: Room) -> int:
+    """Bytes that are left for what serves: with less, new builds wait."""
+    return room.size * int(settings.BERTH_FREE_PERCENT) // 100
+
+
 def _engine(host: Host) -> Finding:
     info = machines.engine(host).info()
     return Finding("Engine", f"Docker Engine {info.version} answers.")
 
 
 def _disk(needs: Needs) -> Finding:
-    """The fullest of the disks that the deploy writes to."""
-    folders = [Path(settings.BERTH_HOME), Path(machines.engine(needs.host).info().root)]
-    room = min((machine_state.room(folder) for folder in folders if folder.exists()), key=lambda room: room.free)
+    room = fullest(needs.host)
     says = f"{room.free // MIB:,} MB of {room.size // MIB:,} MB are free; this deploy takes about {_mb(needs.disk)}."
     if room.free < needs.disk + RESERVE:
         return Finding("Disk", says, f"Free {_mb(needs.disk + RESERVE - room.free)} at least, then retry.", stops=True)
-    if room.free - needs.disk < room.size * FREE_SHARE:
-        return Finding("Disk", says, f"Less than {FREE_SHARE:.0%} is going to be free: add disk soon.")
+    short = needs.disk + needs.if_updated + RESERVE - room.free
+    if needs.if_updated and short > 0:
+        says += f" An update of modules takes {_mb(needs.if_updated)} more for copies of the database, and is refused."
+        return Finding("Disk", says, f"Free {_mb(short)} before a deploy that updates modules.")
+    if room.free - needs.disk < kept_free(room):
+        return Finding("Disk", says, f"Less than {settings.BERTH_FREE_PERCENT} % is going to be free: add disk soon.")
     return Finding("Disk", says)
 
 

@@ -97,6 +97,13 @@ def forget(instance: Instance) -> None:
     _tell(machines.router().release, instance.name)
 
 
+def free(hostname: str) -> None:
+    """Let an address lead nowhere, unless an instance has it by now. Whoever gets it later tells the router anew."""
+    with transaction.atomic():
+        if not _served().filter(hostname=hostname).exists():
+            _tell(machines.router().remove_host, hostname)
+
+
 def _tell(change: Callable[Values, None], *values: Values.args, **named: Values.kwargs) -> None:
     """Make a change. Where no router runs, it is in the router's files, and holds when it is started."""
     try:

@@ -63,7 +63,7 @@ def wake(instance: Instance, *, by_hand: bool = False) -> Story | None:
     begun = working(instance).filter(kind=WAKE).first()
     if begun is not None:
         return begun
-    lately = Story.objects.filter(kind=WAKE, created_at__gt=clock.now() - MINUTE)
+    lately = Story.objects.filter(kind=WAKE, created_at__gt=clock.now() - MINUTE, created_at__lte=clock.now())
     if not by_hand and lately.filter(object_id=instance.pk, result=Result.FAILURE).exists():
         raise Refused("Its last start failed. It is tried again after a minute.")
     if lately.filter(object_id__in=host.instance_set.values("pk")).count() >= settings.BERTH_WAKES_PER_MINUTE:

@@ -28,6 +28,14 @@ def end(key: str) -> None:
     going_on().filter(key=key).update(ended_at=clock.now())
 
 
+def keep(key: str, title: str, detail: str = "", *, wrong: bool, project_id: int | None = None) -> None:
+    """For who looks again and again: begin it while something is wrong, else end it."""
+    if wrong:
+        begin(key, title, detail, project_id=project_id)
+    else:
+        end(key)
+
+
 def going_on() -> QuerySet[Alarm]:
     return Alarm.objects.filter(ended_at=None).order_by("pk")
 

@@ -93,7 +93,8 @@ class StoryQuerySet(models.QuerySet["Story"]):
         """Those of them for which no bell was rung lately: the ring, or who heard it, was lost."""
         now = clock.now()
         patience = Case(When(state=State.RUNNING, then=Value(SILENCE)), default=Value(PATIENCE))
-        return self.claimable().annotate(patience=patience).filter(rung_at__lt=now - F("patience"))
+        rung = Q(rung_at__lt=now - F("patience")) | Q(rung_at__gt=now + PATIENCE)  # the clock was set back
+        return self.claimable().annotate(patience=patience).filter(rung)
 
 
 class Story(models.Model):
@@ -133,6 +134,19 @@ class Story(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.object_id}"
+
+
+class HourHand(models.Model):
+    """One row: the last hour that was counted, by the clock and by the machine's own count. See portal/hours.py."""
+
+    start = models.CharField(max_length=40)  # of the machine
+    seconds = models.FloatField()  # since then
+    seen_at = models.DateTimeField()
+    steady_hours = models.PositiveIntegerField(default=24)  # since the clock jumped
+    jumped_by_s = models.FloatField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.seen_at:%Y-%m-%d %H:%M}, steady for {self.steady_hours} h"
 
 
 class Step(models.Model):

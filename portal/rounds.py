@@ -28,3 +28,25 @@ def alone(round_: Callable[P, None]) -> Callable[P, None]:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
     return wrapped
+
+
+def once(lock: int) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """For a round that takes long, beside the others: where it goes on already, it isn't begun."""
+
+    def wrap(round_: Callable[P, None]) -> Callable[P, None]:
+        @wraps(round_)
+        def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_try_advisory_lock(%s)", [lock])
+                (won,) = cursor.fetchone()
+            if not won:
+                return
+            try:
+                round_(*args, **kwargs)
+            finally:
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT pg_advisory_unlock(%s)", [lock])
+
+        return wrapped
+
+    return wrap

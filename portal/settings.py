@@ -28,6 +28,8 @@ BERTH_BUILD_MEMORY_MB = env.number("BERTH_BUILD_MEMORY_MB", 2048)
 BERTH_BUILD_SECONDS = env.number("BERTH_BUILD_SECONDS", 1800)  # that the build of an image may take
 BERTH_CRON_MINUTES = env.number("BERTH_CRON_MINUTES", 15)  # of scheduled actions of staging, development; twice a day
 BERTH_WAKES_PER_MINUTE = env.number("BERTH_WAKES_PER_MINUTE", 30)  # sleeping databases that a host may start
+BERTH_QUOTA_GB = env.number("BERTH_QUOTA_GB", 100)  # of disk that a project may use; 0: as much as there is
+BERTH_FREE_PERCENT = env.number("BERTH_FREE_PERCENT", 10)  # of the disk, below which new builds wait
 BERTH_REGION = env.text("BERTH_REGION", "here")
 BERTH_DEMO = env.flag("BERTH_DEMO", default=True)
 

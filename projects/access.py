@@ -69,6 +69,10 @@ WEAKEST: dict[Tool, tuple[Rank, Rank, Rank]] = {
 }
 
 
+# What shows or changes a database's content: after a move, a copy of production may serve a development branch.
+OF_THE_DATABASE = {Tool.CONNECT, Tool.LOGS, Tool.SHELL, Tool.MAILS, Tool.MONITOR, Tool.BACKUPS}
+
+
 def allows(role: Role | None, stage: Stage, tool: Tool) -> bool:
     """Whether somebody with `role` may use `tool` on `stage`. No role means a visitor of a public project."""
     rank = Rank[role.name] if role else Rank.VISITOR
@@ -85,6 +89,10 @@ class Access:
 
     def may(self, tool: Tool, stage: str) -> bool:
         return allows(self.role, Stage(stage), tool)
+
+    def may_on(self, tool: Tool, branch: Branch) -> bool:
+        """On the branch's stage, and where its database is of another one, on that too."""
+        return all(self.may(tool, stage) for stage in _stages(tool, branch))
 
     def require(self, tool: Tool, *stages: str) -> None:
         """Raises PermissionDenied where the role allows `tool` on none of `stages`, and Http404 for a visitor."""
@@ -104,6 +112,19 @@ class Access:
         return self.role is not None
 
 
+def _stages(tool: Tool, branch: Branch) -> set[str]:
+    of_database = tool in OF_THE_DATABASE and branch.instance is not None
+    return {branch.stage, branch.instance.stage} if of_database and branch.instance else {branch.stage}
+
+
+def operator_or_404(request: HttpRequest) -> User:
+    """For pages about the installation: nobody else learns that they are there."""
+    user = request.user
+    if isinstance(user, AnonymousUser) or not user.is_superuser:
+        raise Http404
+    return user
+
+
 def project_or_404(request: HttpRequest, slug: str, tool: Tool) -> Access:
     """The project, for somebody who may use `tool` on one of its stages at least."""
     access = _find(request, slug)
@@ -119,7 +140,8 @@ def branch_or_404(request: HttpRequest, slug: str, pk: int, tool: Tool) -> tuple
     if branch is None:
         raise Http404
     branch.project = access.project
-    access.require(tool, branch.stage)
+    for stage in _stages(tool, branch):
+        access.require(tool, stage)
     return access, branch
 
 

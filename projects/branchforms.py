@@ -38,6 +38,11 @@ class Group:
 NEXT_BUILD, NEXT_DEPLOY, AT_ONCE = "with the next build", "with the next deploy", "at once"
 GROUPS = (
     Group(
+        "New commits",
+        AT_ONCE,
+        (Setting("on_push", "A new commit makes", "Builds can be asked for by hand at any time."),),
+    ),
+    Group(
         "Modules and tests",
         NEXT_BUILD,
         (

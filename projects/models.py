@@ -15,7 +15,7 @@ from portal.models import User
 from portal.secrets import EncryptedField, new_password
 from projects import validators
 
-__all__ = ["Branch", "Member", "Project", "Role", "Stage"]
+__all__ = ["Branch", "DiskUse", "Member", "Project", "Role", "Stage"]
 
 SLUG = RegexValidator(
     r"^[a-z][a-z0-9-]{0,29}[a-z0-9]$", "2 to 31 small letters, digits and hyphens, beginning with a letter."
@@ -56,6 +56,9 @@ class Project(models.Model):
     backup_hour = models.PositiveSmallIntegerField(  # of the night's backup, in that time zone
         default=2, db_default=2, validators=[AtMost(23)]
     )
+    quota_gb = models.PositiveIntegerField(  # of disk; None: what the installation gives, 0: no limit
+        null=True, blank=True
+    )
     builds_counted = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(default=clock.now)
 
@@ -63,6 +66,33 @@ class Project(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class DiskUse(models.Model):
+    """What one thing takes of the disk, as it was measured last: see builds/measuring.py."""
+
+    class Kind(models.TextChoices):
+        DATABASE = "database", "Databases"
+        FILES = "files", "Filestores"
+        LOGS = "logs", "Logs"
+        VAULT = "vault", "Backups"
+        IMAGE = "image", "Images"
+        MIRROR = "mirror", "Git mirrors"
+        TEMPLATE = "template", "Template databases"
+        CACHE = "cache", "Layers that no image uses"
+        OWN = "own", "Berth itself"
+
+    project = models.ForeignKey(Project, models.CASCADE, null=True, related_name="disk_use")  # None: nobody's alone
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    name = models.CharField(max_length=300)
+    bytes = models.BigIntegerField()
+    measured_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["kind", "name"], name="one_measure_per_thing")]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.bytes:,} bytes"
 
 
 class Member(models.Model):
@@ -90,6 +120,12 @@ class Branch(models.Model):
         ALL = "all", "the repository's modules and its submodules'"
         LIST = "list", "a list"
 
+    class OnPush(models.TextChoices):
+        """What a new commit does."""
+
+        BUILD = "build", "a new build"
+        NOTHING = "nothing", "nothing, until somebody asks for a build"
+
     class Strategy(models.TextChoices):
         BLUE_GREEN = "blue-green", "blue-green: the new pool starts beside the old one"
         IN_TURN = "in-turn", "one after the other: the old pool stops first, for machines with little memory"
@@ -104,6 +140,9 @@ class Branch(models.Model):
     name = models.CharField(max_length=255)
     stage = models.CharField(max_length=12, choices=Stage.choices, default=Stage.DEVELOPMENT)
     instance = models.OneToOneField(Instance, models.SET_NULL, null=True, related_name="+")  # the one that serves now
+    on_push = models.CharField(
+        max_length=8, choices=OnPush.choices, default=OnPush.BUILD, db_default=OnPush.BUILD.value
+    )
     install = models.CharField(max_length=4, choices=Install.choices, default=Install.MINE)
     install_list = models.JSONField(default=list, blank=True, validators=[validators.module_names])
     run_tests = models.BooleanField(default=True)

@@ -11,7 +11,7 @@ from portal import audit
 from portal.live import in_words
 from portal.models import User
 from portal.stories import StoryError
-from projects import members
+from projects import members, quota
 from projects.access import Access, Tool, project_or_404
 from projects.forms import MemberForm, ProjectForm, RoleForm
 from projects.models import Project, Role
@@ -98,6 +98,7 @@ def _settings_page(request: HttpRequest, access: Access, *, form: ProjectForm, m
         "form": form,
         "member_form": member_form,
         "members": rows,
+        "storage": quota.storage(access.project),
         "roles": Role,
         "hours": [str(hour) for hour in range(24)],
     }

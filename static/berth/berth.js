@@ -116,18 +116,9 @@
   });
   document.addEventListener("drop", (event) => {
     const target = dragged && event.target.closest?.("[data-stage]");
-    const form = document.getElementById("act");
-    if (!target || !form || target.contains(dragged)) return;
+    if (!target || target.contains(dragged)) return;
     event.preventDefault();
-    const name = dragged.querySelector(".branch-name").textContent;
-    if (!confirm(`Move ${name} to ${target.dataset.stageLabel}? It is built there with a database of its own.`)) return;
-    const stage = document.createElement("input");
-    stage.type = "hidden";
-    stage.name = "stage";
-    stage.value = target.dataset.stage;
-    form.append(stage);
-    form.action = dragged.dataset.move;
-    form.submit();
+    location.assign(`${dragged.dataset.move}?stage=${target.dataset.stage}`); // that page says what it does, and asks
   });
 
   // --- New project ----------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ ROUNDS = {  # the queue of each, and how many seconds lie between two
     "builds.alarming.tell_all": ("rounds", 60.0),
     "builds.rounds.poll": ("rounds", 120.0),
     "builds.rounds.clean_up": ("rounds", 3600.0),
+    "builds.measuring.measure": ("background", 3600.0),  # it may take minutes
 }
 
 

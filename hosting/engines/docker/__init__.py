@@ -28,7 +28,7 @@ from hosting.engines.docker.inside import Inside
 from hosting.engines.docker.networks import Networks, dynamic_range
 from hosting.engines.docker.one_offs import OneOffs
 from hosting.engines.docker.specs import ContainerSpec, Limits, Mount, create_config
-from hosting.engines.docker.states import ContainerState, HostInfo, ImageInfo
+from hosting.engines.docker.states import ContainerState, HostInfo, ImageInfo, ImagesUse
 
 __all__ = [
     "AddressTaken",
@@ -43,6 +43,7 @@ __all__ = [
     "HostInfo",
     "ImageInfo",
     "ImageMissing",
+    "ImagesUse",
     "LimitRefused",
     "Limits",
     "Mount",

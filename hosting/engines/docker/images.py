@@ -9,7 +9,7 @@ from hosting.engines.docker.building import BuildLog, base_images, build_params,
 from hosting.engines.docker.connection import Connection
 from hosting.engines.docker.errors import EngineError, ImageMissing, TimedOut
 from hosting.engines.docker.specs import FINGERPRINT_LABEL, INSTALLATION_LABEL
-from hosting.engines.docker.states import ImageInfo, image_info
+from hosting.engines.docker.states import ImageInfo, ImagesUse, image_info, images_use
 from hosting.engines.docker.streams import KeepGoing, follow, forever
 from hosting.engines.docker.wire import Stream
 from portal.commands import Output, discard
@@ -32,6 +32,12 @@ class Images(Connection):
             found = self.api.images(quiet=True, filters=filters)
         infos = (self.image(image_id) for image_id in sorted(set(found)))
         return tuple(info for info in infos if info is not None)
+
+    def used(self) -> ImagesUse:
+        """What this installation's images take. The engine reckons for a second or so."""
+        with self.asking("ask what images take"):
+            found = self.api.df()["Images"] or ()
+        return images_use(found, INSTALLATION_LABEL, self.installation)
 
     def pull(self, ref: str, *, timeout: float, output: Output = discard, keep_going: KeepGoing = forever) -> ImageInfo:
         """Fetch an image from its registry. Raises ImageMissing, TimedOut after `timeout` seconds, EngineError."""

@@ -1,6 +1,6 @@
 """What the engine has, read off its answers. Nothing here speaks to the engine."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -43,6 +43,15 @@ class ImageInfo:
 
 
 @dataclass(frozen=True)
+class ImagesUse:
+    """Bytes on disk: of each image alone, by its tags; of layers that they share; of layers that no image uses."""
+
+    images: Mapping[str, int]
+    shared: int
+    left: int
+
+
+@dataclass(frozen=True)
 class HostInfo:
     """The engine and the machine under it; `memory_bytes` and `cpus` are the machine's."""
 
@@ -52,6 +61,17 @@ class HostInfo:
     memory_bytes: int
     cpus: int
     root: str
+
+
+def images_use(images: Iterable[Mapping[str, Any]], label: str, value: str) -> ImagesUse:
+    """Read the images that bear a label off the answer to `GET /system/df`. Those of one base share its layers."""
+    ours = [image for image in images if (image["Labels"] or {}).get(label) == value]
+    tagged = [image for image in ours if image["RepoTags"]]
+    return ImagesUse(
+        images={image["RepoTags"][0]: image["Size"] - max(0, image["SharedSize"]) for image in tagged},
+        shared=max((image["SharedSize"] for image in tagged), default=0),
+        left=sum(image["Size"] - max(0, image["SharedSize"]) for image in ours if not image["RepoTags"]),
+    )
 
 
 def container_state(answer: Mapping[str, Any]) -> ContainerState:

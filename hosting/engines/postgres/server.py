@@ -224,6 +224,12 @@ class Server:
         with self._connect() as connection:
             return int(_value(connection, "SELECT pg_database_size(%s::name)", [database]))
 
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Database -> bytes on disk."""
+        query = "SELECT datname, pg_database_size(oid) FROM pg_database WHERE starts_with(datname, %s)"
+        with self._connect() as connection:
+            return dict(connection.execute(query, [prefix]).fetchall())
+
     def clients(self, database: str) -> dict[str, int]:
         """Client address -> its open connections to a database: shows which containers really use it."""
         query = (

@@ -322,6 +322,42 @@ def test_a_clock_that_was_ahead_stops_no_nights(nights: Branch) -> None:
     assert story_of.is_due(nights, datetime(2026, 3, 11, 2, 5, tzinfo=UTC))
 
 
+def test_a_clock_that_is_set_back_stops_no_nights(nights: Branch) -> None:
+    """Before that time there were backups of each night, and the database was not made yet."""
+    for day in range(3):
+        night(nights, datetime(2026, 3, 11 + day, 2, 5, tzinfo=UTC))
+    back = datetime(2026, 3, 12, 3, 0, tzinfo=UTC)
+    assert not story_of.is_due(nights, back)
+    Backup.objects.update(hours_left=Backup.HOURS - story_of.OVERDUE_H)
+    assert story_of.is_due(nights, back)
+    assert story_of.is_due(nights, back - timedelta(days=365))
+    night(nights, back - timedelta(days=365))
+    assert not story_of.is_due(nights, back - timedelta(days=365))
+
+
+def test_a_backup_by_hand_has_its_week_whatever_the_clock_says(stage: Scenery, branch: Branch) -> None:
+    first = told(stage, begun(branch, Backup.Kind.MANUAL))
+    with clock.moved(timedelta(days=300)):
+        told(stage, begun(branch, Backup.Kind.MANUAL))
+        assert Backup.objects.get(pk=first.pk).forgotten_at is None
+        Backup.objects.update(hours_left=0)
+        told(stage, begun(branch, Backup.Kind.MANUAL))
+    assert Backup.objects.get(pk=first.pk).forgotten_at is not None
+
+
+def test_the_last_one_stays_though_the_clock_was_set_back_and_takes_no_other_ones_place(
+    stage: Scenery, branch: Branch
+) -> None:
+    for day in range(20):
+        with clock.moved(timedelta(days=day)):
+            told(stage, begun(branch))
+    kept = set(Backup.objects.filter(forgotten_at=None).values_list("pk", flat=True))
+    with clock.moved(timedelta(days=-300)):
+        last = told(stage, begun(branch))
+    assert set(Backup.objects.filter(forgotten_at=None).values_list("pk", flat=True)) == kept | {last.pk}
+    assert len(kept) < 20
+
+
 def test_a_round_begins_what_is_due_once(nights: Branch) -> None:
     story_of.begin_due()
     story_of.begin_due()

@@ -13,7 +13,7 @@ from tests import cast
 
 ON_PRODUCTION = {"workers", "replicas", "strategy", "drain_seconds", "keep_minutes", "hold_seconds", "long_updates"}
 ON_COPIES = {"run_tests", "test_tags", "idle_minutes"}
-EVERYWHERE = {"install", "install_list", "probe_path", "full_timeout_seconds"}
+EVERYWHERE = {"on_push", "install", "install_list", "probe_path", "full_timeout_seconds"}
 
 
 @pytest.fixture

@@ -9,14 +9,17 @@ from pytest_django import Settings
 
 from builds import preflight
 from builds.models import Build
-from hosting import machine_state, walls
+from hosting import databases, machine_state, walls
 from hosting.engines import probe
-from hosting.engines.docker import EngineUnreachable
+from hosting.engines.docker import EngineUnreachable, ImageInfo
 from hosting.engines.postgres import Load, ServerUnreachable, Version
 from hosting.models import Instance, Pool
-from portal.models import Result, Story
+from portal import clock, stories
+from portal.models import LogChunk, Result, Story
+from projects import quota
 from projects.git import GitError
-from projects.models import Branch
+from projects.models import Branch, DiskUse, Project
+from tests import cast
 from tests.unit.fakes.cluster import FakeCluster
 from tests.unit.fakes.engine import FakeEngine
 from tests.unit.fakes.github import FakeMirror
@@ -65,7 +68,7 @@ def test_all_is_well_and_each_thing_has_its_row(stage: Scenery) -> None:
     found = checks(build)
     assert list(found) == [
         *("Engine", "Disk", "Memory", "Database server", "Router", "Public address", "Firewall", "Watched files"),
-        "Repository",
+        *("Storage", "Repository"),
     ]
     assert [name for name, check in found.items() if check["todo"] or check["stops"]] == []
 
@@ -100,16 +103,140 @@ def test_one_that_comes_back_meanwhile_does_not(stage: Scenery, monkeypatch: pyt
     assert stage.tell(build).result == Result.SUCCESS
 
 
+def disk(monkeypatch: pytest.MonkeyPatch, *free: int) -> list[int]:
+    """Of 100,000 MB so many are free, one figure each time that it is looked at, the last for good. Returns what was
+    looked at.
+    """
+    figures, seen = list(free), []
+
+    def room(_folder: Path) -> machine_state.Room:
+        seen.append(figures.pop(0) if len(figures) > 1 else figures[0])
+        return machine_state.Room(size=100_000 * MB, free=seen[-1] * MB)
+
+    monkeypatch.setattr(machine_state, "room", room)
+    return seen
+
+
 def test_too_little_disk_stops_it_and_little_is_said(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine_state, "room", lambda _folder: machine_state.Room(size=100_000 * MB, free=2_000 * MB))
+    disk(monkeypatch, 10_200)
     build = stage.tell(stage.same())
     assert build.result == Result.SUCCESS
-    assert checks(build)["Disk"]["todo"].startswith("Less than 10%")
-    monkeypatch.setattr(machine_state, "room", lambda _folder: machine_state.Room(size=100_000 * MB, free=600 * MB))
+    assert checks(build)["Disk"]["todo"].startswith("Less than 10 %")
+    disk(monkeypatch, 600)
     build = stage.tell(stage.build(Branch.objects.get(), build.commit))
     assert build.result == Result.FAILURE
     assert checks(build)["Disk"]["stops"]
     assert "600 MB" in story(build).error_detail
+
+
+def output(build: Build) -> str:
+    chunks = LogChunk.objects.filter(step__story=build.story_id, step__name="check_beforehand").order_by("pk")
+    return "".join(chunk.text for chunk in chunks)
+
+
+def test_below_a_tenth_of_the_disk_it_waits_and_says_why(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = stage.same()
+    seen = disk(monkeypatch, *[9_000] * 8, 20_000)
+    build = stage.tell(build)
+    assert build.result == Result.SUCCESS
+    assert "9,000 MB of 100,000 MB are free, which is less than 10 %: new builds wait then." in output(build)
+    assert len(seen) > 8
+
+
+def test_after_an_hour_of_waiting_it_fails_with_the_reason(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = stage.same()
+    disk(monkeypatch, 9_000)
+    told = story(stage.tell(build))
+    assert told.error_title == "The disk of this machine is nearly full"
+    assert "9,000 MB of 100,000 MB are free" in told.error_detail
+    assert [step.name for step in told.steps.exclude(started_at=None)] == ["check_beforehand"]
+
+
+def test_who_waits_for_disk_can_be_cancelled(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = stage.same()
+    disk(monkeypatch, 9_000)
+    stories.cancel(story(build))
+    assert stage.tell(build).result == Result.CANCELLED
+
+
+def test_old_caches_go_first(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = stage.same()
+    idle = cast.project("idle")
+    mirrors = stage.home / "git"
+    (mirrors / f"p{idle.pk}.git").mkdir(parents=True)
+    (mirrors / f"p{build.project_id}.git").mkdir()
+    stage.world.images["sha256:unused"] = ImageInfo("sha256:unused", (), {"berth.build": "b0"}, 1)
+    serving = {container.spec.image_id for container in stage.world.containers.values()}
+    disk(monkeypatch, *[9_000] * 9, 20_000)
+    assert stage.tell(build).result == Result.SUCCESS
+    assert "sha256:unused" not in stage.world.images
+    assert serving <= set(stage.world.images)
+    assert [path.name for path in mirrors.iterdir()] == [f"p{build.project_id}.git"]
+    assert "The Git mirror of Idle was removed" in output(build)
+
+
+# --- production that is much larger than what is free -----------------------------------------------------------------
+def large(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Databases have ten times as many bytes as are free."""
+    monkeypatch.setattr(FakeCluster, "size", lambda _cluster, _name: 200_000 * MB)
+    disk(monkeypatch, 20_000)
+    monkeypatch.setattr(databases, "free_disk", lambda: 20_000 * MB)
+
+
+def test_a_copy_for_staging_is_refused_with_the_numbers(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = stage.staging()
+    large(stage, monkeypatch)
+    told, check = stopped(stage, build, "Disk")
+    assert "20,000 MB of 100,000 MB are free" in check["says"]
+    assert "about 400," in check["says"]
+    assert "Nothing that serves was touched" in told.error_detail
+
+
+def test_an_update_is_refused_by_its_rehearsal_and_production_serves_on(
+    stage: Scenery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = stage.update()
+    before = stage.world.summary()
+    large(stage, monkeypatch)
+    build = stage.tell(build)
+    assert story(build).error_title == "Not enough disk for the rehearsal of the update"
+    assert "The database has 200000 MB; 20000 MB are free." in story(build).error_detail
+    assert "An update of modules takes 400,000 MB more" in checks(build)["Disk"]["says"]
+    assert stage.world.summary() == before
+
+
+def test_a_deploy_that_updates_nothing_goes_on(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes no copy: what is broken must be mendable."""
+    build = stage.same()
+    large(stage, monkeypatch)
+    assert stage.tell(build).result == Result.SUCCESS
+
+
+# --- the project's quota ----------------------------------------------------------------------------------------------
+def measured(build: Build, gigabytes: int) -> None:
+    for kind in ("database", "files", "vault"):  # the last doesn't count
+        DiskUse.objects.create(
+            project=build.project, kind=kind, name="i1", bytes=gigabytes * quota.GB // 2, measured_at=clock.now()
+        )
+
+
+def test_a_project_over_its_quota_gets_no_new_databases(stage: Scenery) -> None:
+    build = stage.development()
+    Project.objects.update(quota_gb=5)
+    measured(build, 6)
+    before = stage.world.summary()
+    told = story(stage.tell(build))
+    assert told.error_title == "The project uses more disk than it may"
+    assert "6.0 GB of 5.0 GB (databases 3.0 GB, filestores 3.0 GB, logs 0.0 GB)" in told.error_detail
+    assert stage.world.summary() == before
+
+
+def test_but_its_production_is_deployed(stage: Scenery) -> None:
+    build = stage.same()
+    Project.objects.update(quota_gb=5)
+    measured(build, 6)
+    assert stage.tell(build).result == Result.SUCCESS
+    assert checks(build)["Storage"]["todo"]
 
 
 def test_too_little_memory_stops_it(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,7 +110,7 @@ def test_what_was_there_is_backed_up_before_and_lies_aside_for_a_day(
     assert LATER in stage.world.databases["hosted"][databases.aside(production, restore.label)].rows
     rounds.clean_up()
     assert swaps.is_aside(production, restore.label)
-    with clock.moved(story_of.KEPT + timedelta(minutes=1)):
+    with clock.passed(story_of.KEPT + timedelta(minutes=1)):
         rounds.clean_up()
     assert not swaps.is_aside(production, restore.label)
     assert not swaps.aside_folder(production, restore.label).exists()

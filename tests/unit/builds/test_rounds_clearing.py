@@ -1,15 +1,17 @@
 """What nobody needs any more goes; what somebody works on, or serves, stays."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
-from builds import rounds, steplog
-from builds.models import Build
+from builds import ageing, caches, rounds, steplog
+from builds.models import Build, Retired
 from hosting.engines.docker import EngineUnreachable, ImageInfo
 from hosting.models import Instance, Pool, Stage
-from portal import clock
-from portal.models import LogChunk, Result, State, Step
+from portal import alarms, clock, hours
+from portal.models import AuditEntry, LogChunk, Result, State, Step
+from portal.stories import ProjectError
 from projects.models import Branch, Project
 from projects.providers import Forbidden, Unreachable
 from tests import cast
@@ -18,8 +20,6 @@ from tests.unit.fakes.engine import FakeEngine
 from tests.unit.fakes.github import FakeGitHub
 from tests.unit.fakes.world import Container
 from tests.unit.hosting import rows
-
-OLD = rounds.DEVELOPMENT_KEPT + timedelta(hours=1)
 
 
 @pytest.fixture
@@ -45,19 +45,119 @@ def former(branch: Branch, world: World) -> Instance:
 
 
 # --- databases --------------------------------------------------------------------------------------------------------
+def live_through(hours: int, after: int = 0) -> None:
+    """One clean-up an hour, the first an hour after `after`."""
+    for hour in range(after, after + hours):
+        with clock.passed(timedelta(hours=hour + 1)):
+            rounds.clean_up()
+
+
+def there(*instances: Instance) -> list[bool]:
+    return [Instance.objects.get(pk=each.pk).state == Instance.State.READY for each in instances]
+
+
 def test_the_database_that_serves_a_branch_stays_however_old(project: Project, world: World) -> None:
-    for name, stage in (("main", Stage.PRODUCTION), ("next", Stage.STAGING), ("feature", Stage.DEVELOPMENT)):
-        served(project, world, name, stage)
-    with clock.moved(OLD):
-        assert rounds.disposable() == []
+    stages = (("main", Stage.PRODUCTION), ("next", Stage.STAGING), ("feature", Stage.DEVELOPMENT))
+    serving = [served(project, world, name, stage)[1] for name, stage in stages]
+    live_through(80)
+    assert there(*serving) == [True, True, True]
 
 
-def test_former_databases_of_development_stay_three_days_and_of_staging_not(project: Project, world: World) -> None:
+def test_former_databases_of_development_stay_three_days_and_of_staging_an_hour(project: Project, world: World) -> None:
     development = former(served(project, world, "feature", Stage.DEVELOPMENT)[0], world)
     staging = former(served(project, world, "next", Stage.STAGING)[0], world)
-    assert rounds.disposable() == [staging]
-    with clock.moved(OLD):
-        assert rounds.disposable() == [development, staging]
+    rounds.clean_up()
+    assert there(development, staging) == [True, True]
+    live_through(1)
+    assert there(development, staging) == [True, False]
+    Instance.objects.update(hours_left=2)
+    live_through(1, after=1)
+    assert there(development) == [True]
+    live_through(1, after=2)
+    assert there(development) == [False]
+
+
+def test_a_new_development_build_has_three_days(project: Project, world: World) -> None:
+    instance = former(served(project, world, "feature", Stage.DEVELOPMENT)[0], world)
+    rounds.clean_up()
+    assert ageing.left(Instance.objects.get(pk=instance.pk)) == timedelta(days=3)
+
+
+@pytest.mark.parametrize("years", [-10, 10])
+def test_a_clock_that_is_set_takes_nothing_early(project: Project, world: World, years: int) -> None:
+    """Not what was there, and not what was made while it was wrong."""
+    branch, _instance = served(project, world, "feature", Stage.DEVELOPMENT)
+    build, before = cast.build(branch), former(branch, world)
+    cast.build(branch)
+    rounds.clean_up()
+    with clock.moved(timedelta(days=365 * years)):
+        meanwhile = former(branch, world)
+        rounds.clean_up()
+    rounds.clean_up()
+    live_through(3)
+    assert there(before, meanwhile) == [True, True]
+    assert output(build)
+
+
+def test_rows_that_have_nothing_but_a_date_go_when_the_clock_was_steady_for_a_day(
+    project: Project, world: World
+) -> None:
+    branch = cast.branch(project, "feature")
+    build, _newest = cast.build(branch), cast.build(branch)
+    rounds.clean_up()
+    with clock.moved(steplog.KEPT + timedelta(days=1)):
+        live_through(hours.STEADY_H)
+        assert output(build)
+        assert alarms.going_on().get().title == "The clock of this machine jumped"
+        live_through(hours.STEADY_H + 1)
+    assert not output(build)
+    assert not alarms.going_on().exists()
+
+
+def test_a_pinned_build_stays_for_three_months_and_serves_on(
+    project: Project, world: World, people: SimpleNamespace
+) -> None:
+    branch, instance = served(project, world, "feature", Stage.DEVELOPMENT)
+    build = Build.objects.get(instance=instance)
+    ageing.pin(build=build, by=people.dev)
+    newer = former(branch, world)
+    Branch.objects.filter(pk=branch.pk).update(instance=newer, deleted_at=clock.now())
+    rounds.clean_up()
+    assert there(instance, newer) == [True, False]
+    assert Instance.objects.get(pk=instance.pk).hours_left == 90 * 24 - 1
+    assert AuditEntry.objects.filter(by="dev", verb="pin build").exists()
+    Instance.objects.filter(pk=instance.pk).update(hours_left=1)
+    live_through(1)
+    assert there(instance) == [False]
+
+
+def test_one_that_is_let_go_again_has_the_time_of_a_new_one(
+    project: Project, world: World, people: SimpleNamespace
+) -> None:
+    build = Build.objects.get(instance=served(project, world, "feature", Stage.DEVELOPMENT)[1])
+    ageing.pin(build=build, by=people.dev)
+    ageing.unpin(build=build, by=people.dev)
+    build.refresh_from_db()
+    assert (build.pinned_at, build.instance and build.instance.hours_left) == (None, 72)
+
+
+def test_production_is_not_pinned(project: Project, world: World, people: SimpleNamespace) -> None:
+    _branch, instance = served(project, world, "main", Stage.PRODUCTION)
+    with pytest.raises(ProjectError, match="Nothing was pinned"):
+        ageing.pin(build=Build.objects.get(instance=instance), by=people.alice)
+    assert Instance.objects.get(pk=instance.pk).hours_left is None
+
+
+def test_retired_production_goes_after_thirty_days(project: Project, world: World, people: SimpleNamespace) -> None:
+    branch, instance = served(project, world, "main", Stage.PRODUCTION)
+    Branch.objects.filter(pk=branch.pk).update(instance=None, stage=Stage.DEVELOPMENT)
+    Retired.objects.create(project=project, branch=branch, instance=instance, hostname="x", at=clock.now())
+    Instance.objects.filter(pk=instance.pk).update(hours_left=2)
+    rounds.clean_up()
+    assert there(instance) == [True]
+    live_through(1)
+    assert there(instance) == [False]
+    assert not Retired.objects.there().exists()
 
 
 def test_databases_of_a_deleted_branch_go_at_once(project: Project, world: World) -> None:
@@ -69,20 +169,22 @@ def test_databases_of_a_deleted_branch_go_at_once(project: Project, world: World
 
 
 def test_production_never_goes(project: Project, world: World) -> None:
-    branch, _instance = served(project, world, "main", Stage.PRODUCTION)
+    branch, instance = served(project, world, "main", Stage.PRODUCTION)
     Branch.objects.filter(pk=branch.pk).update(deleted_at=clock.now(), instance=None)
-    with clock.moved(OLD):
-        assert rounds.disposable() == []
+    live_through(80)
+    assert there(instance) == [True]
 
 
 def test_a_database_on_which_a_build_works_is_let_be(project: Project, world: World) -> None:
     """As between the switch and the end of its story."""
-    branch, _instance = served(project, world, "next", Stage.STAGING)
+    branch, serving = served(project, world, "next", Stage.STAGING)
     instance = former(branch, world)
     Build.objects.filter(instance=instance).update(state=State.RUNNING, result=Result.NONE)
-    assert rounds.disposable() == []
+    live_through(3)
+    assert there(instance) == [True]
     Branch.objects.filter(pk=branch.pk).update(deleted_at=clock.now())
-    assert rounds.disposable() == []  # nor the one that the build is to take the place of
+    live_through(4)
+    assert there(instance, serving) == [True, True]  # nor the one that the build is to take the place of
 
 
 def test_one_that_can_not_be_removed_now_keeps_no_other(
@@ -99,6 +201,7 @@ def test_one_that_can_not_be_removed_now_keeps_no_other(
 
     monkeypatch.setattr(FakeEngine, "remove", remove)
     rounds.clean_up()
+    live_through(1)
     states = {pk: Instance.objects.get(pk=pk).state for pk in (first.pk, second.pk)}
     assert states == {first.pk: Instance.State.READY, second.pk: Instance.State.REMOVED}
 
@@ -188,7 +291,7 @@ def test_an_image_that_was_built_this_moment_stays(project: Project, world: Worl
 def test_images_of_the_newest_deploys_of_production_stay_to_be_deployed_again(project: Project, world: World) -> None:
     branch, instance = served(project, world, "main", Stage.PRODUCTION)
     pool = instance.pools.get()
-    ids = [image(world, f"sha256:{number}") for number in range(rounds.IMAGES_KEPT + 1)]
+    ids = [image(world, f"sha256:{number}") for number in range(caches.IMAGES_KEPT + 1)]
     for each in ids:
         cast.build(branch, image_id=each, pool=pool)
     failed = image(world, "sha256:failed")
@@ -204,7 +307,7 @@ def test_output_goes_after_its_time_but_not_that_of_a_branchs_newest_build(proje
     old, newest = cast.build(branch), cast.build(branch)
     rounds.clean_up()
     assert output(old)
-    with clock.moved(steplog.KEPT + timedelta(hours=1)):
+    with clock.passed(steplog.KEPT + timedelta(hours=1)):
         going_on = cast.build(cast.branch(project, "other"), result=None)
         rounds.clean_up()
     assert (output(old), output(newest) > 0, output(going_on) > 0) == (0, True, True)

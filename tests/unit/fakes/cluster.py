@@ -71,6 +71,9 @@ class FakeCluster:
         self.world.happen("ask for database")
         return name in self.held and self.held[name].finished
 
+    def sizes(self, prefix: str) -> dict[str, int]:
+        return {name: self.size(name) for name in self.databases(prefix)}
+
     def databases(self, prefix: str) -> set[str]:
         self.world.happen("list databases")
         return {name for name in self.held if name.startswith(prefix)}

@@ -18,6 +18,7 @@ from hosting.engines.docker import (
     EngineError,
     HostInfo,
     ImageInfo,
+    ImagesUse,
     LimitRefused,
     Limits,
 )
@@ -141,6 +142,11 @@ class FakeEngine:
 
     def images(self, labels: Mapping[str, str] | None = None) -> tuple[ImageInfo, ...]:
         return tuple(image for image in self.world.images.values() if image.id != ODOO_IMAGE)
+
+    def used(self) -> ImagesUse:
+        self.world.happen("ask what images take")
+        tagged = {image.tags[0]: image.size for image in self.world.images.values() if image.tags}
+        return ImagesUse(images=tagged, shared=1000, left=10)
 
     def prune_builds(self, *, older_than_s: float) -> Sequence[str]:
         return []

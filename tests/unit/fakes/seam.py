@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from builds import beside, deploy, preflight
+from builds import beside, deploy, preflight, room
 from hosting import backups, machine_state, machines, places, proof, switch, walls
 from hosting.engines import probe
 from hosting.engines.probe import Answer
@@ -54,7 +54,7 @@ def install(world: World, monkeypatch: pytest.MonkeyPatch, settings: Settings, h
     monkeypatch.setattr(stories, "async_task", lambda *_arguments, **_options: None)
     monkeypatch.setattr(walls, "missing", lambda _installation, _bridges: [])
     _answer_for_pools(world, monkeypatch, settings)
-    for waiting in (backups, beside, proof, switch):
+    for waiting in (backups, beside, proof, room, switch):
         monkeypatch.setattr(waiting, "time", Haste())
 
 

@@ -186,6 +186,14 @@ def test_what_is_held_now_is_not_forgotten(world: World, live: Pool, forgotten: 
     assert world.answer("shop.localhost") == "held"
 
 
+def test_a_clock_that_is_set_back_holds_nobody_for_longer(
+    world: World, live: Pool, forgotten: Callable[[], list[str]]
+) -> None:
+    with clock.moved(timedelta(hours=-5)):
+        assert len(forgotten()) == 2
+    assert world.answer("shop.localhost") == rows.COMMIT
+
+
 def test_what_nobody_holds_any_more_is_released(world: World, live: Pool, forgotten: Callable[[], list[str]]) -> None:
     before = clock.now() - hold.FORGOTTEN - timedelta(seconds=1)
     Instance.objects.filter(pk=live.instance_id).update(held_at=before)
