@@ -11,6 +11,7 @@ import pytest
 
 from hosting import mails
 from hosting.walls import MAIL_PORT
+from tests.faults.test_clean_up import clean_up
 from tests.faults.test_odd_branches import wait_until_deleted
 from tests.installation import STATIC_FILE, Installation
 from tests.portal import Portal
@@ -149,5 +150,5 @@ def test_mails_go_with_their_database(installation: Installation, tenant: Tenant
     assert send(tenant, 1, "Last") == "sent 1"
     installation.clone().delete("mails")
     wait_until_deleted(installation, "mails")
-    assert installation.settled() == []
+    clean_up(installation)
     assert installation.query("SELECT id FROM hosting_mail WHERE subject LIKE 'Last %%'") == []
