@@ -46,6 +46,11 @@ class _Rows:
         self.builds = installed.query("SELECT * FROM builds_build WHERE state <> 'done'")
         self.slots = installed.query("SELECT * FROM hosting_slot WHERE pool_id IS NOT NULL")
         self.names = {f"i{row['id']}" for row in self.instances}
+        asides = installed.query(
+            "SELECT b.instance_id, r.id FROM builds_restore r JOIN projects_branch b ON b.id = r.branch_id"
+            " WHERE r.kept_until IS NOT NULL"
+        )
+        self.asides = {(f"i{row['instance_id']}", f"r{row['id']}") for row in asides}  # from before a restore
 
     def unfinished(self) -> Iterator[str]:
         live = {row["live_pool_id"] for row in self.instances}
@@ -97,6 +102,7 @@ def _databases(installed: Installed, rows: _Rows) -> Iterator[str]:
     for server in servers:
         prefix = f"b{rows.installation}_i"
         expected = {f"{prefix}{row['id']}" for row in rows.instances if row["database_server_id"] == server["id"]}
+        expected |= {f"b{rows.installation}_{name}_{label}" for name, label in rows.asides}
         with psycopg.connect(installed.values[f"BERTH_{server['purpose'].upper()}_URL"]) as connection:
             for kind, table, column in (("database", "pg_database", "datname"), ("role", "pg_roles", "rolname")):
                 found = {name for (name,) in connection.execute(f"SELECT {column} FROM {table}")}
@@ -106,6 +112,7 @@ def _databases(installed: Installed, rows: _Rows) -> Iterator[str]:
 
 def _folders(installed: Installed, rows: _Rows) -> Iterator[str]:
     generations = {f"i{row['instance_id']}/g{row['generation']}" for row in rows.pools}
+    generations |= {f"{name}/{label}" for name, label in rows.asides}
     for path in (installed.home / "instances").iterdir():
         if path.name not in rows.names:
             yield f"folder {path}"

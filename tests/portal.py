@@ -3,7 +3,7 @@
 import html
 import re
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import requests
 
@@ -46,6 +46,23 @@ class Portal:
         """Send a form with the token of the page that was read last. Raises HTTPError where it is refused."""
         form["csrfmiddlewaretoken"] = self._token
         self._session.post(self._demo["portal_url"] + path, data=form, timeout=TIMEOUT_S).raise_for_status()
+
+    def send(self, path: str, body: bytes) -> dict[str, Any]:
+        """Send bytes, and return the JSON of the answer, whatever its status."""
+        headers = {"X-CSRFToken": self._token, "Content-Type": "application/octet-stream"}
+        response = self._session.post(self._demo["portal_url"] + path, data=body, headers=headers, timeout=TIMEOUT_S)
+        found: dict[str, Any] = response.json()
+        return found
+
+    def ask(self, path: str, **form: str) -> dict[str, Any]:
+        """Send a form, and return the JSON of the answer."""
+        form["csrfmiddlewaretoken"] = self._token
+        found: dict[str, Any] = self._session.post(self._demo["portal_url"] + path, data=form, timeout=TIMEOUT_S).json()
+        return found
+
+    def fetch(self, path: str, **headers: str) -> requests.Response:
+        """What a download answers."""
+        return self._session.get(self._demo["portal_url"] + path, headers=headers, timeout=TIMEOUT_S)
 
     def build_page(self, build: BuildRow) -> str:
         return self.page(f"/{self._demo['project']}/builds/{build.number}/")
