@@ -7,18 +7,20 @@ class BuildsConfig(AppConfig):
     def ready(self) -> None:
         """Make the runner know the stories that this app tells."""
         # A worker's forks would else import the rounds anew, each time, and from newer code once that is pulled.
-        from builds import (  # noqa: F401  # noqa: F401
+        from builds import (  # noqa: F401
             alarming,
             backup,
             deploy,
             download,
             measuring,
+            parked,
             recovery,
             resize,
             restore,
             retire,
             rollback,
             rounds,
+            upload,
             vaultcopies,
         )
 
@@ -31,3 +33,5 @@ class BuildsConfig(AppConfig):
         retire.register_stories()
         rollback.register_stories()
         vaultcopies.register_stories()
+        parked.register_stories()
+        upload.register_stories()

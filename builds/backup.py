@@ -64,6 +64,16 @@ def hand_over(backup: Backup) -> None:
     backup.save(update_fields=["story"])
 
 
+@transaction.atomic
+def delete(backup: Backup, *, by: User, project_id: int) -> None:
+    """Let go of one that was taken by hand. What it alone held is freed with the next backup. Raises ProjectError."""
+    if backup.kind != Backup.Kind.MANUAL or backup.state != State.DONE:
+        what = "Only those taken by hand can be deleted; the others go by the rule. Nothing was deleted."
+        raise ProjectError("This backup stays", what, "Wait until its time is up.")
+    Backup.objects.filter(pk=backup.pk).update(forgotten_at=clock.now())
+    audit.record(by=by, verb="delete backup", object=str(backup), project_id=project_id)
+
+
 def refusal(project: Project, instance: Instance | None) -> str:
     """Why no backup can begin now, "" when one can."""
     if instance is None or not instance.is_production or instance.state != Instance.State.READY:

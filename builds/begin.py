@@ -11,8 +11,13 @@ SKIPPED = "Skipped: a newer commit came before this one began"
 
 
 @transaction.atomic
-def begin(*, branch: Branch, commit: str, by: User | None, message: str = "", author: str = "") -> Build:
-    """Write a build down and ring for its story. A push takes the place of builds of the branch that still wait."""
+def begin(
+    *, branch: Branch, commit: str, by: User | None, message: str = "", author: str = "", **source: object
+) -> Build:
+    """Write a build down and ring for its story. A push takes the place of builds of the branch that still wait.
+
+    `source` says, by fields of Build, what a database of staging is made of instead of production.
+    """
     project = Project.objects.select_for_update().get(pk=branch.project_id)
     if by is None:
         skip_waiting(branch, SKIPPED)
@@ -27,6 +32,7 @@ def begin(*, branch: Branch, commit: str, by: User | None, message: str = "", au
         message=message,
         author=author[:200],
         asked_by=by,
+        **source,
     )
     build.story = stories.begin("deploy", object_id=build.pk, subject=branch.subject)
     build.save(update_fields=["story"])

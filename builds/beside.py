@@ -10,7 +10,7 @@ from builds.models import Build, Restore
 from builds.prepare import make_pool
 from hosting import backups, databases, hold, instances, machines, pools, proof, routing, switch
 from hosting.engines import probe
-from hosting.models import Backup, Instance, Pool, Stage
+from hosting.models import Instance, Pool, Stage
 from hosting.odoo.floors import MIB
 from portal import clock
 from portal.stories import PlatformError, ProjectError
@@ -48,10 +48,17 @@ def due_of(build: Build, instance: Instance) -> list[str]:
     return due_modules(installed, build.inspection, build.inspection)
 
 
-def check_room(production: Instance, backup: Backup) -> None:
-    """For what comes out of the vault, its database, and the dump of what is there. Raises PlatformError."""
+def bytes_of(restore: Restore) -> int:
+    """Of what is restored, unpacked."""
+    if restore.upload is not None:
+        return int(restore.upload.found["bytes"])
+    return (restore.backup.size_bytes if restore.backup else None) or 0
+
+
+def check_room(production: Instance, size: int) -> None:
+    """For `size` bytes once unpacked and once restored, and for the dump of what is there. Raises PlatformError."""
     there = machines.cluster(production.database_server).size(production.database)
-    needed, free = (backup.size_bytes or 0) * 2.5 + there * 1.5, databases.free_disk()
+    needed, free = size * 2.5 + there * 1.5, databases.free_disk()
     if free < needed + 500 * MIB:
         raise PlatformError(
             "Not enough disk for the restore",

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from django.db import models
+from django.db.models import Q
 
 from hosting.models import Backup, Instance, Pool, Stage
 from portal import clock
@@ -45,6 +46,8 @@ class Build(models.Model):
     pool = models.ForeignKey(Pool, models.SET_NULL, null=True, related_name="+")
     rehearsed_on = models.ForeignKey(Instance, models.SET_NULL, null=True, related_name="+")  # while it is there
     image_id = models.CharField(max_length=80, blank=True)
+    from_backup = models.ForeignKey(Backup, models.SET_NULL, null=True, related_name="+")  # staging's, not a copy
+    from_upload = models.ForeignKey("Upload", models.SET_NULL, null=True, related_name="+")  # or from this
     image_of = models.ForeignKey(
         "self", models.SET_NULL, null=True, related_name="+"
     )  # the build that is deployed again
@@ -181,11 +184,41 @@ class Download(models.Model):
         return f"{self.branch.project.slug}-{taken:%Y-%m-%d-%H%M}.{self.form}"
 
 
+class Upload(models.Model):
+    """An archive of a database that somebody brings: received in pieces, looked at, and imported into a branch."""
+
+    branch = models.ForeignKey(Branch, models.CASCADE, related_name="uploads")
+    asked_by = models.ForeignKey(User, models.CASCADE, related_name="+")
+    name = models.CharField(max_length=200)  # of the file on the person's machine
+    size_bytes = models.BigIntegerField()
+    received_bytes = models.BigIntegerField(default=0)
+    story = models.OneToOneField(Story, models.PROTECT, null=True, related_name="+")  # that looks at it
+    state = models.CharField(max_length=8, choices=State.choices, default=State.QUEUED)
+    result = models.CharField(max_length=10, choices=Result.choices, default=Result.NONE, blank=True)
+    found = models.JSONField(default=dict)  # see hosting/imports.py; and `missing`, modules without code
+    created_at = models.DateTimeField(default=clock.now)
+    used_at = models.DateTimeField(default=clock.now)  # when something came, or was done with it
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["branch", "-id"])]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(received_bytes__gte=0, received_bytes__lte=models.F("size_bytes")),
+                name="received_in_bounds",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"upload {self.pk}"
+
+
 class Restore(models.Model):
-    """A backup becomes production's database, beside which it is made and proven first."""
+    """A backup, or what somebody brought, becomes production's database, beside which it is made and proven first."""
 
     branch = models.ForeignKey(Branch, models.CASCADE, related_name="restores")
     backup = models.ForeignKey(Backup, models.SET_NULL, null=True, related_name="+")  # what is restored
+    upload = models.ForeignKey(Upload, models.SET_NULL, null=True, related_name="+")  # or this
+    imported = models.BooleanField(default=False, db_default=False)  # it was an upload
     before = models.OneToOneField(  # of what was there until then, taken just before it goes
         Backup, models.SET_NULL, null=True, related_name="+"
     )
@@ -217,3 +250,29 @@ class Restore(models.Model):
     def seconds(self) -> float | None:
         """From the click to the first answer."""
         return (self.answered_at - self.created_at).total_seconds() if self.answered_at else None
+
+
+class Parked(models.Model):
+    """A scheduled action or mail server that was switched off by an import, to be switched on by hand."""
+
+    class Kind(models.TextChoices):
+        ACTION = "ir_cron", "Scheduled action"
+        OUTGOING = "ir_mail_server", "Outgoing mail server"
+        INCOMING = "fetchmail_server", "Incoming mail server"
+
+    restore = models.ForeignKey(Restore, models.CASCADE, related_name="parked")
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    record_id = models.PositiveBigIntegerField()
+    name = models.CharField(max_length=200)
+    story = models.OneToOneField(Story, models.PROTECT, null=True, related_name="+")  # that switches it on
+    asked_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    switched_on_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering: ClassVar = ["kind", "name", "pk"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["restore", "kind", "record_id"], name="parked_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.name}"

@@ -123,7 +123,7 @@ def branch_context(access: Access, branch: Branch, tab: str) -> dict[str, Any]:
         "may_set": access.may(Tool.BRANCH_SETTINGS, branch.stage),
         "may_read_logs": access.may_on(Tool.LOGS, branch),
         "may_read_mails": branch.stage != Stage.PRODUCTION and access.may_on(Tool.MAILS, branch),
-        "may_back_up": branch.stage == Stage.PRODUCTION and access.may(Tool.BACKUPS, branch.stage),
+        "may_back_up": access.may(Tool.BACKUPS, branch.stage),
         "commands": gitcommands.commands(branch, base=production.name if production else branch.name),
         "github_url": settings.BERTH_GITHUB_URL,
     }

@@ -1,19 +1,21 @@
 """Preparing the database of a build, each stage in its way: created, updated, or copied. Each can be undone."""
 
+import shutil
 from collections.abc import Sequence
 
 from django.conf import settings
 from django.db import transaction
 from django.utils.text import slugify
 
+from builds import upload as uploads
 from builds.models import Build
 from builds.modules import due_for, odoo_failed, update, warn_of
 from builds.testlog import Outcome, read_tests
-from hosting import copies, databases, instances, pools, routing, switch
+from hosting import copies, databases, importing, instances, machines, pools, restores, routing, switch
 from hosting.models import Instance, Pool
 from hosting.odoo import commands, floors, series
 from hosting.odoo.loglines import read_run
-from portal.stories import ProjectError, step
+from portal.stories import PlatformError, ProjectError, step
 from portal.telling import Telling
 from projects.models import Branch, Stage
 
@@ -70,24 +72,46 @@ def prepare_development(build: Build, telling: Telling) -> None:
 @step("Copy production", undo=undo_new)
 def prepare_staging(build: Build, telling: Telling) -> None:
     """A neutralised copy of production, with this commit's modules updated on it."""
-    source = Instance.objects.filter(
-        pk__in=build.project.branches.filter(stage=Stage.PRODUCTION).values("instance"), state=Instance.State.READY
-    ).first()
+    if build.from_upload is None:
+        _production(build)
+    instance = _new_instance(build, branch_hostname(build.branch))
+    pool = _pool(build, instance, telling)
+    _fill(build, pool, telling)
+    copies.neutralise(pool, telling=telling)
+    due = due_for(build, instance)
+    if due:
+        update(pool, due, telling, left="Production is as it was.")
+    _secure(instance, new_admin=False)
+
+
+def _production(build: Build) -> Instance:
+    """What is copied. Raises ProjectError where there is none."""
+    production = build.project.branches.filter(stage=Stage.PRODUCTION).values("instance")
+    source = Instance.objects.filter(pk__in=production, state=Instance.State.READY).first()
     if source is None:
         raise ProjectError(
             "There is no production database to copy",
             "A staging build is a neutralised copy of production, which has never been deployed here.",
             "Push to the production branch first, or move this branch to development.",
         )
-    instance = _new_instance(build, branch_hostname(build.branch))
-    pool = _pool(build, instance, telling)
-    databases.start_afresh(instance)
-    copies.copy(source=source, pool=pool, telling=telling)
-    copies.neutralise(pool, telling=telling)
-    due = due_for(build, instance)
-    if due:
-        update(pool, due, telling, left="Production is as it was.")
-    _secure(instance, new_admin=False)
+    return source
+
+
+def _fill(build: Build, pool: Pool, telling: Telling) -> None:
+    """With production as it is now, unless somebody wanted a backup, or what was imported."""
+    if build.from_upload is not None:
+        return importing.fill(
+            pool, uploads.file(build.from_upload), form=build.from_upload.found["form"], telling=telling
+        )
+    if build.from_backup is None:
+        databases.start_afresh(pool.instance)
+        return copies.copy(source=_production(build), pool=pool, telling=telling)
+    folder = machines.folder(pool.instance) / "backup"
+    try:
+        restores.fill(pool, build.from_backup, folder, telling)
+    except restores.NotWhole as error:
+        raise PlatformError("The backup can't be restored", str(error), "Choose another one.") from error
+    return shutil.rmtree(folder, ignore_errors=True)
 
 
 # --- shared -----------------------------------------------------------------------------------------------------------

@@ -10,13 +10,17 @@ from datetime import timedelta
 from django.db import transaction
 
 from builds import backup as stories_of_backups
-from builds import beside, modules
+from builds import begin as builds
+from builds import beside, modules, parked
+from builds import upload as uploads
 from builds.beside import AS_IT_WAS
-from builds.models import Build, Restore
+from builds.models import Build, Restore, Upload
 from hosting import (
     backups,
+    databases,
     drills,
     hold,
+    importing,
     instances,
     keep,
     machines,
@@ -52,10 +56,49 @@ def begin(*, branch: Branch, backup: Backup, by: User) -> Restore:
     return restore
 
 
+@transaction.atomic
+def begin_import(*, branch: Branch, upload: Upload, by: User) -> Restore:
+    """What somebody brought becomes production's database. Raises ProjectError, and changes nothing then."""
+    branch = Branch.objects.select_for_update(of=("self",)).select_related("instance", "project").get(pk=branch.pk)
+    refused = import_refusal(branch, upload)
+    if refused:
+        raise ProjectError("Nothing was imported", refused, "Look at the archive's page.")
+    restore = Restore.objects.create(branch=branch, upload=upload, imported=True, asked_by=by)
+    restore.story = stories.begin("restore", object_id=restore.pk, subject=branch.subject)
+    restore.save(update_fields=["story"])
+    Upload.objects.filter(pk=upload.pk).update(used_at=clock.now())
+    audit.record(by=by, verb="import", object=branch.name, project_id=branch.project_id, after=upload.name)
+    return restore
+
+
+def import_refusal(branch: Branch, upload: Upload) -> str:
+    """Why an archive can't be imported into production now, "" when it can."""
+    return uploads.refusal(upload) or _refusal(branch)
+
+
+@transaction.atomic
+def into_staging(*, branch: Branch, backup: Backup, by: User) -> Build:
+    """A build of the branch on a neutralised copy of the backup. Raises ProjectError."""
+    if refused := _unfit(backup):
+        raise ProjectError("Nothing was restored", refused, "Choose another backup.")
+    build = builds.begin(branch=branch, commit=branch.head, by=by, from_backup=backup)
+    audit.record(
+        by=by, verb="restore into staging", object=branch.name, project_id=branch.project_id, after=str(backup)
+    )
+    return build
+
+
 def refusal(branch: Branch, backup: Backup) -> str:
-    """Why a backup can't be restored now, "" when it can."""
-    if backup.proof != Backup.Proof.PROVEN or backup.forgotten_at is not None:
-        return "Only a backup that was proven can be restored."
+    """Why a backup can't be restored into production now, "" when it can."""
+    return _unfit(backup) or _refusal(branch)
+
+
+def _unfit(backup: Backup) -> str:
+    fit = backup.proof == Backup.Proof.PROVEN and backup.forgotten_at is None
+    return "" if fit else "Only a backup that was proven can be restored."
+
+
+def _refusal(branch: Branch) -> str:
     if branch.instance is None or branch.instance.state != Instance.State.READY or branch.instance.live_pool_id is None:
         return "Nothing serves production now: deploy it first."
     if Restore.objects.filter(branch=branch).exclude(state=State.DONE).exists():
@@ -73,16 +116,26 @@ def undo_fill_beside(restore: Restore, _telling: Telling) -> None:
 def fill_beside(restore: Restore, telling: Telling) -> None:
     """Told again, it begins anew."""
     production = beside.production_of(restore)
-    assert restore.backup is not None
     restore.build = beside.serving(production)
     restore.save(update_fields=["build"])
-    beside.check_room(production, restore.backup)
+    beside.check_room(production, beside.bytes_of(restore))
     pool = beside.make(restore, production)
     beside.stop(pool)
+    if restore.imported:
+        return _fill_with_upload(restore, production, pool, telling)
+    assert restore.backup is not None
     try:
-        restores.fill(pool, restore.backup, machines.folder(pool.instance) / "backup", telling)
+        return restores.fill(pool, restore.backup, machines.folder(pool.instance) / "backup", telling)
     except restores.NotWhole as error:
         raise PlatformError("The backup can't be restored", f"{error}\n{AS_IT_WAS}", "Choose another one.") from error
+
+
+def _fill_with_upload(restore: Restore, production: Instance, pool: Pool, telling: Telling) -> None:
+    """Nothing of it works by itself from then on: see builds/parked.py."""
+    assert restore.upload is not None
+    importing.fill(pool, uploads.file(restore.upload), form=restore.upload.found["form"], telling=telling)
+    parked.park(restore, pool.instance, telling)
+    databases.secure(pool.instance, new_admin=False, url=production.url)
 
 
 @step("Open it with the code that serves")
@@ -174,11 +227,13 @@ def switch_restored(restore: Restore, telling: Telling) -> None:
     assert restore.pool is not None
     others = Pool.objects.filter(instance=restore.pool.instance_id).exclude(pk=restore.pool.pk)
     others.exclude(state=Pool.State.GONE).update(outdated=True)  # they know another database
-    former = switch.switch_to(restore.pool)
+    switch.switch_to(restore.pool)
     Build.objects.filter(pk=restore.build_id or 0).update(pool=restore.pool)
+    if restore.imported:  # Berth made no password for it
+        Instance.objects.filter(pk=restore.pool.instance_id).update(login_password="")
     now = clock.now()
     Restore.objects.filter(pk=restore.pk).update(switched_at=now, kept_until=now + KEPT)
-    telling.say(f"{restore.pool.instance.url} serves the backup" + (f"; {former.name} goes." if former else "."))
+    telling.say(f"{restore.pool.instance.url} serves the restored database.")
 
 
 @step("Let the old pool go")
@@ -223,6 +278,7 @@ def load(pk: int) -> Restore:
         "branch__project",
         "branch__instance",
         "backup__vault",
+        "upload",
         "before__instance",
         "before__drill",
         "build__branch",

@@ -16,7 +16,7 @@ from portal.live import in_words, respond
 from portal.models import Result, State, Step, User
 from portal.stories import StoryError
 from projects.access import production_or_404
-from projects.models import Branch
+from projects.models import Branch, Stage
 
 SOON = 2  # seconds between polls
 
@@ -41,6 +41,25 @@ def restore_here(request: HttpRequest, slug: str, pk: int, backup: int) -> HttpR
     return render(request, "builds/restore_here.html", context)
 
 
+@require_http_methods(["GET", "POST"])
+def into_staging(request: HttpRequest, slug: str, pk: int, backup: int) -> HttpResponse:
+    """A staging branch gets a neutralised copy of the backup, by a build of its newest commit."""
+    access, branch = production_or_404(request, slug, pk)
+    chosen = backup_or_404(branch, backup)
+    staging = access.project.branches.alive().filter(stage=Stage.STAGING).exclude(head="").order_by("name")
+    wanted = request.POST.get("branch", "")
+    target = staging.filter(pk=int(wanted[:15])).first() if wanted.isdecimal() else None
+    if target is not None:
+        try:
+            build = restore.into_staging(branch=target, backup=chosen, by=cast(User, request.user))
+        except StoryError as error:
+            messages.error(request, in_words(error))
+            return redirect("backup", slug=slug, pk=pk, backup=backup)
+        return redirect("build", slug=slug, number=build.number)
+    context = {"access": access, "nav": "branches", "branch": branch, "backup": chosen, "staging": staging}
+    return render(request, "builds/into_staging.html", context)
+
+
 @require_GET
 def show(request: HttpRequest, slug: str, pk: int, restore: int) -> HttpResponse:
     access, branch = production_or_404(request, slug, pk)
@@ -50,7 +69,7 @@ def show(request: HttpRequest, slug: str, pk: int, restore: int) -> HttpResponse
     context |= {
         "title": f"Restore · {branch} · {access.project}",
         "restore": row,
-        "told": [(step, _excerpt(step)) for step in steps],
+        "steps": [(step, _excerpt(step)) for step in steps],
         "current": next((step for step in steps if step.state == State.RUNNING), None),
         "may_cancel": row.state != State.DONE and row.switched_at is None,
     }

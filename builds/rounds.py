@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.db.models import F, QuerySet
 
-from builds import caches, deliveries, download, restore, statuses, steplog
+from builds import caches, deliveries, download, restore, statuses, steplog, upload
 from builds import traffic as users
 from builds.ageing import age, disposable
 from builds.image import clear_builders
@@ -111,6 +111,7 @@ def clean_up() -> None:
         traffic.forget()
         sleep.forget(STORIES_KEPT)
         download.forget()
+        upload.forget()
         _forget_asides()
         _forget_output()
 

@@ -18,6 +18,7 @@ from builds import (
     retiredpages,
     rollbackpages,
     starting,
+    uploadpages,
 )
 
 urlpatterns = [
@@ -41,6 +42,15 @@ urlpatterns = [
                 path("<int:pk>/backups/<int:backup>/download/", downloadpages.ask_download, name="ask-download"),
                 path("<int:pk>/backups/<int:backup>/restore/", restorepages.restore_here, name="restore-here"),
                 path("<int:pk>/restores/<int:restore>/", restorepages.show, name="restore"),
+                path("<int:pk>/backups/<int:backup>/staging/", restorepages.into_staging, name="into-staging"),
+                path("<int:pk>/backups/<int:backup>/delete/", backuppages.delete, name="delete-backup"),
+                path("<int:pk>/restores/<int:restore>/switched-off/", uploadpages.switched_off, name="switched-off"),
+                path("<int:pk>/restores/<int:restore>/switch-on/", uploadpages.switch_on, name="switch-on"),
+                path("<int:pk>/import/", uploadpages.choose, name="import"),
+                path("<int:pk>/import/begin/", uploadpages.begin_upload, name="begin-upload"),
+                path("<int:pk>/uploads/<int:upload>/", uploadpages.show, name="upload"),
+                path("<int:pk>/uploads/<int:upload>/piece/", uploadpages.upload_piece, name="upload-piece"),
+                path("<int:pk>/uploads/<int:upload>/import/", uploadpages.import_here, name="import-here"),
                 path("<int:pk>/restores/<int:restore>/cancel/", restorepages.cancel, name="cancel-restore"),
                 path("<int:pk>/downloads/<int:download>/", downloadpages.send_download, name="send-download"),
                 path("<int:pk>/wake/", pages.wake, name="wake"),

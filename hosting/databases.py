@@ -39,6 +39,13 @@ def create(instance: Instance) -> None:
     pools.prepare_folders(instance)
 
 
+def settle_role(instance: Instance) -> None:
+    """What a foreign dump may have set for its role and database is set back."""
+    server = machines.cluster(instance.database_server)
+    server.create_role(instance.database, instance.database_password, CONNECTIONS[instance.is_production])
+    server.forget_settings(instance.database, instance.database)
+
+
 def allow_connections(instance: Instance) -> None:
     """Let production's pools open as many connections as each of their processes may, and a one-off beside them; yet
     never all that the server has. Safe to repeat.
@@ -112,14 +119,15 @@ def end_one_off(instance: Instance) -> None:
     machines.engine(instance.host).remove(one_off_name(instance))
 
 
-def secure(instance: Instance, *, new_admin: bool) -> str:
-    """Set what the platform decides in a fresh database: addresses, and a password of its own for `admin`.
+def secure(instance: Instance, *, new_admin: bool, url: str = "") -> str:
+    """Set what the platform decides in a fresh database: addresses (`url`, where it will be another than the
+    instance's), and a password of its own for `admin`.
 
     Returns the password ("" where the old one stays).
     """
     database = machines.database(instance)
     database.set_parameter("report.url", REPORT_URL)
-    database.set_parameter("web.base.url", instance.url)
+    database.set_parameter("web.base.url", url or instance.url)
     database.set_parameter("web.base.url.freeze", "True")
     if not new_admin:
         return ""

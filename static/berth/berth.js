@@ -139,6 +139,63 @@
     for (const row of list.children) row.hidden = !row.textContent.toLowerCase().includes(wanted);
   });
 
+  // --- Sending an archive in pieces: what breaks off goes on where it ended -------------------------------------------
+  const pause = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
+  const send = async (url, body, token) => { // the answer, once there is one: a portal that is away comes back
+    for (let tries = 0; ; tries++) {
+      try {
+        const answer = await fetch(url, { method: "POST", body, headers: { "X-CSRFToken": token } });
+        if (answer.status < 500 || answer.status === 507) return answer;
+      } catch (error) {
+        if (tries === 60) throw error;
+      }
+      await pause(Math.min(1 + tries, 10));
+    }
+  };
+  const upload = async (form, file, shown) => {
+    const token = form.elements.csrfmiddlewaretoken.value;
+    const about = new FormData();
+    about.append("name", file.name);
+    about.append("size", file.size);
+    const begun = await (await send(form.dataset.begin, about, token)).json();
+    if (begun.error) throw new Error(begun.error);
+    const piece = Number(form.dataset.piece);
+    const page = `${form.dataset.uploads}${begun.upload}/`;
+    let sent = begun.received;
+    const since = { at: Date.now(), sent };
+    while (sent < file.size) {
+      shown(sent, file.size, (sent - since.sent) / Math.max((Date.now() - since.at) / 1000, 0.001));
+      const answer = await send(`${page}piece/?offset=${sent}`, file.slice(sent, sent + piece), token);
+      const told = await answer.json();
+      if (told.error) throw new Error(told.error);
+      sent = told.received;
+    }
+    location.assign(page);
+  };
+  document.addEventListener("submit", async (event) => {
+    const form = event.target.closest("[data-upload]");
+    if (!form) return;
+    event.preventDefault();
+    const [file] = form.querySelector("[type=file]").files;
+    const line = form.querySelector("[data-upload-progress]");
+    const wrong = form.querySelector("[data-upload-error]");
+    const button = form.querySelector("[type=submit]");
+    button.disabled = true;
+    line.hidden = false;
+    wrong.hidden = true;
+    const shown = (sent, size, rate) => {
+      line.querySelector("progress").value = sent / size;
+      const left = rate > 0 ? `, ${duration((size - sent) / rate)} left` : "";
+      put(line.querySelector("span"), `${Math.round(sent / 1048576)} of ${Math.round(size / 1048576)} MB${left}`);
+    };
+    try {
+      await upload(form, file, shown);
+    } catch (error) {
+      put(wrong, `${error.message || "The portal can't be reached."} What was sent is kept: choose the same file to go on.`);
+      wrong.hidden = button.disabled = false;
+    }
+  });
+
   // --- Keyboard -------------------------------------------------------------------------------------------------
   let first = "";
   const move = (by) => {

@@ -5,7 +5,7 @@ reach by itself. Every call opens its own connection, so that a planted `set_con
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import psycopg
@@ -17,6 +17,9 @@ from hosting.engines.postgres.errors import TableMissing, translated
 from hosting.engines.postgres.shape import Column, Constraint, Shape
 
 Connection = psycopg.Connection[TupleRow]
+
+WORKING = {"ir_cron": "cron_name", "ir_mail_server": "name", "fetchmail_server": "name"}
+"""Tables of what works by itself, each with the column of its name."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,33 @@ class InstanceDatabase:
                 " smtp_port = %s WHERE smtp_host = 'invalid'",
                 [host, port],
             )
+
+    def active(self, table: str) -> list[tuple[int, str]]:
+        """Records of one of WORKING that are switched on: id and name; at most 10,000. None where there is no such
+        table.
+        """
+        name = sql.Identifier(WORKING[table])
+        query = sql.SQL("SELECT id, left({}::text, 200) FROM {} WHERE active ORDER BY 1 LIMIT 10000").format(
+            name, sql.Identifier("public", table)
+        )
+        try:
+            with self._connect() as connection:
+                return [(int(pk), str(called or "")) for pk, called in connection.execute(query)]
+        except TableMissing:
+            return []
+
+    def switch_off(self, table: str) -> None:
+        """All records of one of WORKING."""
+        assert table in WORKING
+        with suppress(TableMissing), self._connect() as connection:
+            connection.execute(sql.SQL("UPDATE {} SET active = false").format(sql.Identifier("public", table)))
+
+    def switch_on(self, table: str, record_id: int) -> bool:
+        """One record of one of WORKING; whether it is there."""
+        assert table in WORKING
+        statement = sql.SQL("UPDATE {} SET active = true WHERE id = %s").format(sql.Identifier("public", table))
+        with self._connect() as connection:
+            return connection.execute(statement, [record_id]).rowcount > 0
 
     def cancel_jobs(self) -> int:
         """Cancel the jobs of OCA's queue_job that did not end; how many they were. 0 where a database knows none."""

@@ -185,13 +185,21 @@ class Server:
         """
         with self._connect() as connection:
             former = self._owner(connection, name)
-            connection.execute(sql.SQL("ALTER DATABASE {} RESET ALL").format(identifier(name)))
-            _make_plain(connection, name)
-            connection.execute(sql.SQL("ALTER DATABASE {} CONNECTION LIMIT -1").format(identifier(name)))
+            self.forget_settings(name, former)
             if former != owner:
                 with self._connect(name) as inside:
                     _hand_over(inside, former=former, owner=owner)
             _close_to_others(connection, name, owner)
+
+    def forget_settings(self, name: str, role: str) -> None:
+        """What the role set for itself and its database: each may, and it would last."""
+        database, owner = identifier(name), identifier(role)
+        with self._connect() as connection:
+            _make_plain(connection, name)
+            connection.execute(sql.SQL("ALTER DATABASE {} CONNECTION LIMIT -1").format(database))
+            connection.execute(sql.SQL("ALTER DATABASE {} RESET ALL").format(database))
+            connection.execute(sql.SQL("ALTER ROLE {} RESET ALL").format(owner))
+            connection.execute(sql.SQL("ALTER ROLE {} IN DATABASE {} RESET ALL").format(owner, database))
 
     def drop_database(self, name: str) -> None:
         with self._connect() as connection:

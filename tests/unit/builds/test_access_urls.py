@@ -13,7 +13,7 @@ from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, r
 from pytest_django import Settings
 
 from builds import download
-from builds.models import Download, Restore
+from builds.models import Download, Restore, Upload
 from hosting.models import Backup, Vault
 from portal import clock
 from portal.models import Result, State
@@ -67,6 +67,11 @@ ADMINS_POST = everywhere(302, 403, 403, 404, SIGN_IN, method="post")
 BACKUPS = Expected(  # only production has them; on staging admins find none, on development nobody may look
     (200, 403, 403, 404, SIGN_IN), (404, 403, 403, 404, SIGN_IN), (403, 403, 403, 404, SIGN_IN)
 )
+IMPORTS = Expected(  # staging takes archives and backups of production
+    (200, 403, 403, 404, SIGN_IN), (200, 403, 403, 404, SIGN_IN), (403, 403, 403, 404, SIGN_IN)
+)
+BACKUPS_POST = replace(BACKUPS, production=(302, 403, 403, 404, SIGN_IN), method="post")
+WITHOUT_SIZE = (400, 403, 403, 404, SIGN_IN)
 EXPECTED = {
     "project": everywhere(302, 302, 302, 404, SIGN_IN),
     "branches": everywhere(302, 302, 302, 404, SIGN_IN),
@@ -74,20 +79,29 @@ EXPECTED = {
     "branch-log": by_stage(200),
     "branch-settings": by_stage(200),
     "branch-actions": by_stage(200),
-    "branch-backups": BACKUPS,
     "branch-backups-future": BACKUPS,
+    "branch-backups": IMPORTS,
     "backup": BACKUPS,
-    "ask-download": replace(BACKUPS, production=(302, 403, 403, 404, SIGN_IN), method="post"),
+    "ask-download": BACKUPS_POST,
+    "delete-backup": BACKUPS_POST,
+    "into-staging": BACKUPS,
     "send-download": BACKUPS,
     "restore-here": BACKUPS,
     "restore": BACKUPS,
-    "cancel-restore": replace(BACKUPS, production=(302, 403, 403, 404, SIGN_IN), method="post"),
-    "back-up": replace(BACKUPS, production=(302, 403, 403, 404, SIGN_IN), method="post"),
     "branch-mails": not_of_production(200),
     "branch-mail": not_of_production(200),
     "mail-html": not_of_production(200),
     "mail-part": not_of_production(200),
     "mail-source": not_of_production(200),
+    "cancel-restore": BACKUPS_POST,
+    "switched-off": BACKUPS,
+    "switch-on": BACKUPS_POST,
+    "import": IMPORTS,
+    "begin-upload": replace(IMPORTS, production=WITHOUT_SIZE, staging=WITHOUT_SIZE, method="post"),
+    "upload": BACKUPS,
+    "upload-piece": replace(BACKUPS, production=WITHOUT_SIZE, method="post"),
+    "import-here": BACKUPS_POST,
+    "back-up": BACKUPS_POST,
     "wake": by_stage(302, method="post"),
     "branch-resize": by_stage(200, method="post"),  # the form again: no size was given
     "move-branch": by_stage(302, method="post"),
@@ -151,7 +165,10 @@ def world(people: SimpleNamespace, settings: Settings, tmp_path: Path) -> Simple
         member=member,
         people=people,
         download=_download(branches[Stage.PRODUCTION], people),
-        restore=Restore.objects.create(branch=branches[Stage.PRODUCTION], state=State.DONE, result=Result.SUCCESS),
+        restore=Restore.objects.create(
+            branch=branches[Stage.PRODUCTION], state=State.DONE, result=Result.SUCCESS, imported=True
+        ),
+        upload=Upload.objects.create(branch=branches[Stage.PRODUCTION], asked_by=people.alice, size_bytes=1),
     )
 
 
@@ -179,6 +196,7 @@ ARGUMENTS = (
     ("slug", "pk", "restore"),
     ("slug", "pk", "mail"),
     ("slug", "pk", "mail", "part"),
+    ("slug", "pk", "upload"),
 )
 
 
@@ -194,6 +212,7 @@ def address(name: str, world: SimpleNamespace, stage: str, slug: str = "demo") -
         "restore": world.restore.pk,
         "mail": world.mails[stage].pk,
         "part": 1,
+        "upload": world.upload.pk,
     }
     for arguments in ARGUMENTS:
         with suppress(NoReverseMatch):
@@ -268,6 +287,6 @@ def test_the_operator_may_all(world: SimpleNamespace) -> None:
     world.people.operator = cast.person("Operator", is_superuser=True)
 
     for name, expected in EXPECTED.items():
-        if expected.method == "get" and not name.endswith("-download"):  # which is for the one who asked
+        if expected.method == "get" and not name.endswith("-download") and name != "upload":  # one person's own
             stage = Stage.STAGING if expected.production[0] == 404 else Stage.PRODUCTION
             assert visit("operator", world, "get", address(name, world, stage)) in {200, 302}

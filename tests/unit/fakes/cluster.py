@@ -57,6 +57,9 @@ class FakeCluster:
             raise DatabaseMissing(f"There is no database {name}.")
         self.held[name].owner = owner
 
+    def forget_settings(self, name: str, role: str) -> None:
+        self.world.happen("forget settings")
+
     def drop_database(self, name: str) -> None:
         self.world.happen("drop database")
         self.held.pop(name, None)
@@ -138,6 +141,19 @@ class FakeDatabase:
     def lead_mails_to(self, host: str, port: int) -> None:
         self.world.happen("lead mails")
         self.data.mail_server = (host, port)
+
+    def active(self, table: str) -> list[tuple[int, str]]:
+        self.world.happen("read active")
+        return [(number, name) for number, name in enumerate(self.data.active.get(table, ()), 1)]
+
+    def switch_off(self, table: str) -> None:
+        self.world.happen("switch off")
+        self.data.active.pop(table, None)
+
+    def switch_on(self, table: str, record_id: int) -> bool:
+        self.world.happen("switch on")
+        self.data.active[table] = [*self.data.active.get(table, ()), str(record_id)]
+        return True
 
     def cancel_jobs(self) -> int:
         self.world.happen("cancel jobs")

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -208,9 +209,27 @@ class FakeEngine:
             held, data = json.loads((exchange / "dump").read_text()), self._data(spec)
             data.modules, data.parameters, data.rows = held["modules"], held["parameters"], tuple(held["rows"])
             data.jobs, data.files = held["jobs"], tuple(held["files"])
+        elif program == "python3":
+            return self._unpack(spec)
+        elif program == "find":
+            names = ["base", "web", *self.world.modules_of(spec.image_id)]
+            output("".join(f"/addons/{name}/__manifest__.py\n" for name in names))
         elif program == "cp":
             self._copy({mount.target: Path(mount.source) for mount in spec.mounts}, *spec.argv[-2:])
         self.world.happen(f"{program} ends")
+        return 0
+
+    def _unpack(self, spec: ContainerSpec) -> int:
+        """As hosting/inside/unpack.py, of a dump whose last line is a database in JSON."""
+        with zipfile.ZipFile(self._inside(spec, spec.argv[2])) as archive:
+            held, data = json.loads(archive.read("dump.sql").splitlines()[-1].removeprefix(b"-- ")), self._data(spec)
+            data.modules, data.parameters, data.rows = held["modules"], held["parameters"], tuple(held["rows"])
+            data.active, data.files = held["active"], tuple(held["files"])
+            for name in data.files:
+                file = self._inside(spec, spec.argv[3]) / name
+                file.parent.mkdir()
+                file.write_bytes(archive.read(f"filestore/{name}"))
+        self.world.happen("python3 ends")
         return 0
 
     def _inside(self, spec: ContainerSpec, path: str) -> Path:

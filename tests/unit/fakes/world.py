@@ -27,12 +27,14 @@ class Data:
     rows: tuple[str, ...] = ()
     jobs: int = 0  # of queue_job, that wait
     mail_server: tuple[str, int] = ("invalid", 1025)  # after Odoo's neutralisation
+    active: dict[str, list[str]] = field(default_factory=dict)  # table -> names of what works by itself
     files: tuple[str, ...] = ()  # of the filestore, that attachments name
     finished: bool = True
 
     def copy(self, owner: str, *, finished: bool) -> "Data":
         modules, parameters = dict(self.modules), dict(self.parameters)
-        return replace(self, owner=owner, modules=modules, parameters=parameters, finished=finished)
+        active = {table: list(names) for table, names in self.active.items()}
+        return replace(self, owner=owner, modules=modules, parameters=parameters, active=active, finished=finished)
 
 
 @dataclass

@@ -1,0 +1,84 @@
+"""What works by itself in an imported database is switched off, and people switch it on, one by one.
+
+The old server may still run, with the same scheduled actions and mail servers: both would send mail to customers.
+"""
+
+from django.db import transaction
+
+from builds.models import Parked, Restore
+from hosting import importing, machines
+from hosting.models import Instance
+from portal import audit, clock, stories
+from portal.models import Result, State, Story, User
+from portal.stories import Kind, ProjectError, StepSpec, register, step
+from portal.telling import Telling
+
+
+def park(restore: Restore, instance: Instance, telling: Telling) -> None:
+    """Switch off, in the database of `instance`, all that works by itself, and write down what that was.
+
+    Safe to repeat: what was written down stays, and it is written before it is done.
+    """
+    database = machines.database(instance)
+    for table in importing.TABLES:
+        kind = Parked.Kind(table)
+        rows = [Parked(restore=restore, kind=kind, record_id=pk, name=name) for pk, name in database.active(table)]
+        Parked.objects.bulk_create(rows, ignore_conflicts=True)
+        database.switch_off(table)
+        if rows:
+            telling.say(f"Switched off: {len(rows)} of {kind.label.lower()}s.")
+
+
+@transaction.atomic
+def begin(*, parked: Parked, by: User) -> None:
+    """Switch one on. Raises ProjectError."""
+    parked = Parked.objects.select_for_update().get(pk=parked.pk)
+    branch = parked.restore.branch
+    if branch.instance is None or not is_current(parked.restore):
+        raise ProjectError("It is not switched on", "Production has another database by now.", "Look into Odoo.")
+    if parked.switched_on_at is not None or is_going_on(parked):
+        return
+    parked.story = stories.begin("switch-on", object_id=parked.pk, subject=f"{branch.instance.name}-on-{parked.pk}")
+    parked.asked_by = by
+    parked.save(update_fields=["story", "asked_by"])
+    audit.record(by=by, verb="switch on", object=str(parked), project_id=branch.project_id)
+
+
+def is_current(restore: Restore) -> bool:
+    """Whether no other restore has put another database in the place of this one's."""
+    later = Restore.objects.filter(branch=restore.branch_id, pk__gt=restore.pk).exclude(switched_at=None)
+    return restore.switched_at is not None and not later.exists()
+
+
+def is_going_on(parked: Parked) -> bool:
+    return parked.story is not None and parked.story.state != State.DONE
+
+
+@step("Switch it on")
+def switch_on(parked: Parked, _telling: Telling) -> None:
+    instance = parked.restore.branch.instance
+    assert instance is not None
+    if not machines.database(instance).switch_on(parked.kind, parked.record_id):
+        raise ProjectError("It is not there any more", f"{parked} was deleted in Odoo.", "Make it anew in Odoo.")
+
+
+def steps(_parked: Parked) -> tuple[StepSpec, ...]:
+    return (switch_on,)
+
+
+def load(pk: int) -> Parked:
+    related = ("restore__branch__instance__host", "restore__branch__instance__database_server", "story", "asked_by")
+    return Parked.objects.select_related(*related).get(pk=pk)
+
+
+def started(_parked: Parked, _story: Story) -> None:
+    pass
+
+
+def finished(parked: Parked, story: Story) -> None:
+    if story.result == Result.SUCCESS:
+        Parked.objects.filter(pk=parked.pk).update(switched_on_at=clock.now())
+
+
+def register_stories() -> None:
+    register(Kind(name="switch-on", queue="urgent", load=load, steps=steps, started=started, finished=finished))

@@ -1,0 +1,1 @@
+"""Programs that run in containers of Odoo's image, never in Berth."""
