@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import cast
 
 from django.contrib import messages
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -32,7 +32,9 @@ def backups(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     if branch.stage != Stage.PRODUCTION:
         return _of_staging(request, access, branch)
     rows = Backup.objects.filter(instance=branch.instance, forgotten_at=None)
-    rows = rows.select_related("story", "asked_by").annotate(places=Count("copies") + 1)
+    rows = rows.select_related("story", "asked_by").annotate(
+        places=Count("copies", filter=Q(copies__place__removed_at=None)) + 1
+    )
     listed = list(rows.order_by("-pk")[:SHOWN])
     context = branch_context(access, branch, "backups") | sidebar(access, "", branch)
     next_hour = story_of.next_hour(access.project, clock.now())

@@ -13,7 +13,7 @@ from portal.models import State
 def places(vault: Vault | None) -> dict[str, Any]:
     """For templates/builds/_places.html."""
     kept = Q(backups__forgotten_at=None)
-    found = VaultCopy.objects.filter(vault=vault).select_related("place", "story")
+    found = VaultCopy.objects.filter(vault=vault, place__removed_at=None).select_related("place", "story")
     copies = list(found.annotate(number=Count("backups", filter=kept), newest=Max("backups__taken_at", filter=kept)))
     for copy in copies:
         copy.red = is_red(copy)  # type: ignore[attr-defined]

@@ -62,7 +62,7 @@ def fetch_vault(branch: Branch, telling: Telling) -> None:
     """From the first place that gives it."""
     vault = _vault(branch)
     telling.mask(vault.key)
-    for place in Place.objects.filter(copies__vault=vault).distinct():
+    for place in Place.objects.alive().filter(copies__vault=vault).distinct():
         telling.mask(*place.account.split("\n"))
         try:
             telling.say(f"Fetching {vault} from {place}.")

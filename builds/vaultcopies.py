@@ -28,13 +28,13 @@ SUBJECT = "copies of vaults"
 @alone
 def begin_due() -> None:
     """Every minute: begin the copies that lack something, or that failed and have waited long enough."""
-    for place in Place.objects.all():
+    for place in Place.objects.alive():
         copy, _made = VaultCopy.objects.get_or_create(vault=None, place=place)
         if is_due(copy):
             begin(copy)
     stored = Backup.objects.filter(forgotten_at=None).exclude(snapshot="")
     for vault in Vault.objects.filter(backups__in=stored).distinct():
-        for place in Place.objects.all():
+        for place in Place.objects.alive():
             copy, _made = VaultCopy.objects.get_or_create(vault=vault, place=place)
             if is_due(copy):
                 begin(copy)
@@ -59,6 +59,8 @@ def begin(copy: VaultCopy) -> None:
 
 @step("Bring the copy up to date")
 def bring_up_to_date(copy: VaultCopy, telling: Telling) -> None:
+    if copy.place.removed_at is not None:
+        return telling.say(f"{copy.place} was taken from the list meanwhile.")
     telling.mask(*copy.place.account.split("\n"))
     bring = selfbackup.store if copy.vault is None else places.bring_up_to_date
     try:
@@ -69,6 +71,7 @@ def bring_up_to_date(copy: VaultCopy, telling: Telling) -> None:
             f"{error}\nWhat lies here and what was copied before is untouched.",
             "It is tried again by itself; look at the place if it stays.",
         ) from error
+    return None
 
 
 # --- what the runner wants to know ------------------------------------------------------------------------------------
@@ -84,12 +87,12 @@ def finished(copy: VaultCopy, story: Story) -> None:
     now = clock.now()
     if story.result in (Result.SUCCESS, Result.WARNING):
         copy.done_at, copy.failing_since, copy.tries, copy.error, copy.next_at = now, None, 0, "", now
-        alarms.end(_alarm(copy))
+        alarms.end(copy.alarm)
     else:
         copy.failing_since, copy.tries = copy.failing_since or now, copy.tries + 1
         copy.error, copy.next_at = f"{story.error_title}. {story.error_detail}".strip(), now + wait(copy.tries)
         if is_red(copy):
-            alarms.begin(_alarm(copy), copy.error.partition(".")[0], copy.error, project_id=_project_id(copy.vault))
+            alarms.begin(copy.alarm, copy.error.partition(".")[0], copy.error, project_id=_project_id(copy.vault))
     copy.save(update_fields=["done_at", "failing_since", "tries", "error", "next_at"])
 
 
@@ -101,10 +104,6 @@ def wait(tries: int) -> timedelta:
 def is_red(copy: VaultCopy) -> bool:
     """Whether it has failed for too long: before that it may be the weather."""
     return copy.failing_since is not None and copy.failing_since <= clock.now() - ALARM_AFTER
-
-
-def _alarm(copy: VaultCopy) -> str:
-    return f"vault-copy-{copy.pk}"
 
 
 def _project_id(vault: Vault | None) -> int | None:

@@ -314,6 +314,11 @@ class Mail(models.Model):
         return self.subject or "(no subject)"
 
 
+class PlaceQuerySet(models.QuerySet["Place"]):
+    def alive(self) -> "PlaceQuerySet":
+        return self.filter(removed_at=None)
+
+
 class Place(models.Model):
     """Where copies of all vaults lie besides this machine's disk: see hosting/places.py."""
 
@@ -322,6 +327,9 @@ class Place(models.Model):
     account = EncryptedField(blank=True)  # a private SSH key, or variables of an S3 account, a line each
     keeps_all = models.BooleanField(default=False)  # what lies there can't be altered: nothing is ever forgotten
     created_at = models.DateTimeField(default=clock.now)
+    removed_at = models.DateTimeField(null=True)  # a copy to it may still be on its way
+
+    objects = PlaceQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["name"]
@@ -351,6 +359,11 @@ class VaultCopy(models.Model):
 
     def __str__(self) -> str:
         return f"the copy of {self.vault or 'the installation'} at {self.place}"
+
+    @property
+    def alarm(self) -> str:
+        """The key of its alarm."""
+        return f"vault-copy-{self.pk}"
 
 
 class CronRun(models.Model):

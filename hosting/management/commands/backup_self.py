@@ -16,7 +16,7 @@ class Command(BaseCommand):
     help = "Store the portal's database and .env at every place, for bin/berth restore-self."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
-        found, failed = list(Place.objects.all()), []
+        found, failed = list(Place.objects.alive()), []
         if not found:
             raise CommandError("There is no place yet: bin/berth place add. Nothing was stored.")
         for place in found:

@@ -14,7 +14,7 @@ from hosting import places
 from hosting.engines import remote
 from hosting.engines.restic import ResticError
 from hosting.models import Place
-from portal import audit
+from portal import alarms, audit, clock
 from portal.secrets import new_password
 
 FORMS = "; ".join(remote.FORMS)
@@ -38,7 +38,7 @@ class Command(BaseCommand):
         {"list": self._list, "add": self._add, "try": self._try, "remove": self._remove}[verb](**options)
 
     def _list(self, **_options: Any) -> None:
-        for place in Place.objects.prefetch_related("copies__vault"):
+        for place in Place.objects.alive().prefetch_related("copies__vault"):
             self.stdout.write(f"{place}  {place.address}{'  keeps all' if place.keeps_all else ''}")
             for copy in place.copies.all():
                 state = copy.error.partition("\n")[0] or (
@@ -76,12 +76,14 @@ class Command(BaseCommand):
     def _remove(self, *, name: str, **_options: Any) -> None:
         place = _place(name)
         audit.record(by=None, verb="remove a place for backups", object=name, before=place.address)
-        place.delete()
+        for copy in place.copies.all():
+            alarms.end(copy.alarm)
+        Place.objects.filter(pk=place.pk).update(removed_at=clock.now(), name=f"{name}-{place.pk}-removed", account="")
         self.stdout.write(f"{name}: nothing is copied there any more. What lies there stays.")
 
 
 def _place(name: str) -> Place:
-    found = Place.objects.filter(name=name).first()
+    found = Place.objects.alive().filter(name=name).first()
     if found is None:
         raise CommandError(f"There is no place {name}: see bin/berth place list.")
     return found

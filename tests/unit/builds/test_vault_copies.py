@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from django.core import mail
+from django.core.management import call_command
 from django.test import Client
 from pytest_django import Settings
 
@@ -175,3 +177,12 @@ def test_without_a_place_the_tab_says_that_all_lies_on_one_disk(
     backed_up(stage, branch)
     client.force_login(people.alice)
     assert "on this machine alone" in client.get(f"/shop/branches/{branch.pk}/backups/").content.decode()
+
+
+def test_a_place_that_is_removed_while_a_copy_is_on_its_way_stops_nothing(stage: Scenery, branch: Branch) -> None:
+    backed_up(stage, branch)
+    vaultcopies.begin_due()
+    call_command("place", "remove", "attic", stdout=StringIO())
+    copied(stage)
+    assert not Story.objects.open().filter(kind="copy").exists()
+    assert not (stage.home / "places").exists()

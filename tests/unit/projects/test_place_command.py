@@ -82,5 +82,7 @@ def test_one_that_is_removed_keeps_what_lies_there(tmp_path: Path) -> None:
     (tmp_path / "something").touch()
     said("add", "disk", str(tmp_path))
     assert "stays" in said("remove", "disk")
-    assert not Place.objects.exists()
+    assert not Place.objects.alive().exists()
+    assert said("list") == ""
+    said("add", "disk", str(tmp_path))
     assert (tmp_path / "something").exists()
