@@ -78,7 +78,8 @@ class Command(BaseCommand):
         audit.record(by=None, verb="remove a place for backups", object=name, before=place.address)
         for copy in place.copies.all():
             alarms.end(copy.alarm)
-        Place.objects.filter(pk=place.pk).update(removed_at=clock.now(), name=f"{name}-{place.pk}-removed", account="")
+        former = f"{name[:20]}-{place.pk}-removed"  # the name may be given again
+        Place.objects.filter(pk=place.pk).update(removed_at=clock.now(), name=former, account="")
         self.stdout.write(f"{name}: nothing is copied there any more. What lies there stays.")
 
 
