@@ -16,6 +16,7 @@ from hosting.engines.restic import Repository, Unreachable
 from hosting.models import Place, Vault, VaultCopy
 
 COPY_S = 7 * 24 * 3600.0  # over a slow line, the first time
+CHECK_S = 12 * 3600.0
 
 KeepGoing = Callable[[], None]
 
@@ -45,7 +46,7 @@ def bring_up_to_date(copy: VaultCopy, keep_going: KeepGoing, say: Callable[[str]
             say(f"Copying {len(missing)} backups.")
             there.copy(ours, missing, timeout=COPY_S, keep_going=keep_going)
         say(f"{_let_go(copy, there, set(kept), keep_going)} were let go.")
-        there.check(keep_going=keep_going)
+        there.check(timeout=CHECK_S, keep_going=keep_going)
         tags = {tag for snapshot in there.snapshots() for tag in snapshot.tags}
     copy.backups.set([backup for tag, backup in kept.items() if tag in tags])
 
@@ -77,6 +78,7 @@ def fetch(vault: Vault, place: Place, keep_going: KeepGoing) -> None:
     """The other way: copy what a place has of a vault to this machine. Safe to repeat. Raises ResticError."""
     ours = backups.repository(vault)
     with opened(place, str(vault), vault.key) as there:
+        there.unlock()  # of who died with the machine
         found = there.snapshots()
         if not ours.exists():
             ours.create(like=there)

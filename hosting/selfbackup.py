@@ -55,4 +55,4 @@ def _store(copy: VaultCopy, there: Repository, folder: Path, keep_going: Callabl
     older = [snapshot.key for snapshot in there.snapshots()[:-KEPT]]
     if older and not copy.place.keeps_all:
         there.forget(older, timeout=STORE_S, keep_going=keep_going)
-    there.check(keep_going=keep_going)
+    there.check(timeout=places.CHECK_S, keep_going=keep_going)

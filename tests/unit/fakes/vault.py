@@ -59,8 +59,11 @@ class FakeRepository:
             raise RepositoryDamaged(f"{snapshot} not found in repository")
         shutil.copytree(found[0], target, dirs_exist_ok=True)
 
-    def check(self, *, keep_going: Callable[[], None]) -> None:
+    def check(self, *, timeout: float = 0, keep_going: Callable[[], None]) -> None:
         self.world.happen("check vault")
+        self._look()
+
+    def unlock(self) -> None:
         self._look()
 
     def snapshots(self) -> list[Snapshot]:
