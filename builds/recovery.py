@@ -4,6 +4,8 @@ What ran on the machine that was lost is written off first. Then a story for eac
 place, fills the database from the newest backup that was proven, and deploys the commit that served.
 """
 
+import shutil
+
 from django.db import transaction
 from django_q.models import OrmQ
 
@@ -96,13 +98,15 @@ def restore(branch: Branch, telling: Telling) -> None:
         raise PlatformError("It serves already", "Nothing was restored over it.", "There is nothing to do.")
     telling.say(f"The newest that was proven is of {backup.taken_at:%Y-%m-%d %H:%M} UTC.")
     telling.mask(instance.database_password)
-    pool = _pool(branch, instance, backup)
+    pool, folder = _pool(branch, instance, backup), machines.folder(instance) / LABEL
     try:
-        restores.fill(pool, backup, machines.folder(instance) / "recovery", telling)
+        restores.fill(pool, backup, folder, telling)
     except restores.NotWhole as error:
         raise PlatformError(
             "The backup is not whole", str(error), "Restore another one by hand; see docs/operate.md."
         ) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _newest(branch: Branch) -> Backup:

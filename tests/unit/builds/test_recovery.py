@@ -78,6 +78,7 @@ def test_its_rows_are_back_and_its_address_answers(stage: Scenery, branch: Branc
     assert stage.world.answer(instance.hostname) == OLD
     assert set(rows) <= set(stage.world.databases["hosted"][instance.database].rows)
     assert not [*leftovers(stage)]
+    assert not list((stage.home / "instances").glob("*/recovery"))
     assert not Alarm.objects.filter(ended_at=None).exists()
 
 
