@@ -5,6 +5,7 @@ place, fills the database from the newest backup that was proven, and deploys th
 """
 
 import shutil
+from pathlib import Path
 
 from django.db import transaction
 from django_q.models import OrmQ
@@ -90,7 +91,12 @@ def _remember(vault: Vault, telling: Telling) -> None:
     VaultCopy.objects.filter(vault=vault).update(next_at=clock.now())
 
 
-@step("Restore the database and its files")
+def undo_restore(branch: Branch, _telling: Telling) -> None:
+    """The database stays as it is for who looks."""
+    shutil.rmtree(_folder(branch), ignore_errors=True)
+
+
+@step("Restore the database and its files", undo=undo_restore)
 def restore(branch: Branch, telling: Telling) -> None:
     """Only where nothing serves it: told again, it begins anew."""
     instance, backup = _instance(branch), _newest(branch)
@@ -98,15 +104,18 @@ def restore(branch: Branch, telling: Telling) -> None:
         raise PlatformError("It serves already", "Nothing was restored over it.", "There is nothing to do.")
     telling.say(f"The newest that was proven is of {backup.taken_at:%Y-%m-%d %H:%M} UTC.")
     telling.mask(instance.database_password)
-    pool, folder = _pool(branch, instance, backup), machines.folder(instance) / LABEL
     try:
-        restores.fill(pool, backup, folder, telling)
+        restores.fill(_pool(branch, instance, backup), backup, _folder(branch), telling)
     except restores.NotWhole as error:
         raise PlatformError(
             "The backup is not whole", str(error), "Restore another one by hand; see docs/operate.md."
         ) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(_folder(branch))
+
+
+def _folder(branch: Branch) -> Path:
+    """Where the backup lies meanwhile."""
+    return machines.folder(_instance(branch)) / LABEL
 
 
 def _newest(branch: Branch) -> Backup:
