@@ -61,7 +61,7 @@ def s3() -> Iterator[str]:
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "small"
     folder.mkdir()
-    run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)], timeout=10)
+    run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)], timeout=10)
     yield folder
     run(["umount", str(folder)], timeout=10)
 
