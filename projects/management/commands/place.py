@@ -41,10 +41,9 @@ class Command(BaseCommand):
         for place in Place.objects.alive().prefetch_related("copies__vault"):
             self.stdout.write(f"{place}  {place.address}{'  keeps all' if place.keeps_all else ''}")
             for copy in place.copies.all():
-                state = copy.error.partition("\n")[0] or (
-                    f"whole {copy.done_at:%Y-%m-%d %H:%M}" if copy.done_at else ""
-                )
-                self.stdout.write(f"  {copy.vault}  {copy.backups.count()} backups  {state or 'not copied yet'}")
+                state = f"whole on {copy.done_at:%Y-%m-%d at %H:%M}" if copy.done_at else "not copied yet"
+                of = f"{copy.vault}, {copy.backups.count()} backups" if copy.vault else "the installation itself"
+                self.stdout.write(f"  {of}: {copy.error or state}")
 
     @transaction.atomic
     def _add(self, *, name: str, address: str, keeps_all: bool, key_file: Path | None, **_options: Any) -> None:
