@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('hosting', '0012_places'),
+        ('hosting', '0013_ages'),
     ]
 
     operations = [
