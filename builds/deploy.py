@@ -178,7 +178,6 @@ def prove_ready(build: Build, telling: Telling) -> None:
             f"{error}\n\n{pools.last_words(build.pool, LAST_LINES)}",
             "Its log says why. Mend the cause and push again. What served before goes on serving.",
         ) from error
-    pools.come_first(build.pool)
 
 
 @step("Switch", final=True)

@@ -65,7 +65,7 @@ def prove(
     """Wait until every check passes, at most `timeout` seconds. `path` must answer 200 too.
 
     Ports are polled four times a second; the whole proof is tried when both answer, and then after 5 s, backing off to
-    15 s; sooner in a `hurry`, when somebody waits. Raises NotProven, Died.
+    15 s; sooner in a `hurry`, when somebody waits. From then on the pool comes first. Raises NotProven, Died.
     """
     started = time.monotonic()
     pause = HURRIED_PROOF_S if hurry else FIRST_PROOF_S
@@ -75,7 +75,9 @@ def prove(
         failures = [f"{check.name}: {check.failure}" for check in checks if check.failure]
         if not failures:
             say(f"Proven after {time.monotonic() - started:.1f} s: " + ", ".join(check.name for check in checks))
-            return None if hurry else warm(pool, path)
+            if not hurry:
+                warm(pool, path)
+            return pools.come_first(pool)
         say("Not yet: " + "; ".join(failures))
         if time.monotonic() - started + pause > timeout:
             raise NotProven(failures, time.monotonic() - started)

@@ -63,7 +63,7 @@ def test_a_killed_worker_harms_no_restore(installation: Installation, backup: in
     with hold(installation, step, moment) as held:
         restore = restores.restore(installation, backup)
         held.wait()
-        installation.kill("worker-background")
+        installation.kill("worker")
     row = restores.ended(installation, "builds_restore", restore)
     assert row["result"] == "success", restores.told(installation, row)
     assert written(installation) == ""
@@ -136,7 +136,7 @@ def test_a_download_is_a_zip_of_odoo_also_when_its_worker_is_killed(
 
         def kill() -> None:
             held.wait()
-            installation.kill("worker-background")
+            installation.kill("worker")
 
         killer = Thread(target=kill)
         killer.start()
