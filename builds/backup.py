@@ -74,6 +74,33 @@ def delete(backup: Backup, *, by: User, project_id: int) -> None:
     audit.record(by=by, verb="delete backup", object=str(backup), project_id=project_id)
 
 
+# --- taken by another story on its way: before an update, a restore, or the end of a production -----------------------
+def write_down(instance: Instance, project_id: int, *, by: User | None = None, **fields: int) -> Backup:
+    """The row of one; in the transaction that writes down whose it is."""
+    kind = Backup.Kind.AUTOMATIC
+    return Backup.objects.create(vault=vault_of(project_id), instance=instance, kind=kind, asked_by=by, **fields)
+
+
+def take(backup: Backup, telling: Telling) -> None:
+    """Dump, at once: it waits for no other's turn. What takes long, storing and proving, a story of its own tells
+    beside what follows. Safe to repeat. Raises PlatformError.
+    """
+    if backup.story_id is None:
+        backups.collect(backup, telling)
+        hand_over(backup)
+
+
+def give_up(backup: Backup | None) -> Backup | None:
+    """Half a one goes. One that was handed over is told to its end, whatever becomes of who took it. Returns what is
+    left. Safe to repeat.
+    """
+    if backup is None or backup.story_id is not None:
+        return backup
+    backups.clear(backup)
+    backup.delete()
+    return None
+
+
 def refusal(project: Project, instance: Instance | None) -> str:
     """Why no backup can begin now, "" when one can."""
     if instance is None or not instance.is_production or instance.state != Instance.State.READY:

@@ -6,21 +6,16 @@ of the last moments before. What takes long, storing and proving, another story 
 
 from django.db import transaction
 
-from builds import backup as stories_of_backups
+from builds import backup as story_of
 from builds.models import Build
-from hosting import backups
 from hosting.models import Backup, Instance
 from portal.stories import step
 from portal.telling import Telling
 
 
 def undo_back_up(build: Build, _telling: Telling) -> None:
-    """Half a one goes. One that was handed over is told to its end, whatever becomes of the deploy."""
-    backup = build.backup
-    if backup is not None and backup.story_id is None:
-        backups.clear(backup)
-        build.backup = None
-        backup.delete()
+    """Half a one goes, a whole one stays."""
+    build.backup = story_of.give_up(build.backup)
 
 
 @step("Back up production", undo=undo_back_up)
@@ -33,24 +28,19 @@ def back_up(build: Build, telling: Telling) -> None:
         return telling.say("Nothing serves by it, so nothing was written since it stopped: its last backup is as new.")
     if not build.to_update and not _requires_something_else(build, production):
         return telling.say("No module and no requirement changes: the backups of the nights are enough.")
-    backup = build.backup or _write_down(build, production)
-    if backup.story is None:
-        backups.collect(backup, telling)
-        stories_of_backups.hand_over(backup)
+    story_of.take(build.backup or _write_down(build, production), telling)
     return telling.say("The deploy goes on while it is stored and proven; the Backups tab shows how far that is.")
 
 
 def _requires_something_else(build: Build, production: Instance) -> bool:
     """Whether the Python requirements differ from those of the build that serves."""
-    served = Build.objects.filter(pool__instance=production, pool=production.live_pool).order_by("-pk").first()
+    served = Build.objects.serving(production)
     lines = build.inspection.get("requirements")
     return served is not None and served.inspection.get("requirements", lines) != lines
 
 
 @transaction.atomic
 def _write_down(build: Build, production: Instance) -> Backup:
-    build.backup = Backup.objects.create(
-        vault=stories_of_backups.vault_of(build.project_id), instance=production, kind=Backup.Kind.AUTOMATIC
-    )
+    build.backup = story_of.write_down(production, build.project_id)
     build.save(update_fields=["backup"])
     return build.backup

@@ -33,7 +33,7 @@ def production_of(restore: Restore) -> Instance:
 
 def serving(production: Instance) -> Build:
     """The build whose code serves. Raises ProjectError where none does."""
-    build = Build.objects.filter(pool__instance=production, pool=production.live_pool).order_by("-pk").first()
+    build = Build.objects.serving(production)
     if build is None or production.live_pool is None:
         raise ProjectError(
             "Nothing serves production now", "A backup is opened with the code that serves.", "Deploy it."

@@ -68,7 +68,7 @@ def clear_builders(host: Host) -> None:
     They have random names. They are looked for first, so that those of a build that begins now are none of them.
     """
     engine, own = machines.engine(host), f"berth-{settings.BERTH_INSTALLATION}-"
-    left = [state.name for state in engine.list() if not state.name.startswith(own)]
+    left = [name for name in engine.names() if not name.startswith(own)]
     if left and not Step.objects.filter(name="build_image", state=State.RUNNING).exists():
         for name in left:
             log.warning("removing container %s, whose build has ended", name)

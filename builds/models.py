@@ -28,6 +28,12 @@ class Delivery(models.Model):
         return f"{self.event} {self.guid}"
 
 
+class BuildQuerySet(models.QuerySet["Build"]):
+    def serving(self, instance: Instance) -> "Build | None":
+        """The one whose code serves the instance now."""
+        return self.filter(pool__instance=instance, pool=instance.live_pool).order_by("-pk").first()
+
+
 class Build(models.Model):
     """One commit with its database and server."""
 
@@ -67,6 +73,8 @@ class Build(models.Model):
     started_at = models.DateTimeField(null=True)
     switched_at = models.DateTimeField(null=True)  # when its pool got the requests, for the first time
     finished_at = models.DateTimeField(null=True)
+
+    objects = BuildQuerySet.as_manager()
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["project", "number"], name="one_build_per_number")]

@@ -20,7 +20,7 @@ def due_for(build: Build, instance: Instance) -> list[str]:
     """Installed modules that the build's code would update, by name."""
     states = machines.database(instance).module_states()
     installed = {module.name: module.version for module in states if module.state == "installed"}
-    served = Build.objects.filter(pool__instance=instance, pool=instance.live_pool).order_by("-pk").first()
+    served = Build.objects.serving(instance)
     due = due_modules(installed, build.inspection, served.inspection if served else build.inspection)
     Build.objects.filter(pk=build.pk).update(to_update=due)
     return due

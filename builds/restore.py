@@ -16,7 +16,6 @@ from builds import upload as uploads
 from builds.beside import AS_IT_WAS
 from builds.models import Build, Restore, Upload
 from hosting import (
-    backups,
     databases,
     drills,
     hold,
@@ -161,12 +160,8 @@ def open_beside(restore: Restore, telling: Telling) -> None:
 
 
 def undo_back_up_before(restore: Restore, _telling: Telling) -> None:
-    """Half a one goes. One that was handed over is told to its end, whatever becomes of the restore."""
-    before = restore.before
-    if before is not None and before.story_id is None:
-        backups.clear(before)
-        restore.before = None
-        before.delete()
+    """Half a one goes, a whole one stays."""
+    restore.before = stories_of_backups.give_up(restore.before)
 
 
 @step("Back up what is there", undo=undo_back_up_before)
@@ -174,16 +169,10 @@ def back_up_before(restore: Restore, telling: Telling) -> None:
     """Storing and proving it is told by a story of its own, beside what follows."""
     if restore.before is None:
         with transaction.atomic():
-            restore.before = Backup.objects.create(
-                vault=stories_of_backups.vault_of(restore.branch.project_id),
-                instance=beside.production_of(restore),
-                kind=Backup.Kind.AUTOMATIC,
-                asked_by=restore.asked_by,
-            )
+            production = beside.production_of(restore)
+            restore.before = stories_of_backups.write_down(production, restore.branch.project_id, by=restore.asked_by)
             restore.save(update_fields=["before"])
-    if restore.before.story_id is None:
-        backups.collect(restore.before, telling)
-        stories_of_backups.hand_over(restore.before)
+    stories_of_backups.take(restore.before, telling)
 
 
 def undo_swap(restore: Restore, telling: Telling) -> None:

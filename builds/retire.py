@@ -13,8 +13,8 @@ from builds import backup as stories_of_backups
 from builds.begin import begin as begin_build
 from builds.begin import skip_waiting
 from builds.models import Retired
-from hosting import backups, instances, keep, routing, switch
-from hosting.models import Backup, Instance, Pool
+from hosting import instances, keep, routing, switch
+from hosting.models import Instance, Pool
 from portal import audit, clock, stories
 from portal.models import Story, User
 from portal.stories import Kind, PlatformError, StepSpec, register, step
@@ -45,12 +45,8 @@ def begin(*, branch: Branch, by: User) -> Retired:
 
 
 def undo_back_up(retired: Retired, _telling: Telling) -> None:
-    """Half a one goes. One that was handed over is told to its end, whatever becomes of the move."""
-    backup = retired.backup
-    if backup is not None and backup.story_id is None:
-        backups.clear(backup)
-        retired.backup = None
-        backup.delete()
+    """Half a one goes, a whole one stays."""
+    retired.backup = stories_of_backups.give_up(retired.backup)
 
 
 @step("Back up what is there", undo=undo_back_up)
@@ -60,22 +56,16 @@ def back_up_last(retired: Retired, telling: Telling) -> None:
         return telling.say("Nothing serves by it, so nothing was written since its last backup.")
     if retired.backup is None:
         with transaction.atomic():
-            vault = stories_of_backups.vault_of(retired.project_id)
-            retired.backup = Backup.objects.create(
-                vault=vault,
-                instance=retired.instance,
-                kind=Backup.Kind.AUTOMATIC,
-                asked_by=retired.asked_by,
-                hours_left=KEPT // timedelta(hours=1),
+            hours = KEPT // timedelta(hours=1)
+            retired.backup = stories_of_backups.write_down(
+                retired.instance, retired.project_id, by=retired.asked_by, hours_left=hours
             )
             retired.save(update_fields=["backup"])
-    if retired.backup.story_id is None:
-        try:
-            backups.collect(retired.backup, telling)
-        except PlatformError as error:
-            telling.warn(f"No last backup could be taken: {error.title}. {error.detail}")
-            return undo_back_up(retired, telling)
-        stories_of_backups.hand_over(retired.backup)
+    try:
+        stories_of_backups.take(retired.backup, telling)
+    except PlatformError as error:
+        telling.warn(f"No last backup could be taken: {error.title}. {error.detail}")
+        return undo_back_up(retired, telling)
     return telling.say("It is stored and proven beside what follows.")
 
 

@@ -12,9 +12,8 @@ PATIENCE_S = 600.0
 def ask(installation: Installation) -> int:
     """Click on "Back up now". Returns the backup."""
     installation.query("UPDATE hosting_backup SET created_at = created_at - interval '1 day'")  # five a day
-    (branch,) = installation.query("SELECT id FROM projects_branch WHERE stage = 'production' AND deleted_at IS NULL")
     with Portal(installation) as portal:
-        path = f"/{installation.demo()['project']}/branches/{branch['id']}/backups/"
+        path = address(installation)
         portal.page(path)
         portal.post(f"{path}now/")
     (row,) = installation.query("SELECT max(id) AS id FROM hosting_backup WHERE state <> 'done'")
@@ -33,6 +32,10 @@ def end(installation: Installation, backup: int, *, timeout: float = PATIENCE_S)
 
 
 def page(installation: Installation) -> str:
-    (branch,) = installation.query("SELECT id FROM projects_branch WHERE stage = 'production' AND deleted_at IS NULL")
     with Portal(installation) as portal:
-        return portal.page(f"/{installation.demo()['project']}/branches/{branch['id']}/backups/")
+        return portal.page(address(installation))
+
+
+def address(installation: Installation) -> str:
+    """Of production's Backups tab."""
+    return f"/{installation.demo()['project']}/branches/{installation.branch()['id']}/backups/"

@@ -118,6 +118,17 @@ class Installation:
             cursor = connection.execute(statement, parameters)
             return cursor.fetchall() if cursor.description else []
 
+    def branch(self, *, name: str = "", stage: str = "production") -> dict[str, Any]:
+        """The row of a branch of the demo, by its name or its stage. Other projects may have such branches too."""
+        asked = "b.name = %s" if name else "b.stage = %s"
+        found = self.query(
+            "SELECT b.* FROM projects_branch b JOIN projects_project p ON p.id = b.project_id"
+            f" WHERE p.slug = %s AND b.deleted_at IS NULL AND {asked} ORDER BY b.id",
+            self.demo()["project"],
+            name or stage,
+        )
+        return found[0]
+
     def orphans(self) -> list[str]:
         """What has no row, or no end, a line each. Only meaningful while no story is told."""
         return orphans(self)

@@ -11,13 +11,8 @@ PATIENCE_S = 900.0
 PIECE = 3_000_000
 
 
-def branch_of(installation: Installation, stage: str = "production") -> int:
-    asked = "SELECT id FROM projects_branch WHERE stage = %s AND deleted_at IS NULL ORDER BY id"
-    return int(installation.query(asked, stage)[0]["id"])
-
-
 def pages(installation: Installation, stage: str = "production") -> str:
-    return f"/{installation.demo()['project']}/branches/{branch_of(installation, stage)}"
+    return f"/{installation.demo()['project']}/branches/{installation.branch(stage=stage)['id']}"
 
 
 def download(installation: Installation, backup: int, form: str, target: Path) -> Path:

@@ -5,6 +5,7 @@ Without a container around it, so that what is seen is psql's restricted mode an
 
 import os
 import secrets
+import shutil
 import socket
 import sys
 from collections.abc import Iterator
@@ -45,9 +46,10 @@ class Scene:
     listener: socket.socket
 
     def unpack(self, sql: str | bytes) -> tuple[int, str]:
-        """As the container does it; exit code and output."""
+        """As the container does it, with an empty folder; exit code and output."""
         archive = zips.write(self.folder / "a.zip", sql)
-        (self.folder / "files").mkdir(exist_ok=True)
+        shutil.rmtree(self.folder / "files", ignore_errors=True)
+        (self.folder / "files").mkdir()
         made = self.cluster
         environment = {"PGHOST": made.host, "PGPORT": str(made.port), "PGUSER": "t_import", "PGPASSWORD": PASSWORD}
         environment |= {"PGDATABASE": "t_import", "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}

@@ -118,7 +118,9 @@ def test_a_file_that_is_altered_makes_the_badge_red(installation: Installation, 
 
 def test_a_missing_key_makes_the_badge_red_and_loses_nothing(installation: Installation) -> None:
     assert end(installation, ask(installation))["proof"] == "proven"
-    (vault,) = installation.query("SELECT v.* FROM hosting_vault v JOIN projects_project p ON p.vault_id = v.id")
+    (vault,) = installation.query(
+        "SELECT v.* FROM hosting_vault v JOIN projects_project p ON p.vault_id = v.id WHERE p.slug = 'demo'"
+    )
     keys = MultiFernet([Fernet(key.strip()) for key in installation.values["BERTH_FERNET_KEYS"].split(",")])
     setting = "UPDATE hosting_vault SET key = %s WHERE id = %s"
     installation.query(setting, keys.encrypt(b"another").decode(), vault["id"])

@@ -13,7 +13,7 @@ from portal.commands import run
 from tests.backups import ask, end
 from tests.clone import Clone
 from tests.faults.changes import change_static_file, raise_version
-from tests.faults.test_stage_moves import branch_of, built, move
+from tests.faults.test_stage_moves import built, move
 from tests.installation import STATIC_FILE, Installation
 from tests.portal import Portal
 
@@ -129,7 +129,7 @@ def test_what_needs_a_copy_is_refused_with_numbers_and_the_rest_goes_on(
     assert "Not enough disk for the backup" in backup["wrong"]
     assert "MB are free" in backup["wrong"]
     assert during == versions
-    assert branch_of(installation, "feature")["instance_id"] is not None  # what it had serves on
+    assert installation.branch(name="feature")["instance_id"] is not None  # what it had serves on
     assert plain.result == "success", plain
 
 

@@ -23,15 +23,10 @@ PATIENCE_S = 300.0
 STEPS = ("stop_serving", "put_aside", "clear_away")
 
 
-def branch_of(installation: Installation, name: str) -> dict[str, Any]:
-    (row,) = installation.query("SELECT * FROM projects_branch WHERE name = %s AND deleted_at IS NULL", name)
-    return row
-
-
 def move(installation: Installation, name: str, stage: str, **form: str) -> None:
     """As a person does it: look at what it does, then confirm."""
     with Portal(installation) as portal:
-        path = f"/{installation.demo()['project']}/branches/{branch_of(installation, name)['id']}/move/"
+        path = f"/{installation.demo()['project']}/branches/{installation.branch(name=name)['id']}/move/"
         assert "What it does" in portal.page(f"{path}?stage={stage}")
         portal.post(path, stage=stage, **form)
 
@@ -78,7 +73,7 @@ def mark(installation: Installation) -> Iterator[str]:
     installation.in_production("DELETE FROM ir_config_parameter WHERE key = 'mark'")
     installation.in_production("INSERT INTO ir_config_parameter (key, value) VALUES ('mark', %s)", mark)
     yield mark
-    assert branch_of(installation, "main")["stage"] == "production"
+    assert installation.branch(name="main")["stage"] == "production"
     assert [row["value"] for row in installation.in_production(
         "SELECT value FROM ir_config_parameter WHERE key = 'mark'"
     )] == [mark]  # fmt: skip
@@ -88,12 +83,12 @@ def mark(installation: Installation) -> Iterator[str]:
 def attach(installation: Installation, row: dict[str, Any]) -> BuildRow:
     """Bring a retired database back, on the branch that it was on."""
     move(installation, "main", "production", attach=str(row["id"]))
-    return built(installation, branch_of(installation, "main")["head"], "production")
+    return built(installation, installation.branch(name="main")["head"], "production")
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_production_is_retired_though_who_does_it_is_killed(installation: Installation, mark: str, step: str) -> None:
-    head = branch_of(installation, "main")["head"]
+    head = installation.branch(name="main")["head"]
     with hold(installation, step, Moment.ENDS) as held:
         move(installation, "main", "development", typed="main")
         held.wait()
@@ -116,7 +111,7 @@ def test_production_is_retired_though_who_does_it_is_killed(installation: Instal
 
 
 def test_one_that_is_cancelled_serves_on(installation: Installation, mark: str) -> None:
-    head = branch_of(installation, "main")["head"]
+    head = installation.branch(name="main")["head"]
     with hold(installation, "stop_serving", Moment.MIDDLE) as held:
         move(installation, "main", "development", typed="main")
         held.wait()
@@ -169,9 +164,9 @@ def test_a_copy_stays_when_its_branch_goes_back_to_development(
     staging = built(installation, first, "staging")
     assert staging.result == "success", staging
     move(installation, "feature", "development")
-    kept = branch_of(installation, "feature")
+    kept = installation.branch(name="feature")
     second = clone.push({STATIC_FILE: "second\n"}, "Second", "feature")
-    until(lambda: branch_of(installation, "feature")["head"] == second)
+    until(lambda: installation.branch(name="feature")["head"] == second)
     assert (kept["instance_id"], kept["on_push"]) == (staging.instance, "nothing")
     assert installation.answer(f"/{STATIC_FILE}", staging).text == "first\n"
     assert installation.builds(second) == []

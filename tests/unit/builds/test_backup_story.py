@@ -1,14 +1,10 @@
 """A backup is taken, stored, and proven by restoring it; what can't be proven is never called so."""
 
-import hashlib
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from django.test import Client
-from pytest_django import Settings
 
 from builds import backup as story_of
 from builds import rounds
@@ -17,48 +13,21 @@ from hosting.models import Backup, Instance, Vault
 from portal import clock
 from portal.models import Alarm, AuditEntry, Result, State, Step, Story
 from portal.stories import PlatformError, ProjectError
-from projects.models import Branch, Member, Project, Role, Stage
+from projects.models import Branch, Member, Project, Role
+from tests.unit.fakes import kept
+from tests.unit.fakes.kept import CONTENT, NAME, attachment, data
+from tests.unit.fakes.kept import instance as production
 from tests.unit.fakes.leftovers import leftovers
-from tests.unit.fakes.stage import OLD, Scenery, scenery
-from tests.unit.fakes.world import Data, Killed
+from tests.unit.fakes.stage import OLD, Scenery
+from tests.unit.fakes.world import Killed
 
 pytestmark = pytest.mark.django_db(transaction=True)
-CONTENT = b"an attachment"
-FILE = hashlib.sha1(CONTENT).hexdigest()
-NAME = f"{FILE[:2]}/{FILE}"
-
-
-@pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) -> Iterator[Scenery]:
-    with scenery(monkeypatch, settings, tmp_path) as stage:
-        yield stage
 
 
 @pytest.fixture
 def branch(stage: Scenery, people: SimpleNamespace) -> Branch:
     """Production, with a customer's rows and one attachment."""
-    stage.world.commits = {OLD: {"shop": "1.0"}}
-    branch = stage.branch("main", Stage.PRODUCTION)
-    stage.deploy(branch, OLD)
-    branch = Branch.objects.select_related("instance", "project").get(pk=branch.pk)
-    data(stage, branch).rows += ("a customer", "an order")
-    data(stage, branch).files = (NAME,)
-    attachment(branch).parent.mkdir(parents=True)
-    attachment(branch).write_bytes(CONTENT)
-    return branch
-
-
-def data(stage: Scenery, branch: Branch) -> Data:
-    return stage.world.databases["hosted"][production(branch).database]
-
-
-def production(branch: Branch) -> Instance:
-    assert branch.instance is not None
-    return branch.instance
-
-
-def attachment(branch: Branch) -> Path:
-    return machines.folder(production(branch)) / "data" / "filestore" / production(branch).database / NAME
+    return kept.production(stage)
 
 
 def begun(branch: Branch, kind: Backup.Kind = Backup.Kind.NIGHTLY) -> Backup:

@@ -1,10 +1,6 @@
 """The backup before an update: of the moment before, taken by the deploy, and never in its way."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from pytest_django import Settings
 
 from builds.models import Build
 from hosting import databases
@@ -12,16 +8,10 @@ from hosting.engines.restic import RepositoryDamaged
 from hosting.models import Backup, Instance, Stage
 from portal.models import Result, State, Story
 from tests.unit.fakes.leftovers import leftovers
-from tests.unit.fakes.stage import NEW, OLD, Scenery, said, scenery
+from tests.unit.fakes.stage import NEW, OLD, Scenery, said
 from tests.unit.fakes.world import Data
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) -> Iterator[Scenery]:
-    with scenery(monkeypatch, settings, tmp_path) as stage:
-        yield stage
 
 
 def production(stage: Scenery) -> Data:

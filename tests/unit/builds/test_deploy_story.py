@@ -1,10 +1,8 @@
 """The deploy's own steps: what they refuse, what they say, and what becomes of their files."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from pytest_django import Settings
 
 from builds import deploy
 from builds.models import Build
@@ -16,15 +14,9 @@ from projects.git import GitError
 from projects.models import Branch, Stage
 from tests.unit.fakes.engine import FakeEngine
 from tests.unit.fakes.github import FakeMirror
-from tests.unit.fakes.stage import NEW, OLD, Scenery, said, scenery
+from tests.unit.fakes.stage import NEW, OLD, Scenery, said
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) -> Iterator[Scenery]:
-    with scenery(monkeypatch, settings, tmp_path) as stage:
-        yield stage
 
 
 def raising(error: Exception) -> Callable[..., None]:

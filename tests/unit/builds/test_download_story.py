@@ -3,13 +3,10 @@
 import gzip
 import json
 import zipfile
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from pytest_django import Settings
 
 from builds import download as story_of
 from builds import rounds
@@ -23,16 +20,10 @@ from portal.stories import ProjectError
 from projects.models import Branch
 from tests.unit.fakes import kept
 from tests.unit.fakes.leftovers import leftovers
-from tests.unit.fakes.stage import Scenery, scenery
+from tests.unit.fakes.stage import Scenery
 from tests.unit.fakes.world import Killed
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) -> Iterator[Scenery]:
-    with scenery(monkeypatch, settings, tmp_path) as stage:
-        yield stage
 
 
 @pytest.fixture

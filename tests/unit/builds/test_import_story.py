@@ -2,13 +2,11 @@
 
 import io
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from pytest_django import Settings
 
 from builds import restore as restores
 from builds import rounds
@@ -23,17 +21,11 @@ from portal.stories import ProjectError
 from projects.models import Branch, Stage
 from tests import zips
 from tests.unit.fakes import kept
-from tests.unit.fakes.stage import NEW, OLD, Scenery, scenery
+from tests.unit.fakes.stage import NEW, OLD, Scenery
 from tests.unit.fakes.world import Killed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ACTIVE = {"ir_cron": ["Send mails", "Clean up"], "ir_mail_server": ["mail.example.com"]}
-
-
-@pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) -> Iterator[Scenery]:
-    with scenery(monkeypatch, settings, tmp_path) as stage:
-        yield stage
 
 
 @pytest.fixture

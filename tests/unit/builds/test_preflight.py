@@ -1,11 +1,9 @@
 """The pre-flight: what stops a deploy, what is only said, and that nothing is touched."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pytest_django import Settings
 
 from builds import preflight
 from builds.models import Build
@@ -24,16 +22,10 @@ from tests.unit.fakes.cluster import FakeCluster
 from tests.unit.fakes.engine import FakeEngine
 from tests.unit.fakes.github import FakeMirror
 from tests.unit.fakes.router import FakeRouter
-from tests.unit.fakes.stage import Scenery, scenery
+from tests.unit.fakes.stage import Scenery
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MB = 1024 * 1024
-
-
-@pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) -> Iterator[Scenery]:
-    with scenery(monkeypatch, settings, tmp_path) as stage:
-        yield stage
 
 
 def checks(build: Build) -> dict[str, dict[str, Any]]:

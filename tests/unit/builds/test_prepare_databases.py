@@ -1,11 +1,9 @@
 """Preparing the database: created, kept or copied as its stage wants it, and as it was when the build fails."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pytest_django import Settings
 
 from builds import prepare
 from builds.models import Build
@@ -17,15 +15,9 @@ from projects.models import Branch, Stage
 from tests.unit.fakes import Killed, World
 from tests.unit.fakes.cluster import FakeDatabase
 from tests.unit.fakes.engine import FakeEngine
-from tests.unit.fakes.stage import NEW, OLD, Scenery, said, scenery
+from tests.unit.fakes.stage import NEW, OLD, Scenery, said
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) -> Iterator[Scenery]:
-    with scenery(monkeypatch, settings, tmp_path) as stage:
-        yield stage
 
 
 def done(world: World, build: Build) -> tuple[str, ...]:

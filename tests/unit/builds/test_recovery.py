@@ -1,12 +1,9 @@
 """Production brought back on a machine that has nothing but the portal's rows and a place with the backups."""
 
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from pytest_django import Settings
 
 from builds import backup as story_of
 from builds import recovery, vaultcopies
@@ -16,16 +13,10 @@ from hosting.models import Backup, Instance, Place, Pool, Slot, VaultCopy
 from portal.models import Alarm, State, Story
 from projects.models import Branch, Stage
 from tests.unit.fakes.leftovers import leftovers
-from tests.unit.fakes.stage import NEW, OLD, Scenery, scenery
+from tests.unit.fakes.stage import NEW, OLD, Scenery
 from tests.unit.fakes.world import ODOO_IMAGE
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) -> Iterator[Scenery]:
-    with scenery(monkeypatch, settings, tmp_path) as stage:
-        yield stage
 
 
 @pytest.fixture

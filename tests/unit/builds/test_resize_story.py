@@ -1,14 +1,11 @@
 """A resize from the button to the containers, and the refusals on the way."""
 
-from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.test import Client
-from pytest_django import Settings
 
 from builds.models import Resize
 from hosting.models import Pool
@@ -17,15 +14,9 @@ from portal import stories
 from portal.models import AuditEntry, Story
 from projects.models import Branch, Member, Project, Role, Stage
 from tests import cast
-from tests.unit.fakes.stage import NEW, Scenery, scenery
+from tests.unit.fakes.stage import NEW, Scenery
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) -> Iterator[Scenery]:
-    with scenery(monkeypatch, settings, tmp_path) as stage:
-        yield stage
 
 
 @pytest.fixture

@@ -1,12 +1,9 @@
 """A backup becomes production's database: proven beside it, switched by name, and the old state is never lost."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from pytest_django import Settings
 
 from builds import restore as story_of
 from builds import rounds
@@ -19,17 +16,11 @@ from portal.stories import ProjectError
 from projects.models import Branch
 from tests.unit.fakes import kept
 from tests.unit.fakes.leftovers import leftovers
-from tests.unit.fakes.stage import NEW, OLD, Scenery, nothing, scenery
+from tests.unit.fakes.stage import NEW, OLD, Scenery, nothing
 from tests.unit.fakes.world import Killed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LATER = "written after the backup"
-
-
-@pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) -> Iterator[Scenery]:
-    with scenery(monkeypatch, settings, tmp_path) as stage:
-        yield stage
 
 
 @pytest.fixture

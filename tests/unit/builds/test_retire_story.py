@@ -1,12 +1,10 @@
 """Production that is moved to development: stopped, kept, attached again; whole at each moment of its story."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from django.test import Client
-from pytest_django import Settings
 
 from builds import retire, rounds, stages
 from builds.begin import begin
@@ -22,17 +20,11 @@ from projects.models import Branch, Member, Role, Stage
 from tests.unit.fakes import Killed
 from tests.unit.fakes.leftovers import leftovers
 from tests.unit.fakes.saved import Saved
-from tests.unit.fakes.stage import NEW, OLD, Scenery, nothing, scenery
+from tests.unit.fakes.stage import NEW, OLD, Scenery, nothing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HOST = "shop.localhost"
 EVERY = 7  # of the moments: each would take minutes
-
-
-@pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) -> Iterator[Scenery]:
-    with scenery(monkeypatch, settings, tmp_path) as stage:
-        yield stage
 
 
 @pytest.fixture

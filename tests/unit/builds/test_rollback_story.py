@@ -1,11 +1,8 @@
 """A rollback goes back to the pool that was kept, at once, and forward again; it is refused where it would do harm."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from pytest_django import Settings
 
 from builds import again, rollback
 from builds.models import Build, Rollback
@@ -16,16 +13,10 @@ from portal.stories import ProjectError
 from projects.git import GitError
 from tests.unit.fakes.github import FakeMirror
 from tests.unit.fakes.leftovers import leftovers
-from tests.unit.fakes.stage import NEW, OLD, Scenery, production_host, said, scenery
+from tests.unit.fakes.stage import NEW, OLD, Scenery, production_host, said
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NEWEST = "3" * 40
-
-
-@pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) -> Iterator[Scenery]:
-    with scenery(monkeypatch, settings, tmp_path) as stage:
-        yield stage
 
 
 @pytest.fixture

@@ -1,12 +1,10 @@
 """Updates of production: rehearsed, then done while visitors wait, and taken back where anything fails."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from pytest_django import Settings
 
 from builds import preflight, rehearsal, updates
 from builds.models import Build
@@ -22,7 +20,7 @@ from tests.unit.fakes import Killed
 from tests.unit.fakes.cluster import FakeCluster, FakeDatabase
 from tests.unit.fakes.engine import FakeEngine
 from tests.unit.fakes.router import FakeRouter
-from tests.unit.fakes.stage import NEW, OLD, Scenery, said, scenery
+from tests.unit.fakes.stage import NEW, OLD, Scenery, said
 from tests.unit.fakes.world import Data
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,12 +36,6 @@ MOMENTS = [  # in the update itself: what happens, and how often it happened bef
     ("update till", 1),
     ("odoo ends", 2),
 ]
-
-
-@pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) -> Iterator[Scenery]:
-    with scenery(monkeypatch, settings, tmp_path) as stage:
-        yield stage
 
 
 def at(stage: Scenery, moment: str, before: int, do: Callable[[], None]) -> None:

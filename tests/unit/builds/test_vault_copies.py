@@ -1,9 +1,8 @@
 """Copies of vaults at other places: brought up to date by themselves, tried again while they fail, red after a time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -19,15 +18,9 @@ from hosting.models import Backup, Place, VaultCopy
 from portal import clock
 from portal.models import Alarm, State, Story
 from projects.models import Branch, Member, Role, Stage
-from tests.unit.fakes.stage import OLD, Scenery, scenery
+from tests.unit.fakes.stage import OLD, Scenery
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) -> Iterator[Scenery]:
-    with scenery(monkeypatch, settings, tmp_path) as stage:
-        yield stage
 
 
 @pytest.fixture

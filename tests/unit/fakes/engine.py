@@ -40,6 +40,10 @@ class FakeEngine:
         container = self.world.containers.get(name)
         return None if container is None else self._state(name, container)
 
+    def names(self) -> tuple[str, ...]:
+        self.world.happen("list")
+        return tuple(sorted(self.world.containers))
+
     def list(self, labels: Mapping[str, str] | None = None) -> tuple[ContainerState, ...]:
         self.world.happen("list")
         return tuple(self._state(name, container) for name, container in sorted(self.world.containers.items()))
