@@ -1,7 +1,9 @@
 """Waking: from the first request to a sleeping database to its answer, beside the bare start of the same container.
 
 A development database of the demo is put to sleep by making it look idle; then one request, or fifty at once, wake it.
-The bare start is `docker start` of the same container until it answers the same request: what no router can save.
+The bare start is `docker start` of a container like it until it answers the same request: what no router can save. That
+one has served and was stopped too, and both lie for as long before they are timed: a container that was never started
+before, or was stopped a moment ago, comes up to a quarter faster.
 """
 
 import contextlib
@@ -21,11 +23,12 @@ from deploy.bench import Figure
 from tests.installation import STATIC_FILE, Installation
 from tests.rows import BuildRow
 
-ROUNDS = 5
+ROUNDS = 10
 CLIENTS = 50
 BRANCH = "bench-wake"
 PATH = "/web/login"
 ASLEEP_S = 300
+LIES_S = 10
 ANSWER_S = 120
 IDLE = """
     UPDATE hosting_instance SET last_request_at = now() - interval '1 day', created_at = now() - interval '1 day'
@@ -41,6 +44,7 @@ def main() -> dict[str, Figure]:
         waking, bare = [], []
         for _ in range(ROUNDS):
             put_to_sleep(installation, build)
+            time.sleep(LIES_S)
             waking.append(timed(installation, build)[0])
             bare.append(bare_start(installation, build))
         put_to_sleep(installation, build)
@@ -95,7 +99,7 @@ def timed(installation: Installation, build: BuildRow) -> tuple[float, int]:
 
 
 def bare_start(installation: Installation, build: BuildRow) -> float:
-    """Seconds from `docker start` of a container like the one that was woken to its first answer."""
+    """Seconds from `docker start` of a container like the one that was woken, stopped like it, to its first answer."""
     client: Any = docker.DockerClient(version="1.41").api
     own = installation.values["BERTH_INSTALLATION"]
     (pool,) = installation.query("SELECT generation FROM hosting_pool WHERE id = %s", build.pool)
@@ -106,14 +110,21 @@ def bare_start(installation: Installation, build: BuildRow) -> float:
     try:
         host_config = model["HostConfig"]
         client.create_container_from_config({"Image": model["Image"], "HostConfig": host_config, **config}, name)
-        began = time.monotonic()
-        client.start(name)
-        address = client.inspect_container(name)["NetworkSettings"]["Networks"][network]["IPAddress"]
-        wait_for_answer(address, installation.hostname(build))
-        return time.monotonic() - began
+        start(client, name, network, installation.hostname(build))
+        client.stop(name)
+        time.sleep(LIES_S)
+        return start(client, name, network, installation.hostname(build))
     finally:
         remove(client, name)
         client.close()
+
+
+def start(client: Any, name: str, network: str, host: str) -> float:
+    """Seconds to the first answer."""
+    began = time.monotonic()
+    client.start(name)
+    wait_for_answer(client.inspect_container(name)["NetworkSettings"]["Networks"][network]["IPAddress"], host)
+    return time.monotonic() - began
 
 
 def remove(client: Any, name: str) -> None:

@@ -20,9 +20,9 @@ from portal.telling import Telling
 def deploy_again(*, build: Build, by: User) -> Build:
     """A new build of the older commit, from the older one's image. Raises ProjectError, and changes nothing then."""
     refuse_serving(build)
-    again = begin(branch=build.branch, commit=build.commit, by=by, message=build.message, author=build.author)
-    again.image_of = (build.image_of or build) if build.image_id else None
-    again.save(update_fields=["image_of"])
+    image_of = (build.image_of or build) if build.image_id else None
+    told = {"message": build.message, "author": build.author}
+    again = begin(branch=build.branch, commit=build.commit, by=by, **told, image_of=image_of)
     audit.record(
         by=by, verb="deploy again", object=str(build), project_id=build.project_id, after={"build": again.number}
     )

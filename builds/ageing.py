@@ -15,7 +15,7 @@ from hosting.models import Backup, Instance
 from portal import audit, clock
 from portal.models import State, User
 from portal.stories import ProjectError
-from projects.models import Branch, Stage
+from projects.models import Branch, Project, Stage
 
 KEPT = {Stage.DEVELOPMENT: timedelta(days=3), Stage.STAGING: timedelta(hours=1)}
 PINNED = timedelta(days=90)
@@ -28,6 +28,7 @@ def age() -> None:
     """An hour has passed, for all that counts down. What doesn't yet begins to."""
     Instance.objects.filter(hours_left__gt=0).update(hours_left=F("hours_left") - 1)
     Backup.objects.filter(hours_left__gt=0).update(hours_left=F("hours_left") - 1)
+    Project.objects.deleted().filter(hours_left__gt=0).update(hours_left=F("hours_left") - 1)
     for stage, kept in KEPT.items():
         new = Instance.objects.filter(stage=stage, hours_left=None).exclude(state=Instance.State.REMOVED)
         new.update(hours_left=kept // HOUR)

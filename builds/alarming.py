@@ -25,5 +25,6 @@ def tell_all() -> None:
 def addresses(alarm: Alarm) -> list[str]:
     """Of all who have one, each once."""
     admins = Q(memberships__project_id=alarm.project_id, memberships__role=Role.ADMIN)
-    people = User.objects.filter(Q(is_superuser=True) | admins, is_active=True).exclude(email="")
+    operators = Q(is_superuser=True) if alarm.on_pages else Q()  # how their subscription stands is the admins' affair
+    people = User.objects.filter(operators | admins, is_active=True).exclude(email="")
     return sorted(set(people.values_list("email", flat=True)))

@@ -14,12 +14,14 @@ class BuildsConfig(AppConfig):
             download,
             measuring,
             parked,
+            plans,
             recovery,
             resize,
             restore,
             retire,
             rollback,
             rounds,
+            template,
             upload,
             vaultcopies,
         )
@@ -32,6 +34,7 @@ class BuildsConfig(AppConfig):
         restore.register_stories()
         retire.register_stories()
         rollback.register_stories()
+        template.register_stories()
         vaultcopies.register_stories()
         parked.register_stories()
         upload.register_stories()

@@ -11,7 +11,9 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.db.models import QuerySet
 
-from hosting import backups, drills
+from builds import announcing, caches
+from builds.models import Build
+from hosting import backups, drills, restored
 from hosting.engines.restic import Progress, ResticError
 from hosting.models import Backup, Instance, Vault
 from hosting.reconcile import FAULTS
@@ -67,11 +69,17 @@ def hand_over(backup: Backup) -> None:
 @transaction.atomic
 def delete(backup: Backup, *, by: User, project_id: int) -> None:
     """Let go of one that was taken by hand. What it alone held is freed with the next backup. Raises ProjectError."""
-    if backup.kind != Backup.Kind.MANUAL or backup.state != State.DONE:
-        what = "Only those taken by hand can be deleted; the others go by the rule. Nothing was deleted."
-        raise ProjectError("This backup stays", what, "Wait until its time is up.")
+    refused = deletion_refusal(backup)
+    if refused:
+        raise ProjectError("This backup stays", f"{refused} Nothing was deleted.", "Wait until its time is up.")
     Backup.objects.filter(pk=backup.pk).update(forgotten_at=clock.now())
     audit.record(by=by, verb="delete backup", object=str(backup), project_id=project_id)
+
+
+def deletion_refusal(backup: Backup) -> str:
+    """Why it can't be deleted, "" when it can."""
+    by_hand = backup.kind == Backup.Kind.MANUAL and backup.state == State.DONE
+    return "" if by_hand else "Only those taken by hand can be deleted; the others go by the rule."
 
 
 # --- taken by another story on its way: before an update, a restore, or the end of a production -----------------------
@@ -86,7 +94,7 @@ def take(backup: Backup, telling: Telling) -> None:
     beside what follows. Safe to repeat. Raises PlatformError.
     """
     if backup.story_id is None:
-        backups.collect(backup, telling)
+        _collect(backup, telling)
         hand_over(backup)
 
 
@@ -125,6 +133,7 @@ def manual_today(project: Project, instance: Instance | None) -> int:
 def begin_due() -> None:
     """Begin the backups whose hour has come. A database that was made after that hour waits for the next night."""
     production = Branch.objects.alive().filter(stage=Stage.PRODUCTION, instance__state=Instance.State.READY)
+    production = production.filter(instance__locked=False)  # nothing changes in a locked one
     for branch in production.select_related("project", "instance").order_by("pk"):
         if is_due(branch, clock.now()):
             try:
@@ -175,7 +184,17 @@ def undo_dump(backup: Backup, _telling: Telling) -> None:
 
 @step("Dump database and files", undo=undo_dump)
 def dump(backup: Backup, telling: Telling) -> None:
+    for told in caches.let_copies_go():  # it needs room
+        telling.say(told)
+    _collect(backup, telling)
+
+
+def _collect(backup: Backup, telling: Telling) -> None:
+    """And write down which Odoo served, which builds alone know. Raises PlatformError."""
     backups.collect(backup, telling)
+    served = Build.objects.filter(image_id=backups.throwaway(backup).image_id).order_by("-pk").first()
+    backup.odoo_image = served.odoo_image if served is not None else ""
+    backup.save(update_fields=["odoo_image"])
 
 
 @step("Store in the vault", undo=undo_dump)
@@ -208,8 +227,8 @@ def prove(backup: Backup, telling: Telling) -> None:
 
 @step("Remove what nobody needs")
 def tidy(backup: Backup, telling: Telling) -> None:
-    """The throwaway, and backups that the rule keeps no longer."""
-    backups.clear(backup)
+    """The throwaway, unless staging copies can be made of it, and backups that the rule keeps no longer."""
+    _keep_restored(backup, telling)
     project, known = Project.objects.get(vault=backup.vault), backups.kept(backup.vault)
     keys = to_keep(taken(known), zone=ZoneInfo(project.time_zone), now=clock.now())
     keys |= _whatever_their_date(known)
@@ -236,6 +255,14 @@ def taken(found: Iterable[Backup]) -> list[Taken]:
         for each in found
         if each.taken_at is not None
     ]
+
+
+def _keep_restored(backup: Backup, telling: Telling) -> None:
+    if backup.proof != Backup.Proof.PROVEN:
+        return backups.clear(backup)
+    restored.keep(backup)
+    backup.refresh_from_db(fields=["drill"])
+    return telling.say("It stays for staging copies." if backup.drill else "Disk is scarce: it does not stay.")
 
 
 def _not_proven(backup: Backup, wrong: str) -> None:
@@ -275,6 +302,7 @@ def finished(backup: Backup, story: Story) -> None:
     Backup.objects.filter(pk=backup.pk).update(
         state=State.DONE, result=story.result, finished_at=story.finished_at, progress={}
     )
+    announcing.backup(backup)
 
 
 def register_stories() -> None:

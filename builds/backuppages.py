@@ -33,7 +33,7 @@ def backups(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         return _of_staging(request, access, branch)
     rows = Backup.objects.filter(instance=branch.instance, forgotten_at=None)
     rows = rows.select_related("story", "asked_by").annotate(
-        places=Count("copies", filter=Q(copies__place__removed_at=None)) + 1
+        places=Count("copies", filter=Q(copies__place__removed_at=None, copies__vault__isnull=False)) + 1
     )
     listed = list(rows.order_by("-pk")[:SHOWN])
     context = branch_context(access, branch, "backups") | sidebar(access, "", branch)
@@ -49,7 +49,7 @@ def backups(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "a_day": story_of.A_DAY,
         "restoring": branch.restores.filter(created_at__gt=clock.now() - RECENT).order_by("-pk").first(),
     }
-    context |= placesreading.places(access.project.vault)
+    context |= placesreading.of_vault(access.project.vault)
     going_on = cast(Backup | None, context["going_on"])
     if going_on is not None and going_on.story is not None:
         context["step"] = going_on.story.steps.filter(state=State.RUNNING).order_by("position").first()

@@ -3,9 +3,13 @@
 from django.db import transaction
 
 from builds.models import Build
+from hosting.models import Instance
 from portal import audit, clock, stories
 from portal.models import Result, State, Story, User
-from projects.models import Branch, Project
+from portal.stories import ProjectError
+from projects import plans
+from projects.following import refuse_while_gone
+from projects.models import Branch, Project, Stage
 
 SKIPPED = "Skipped: a newer commit came before this one began"
 
@@ -16,9 +20,16 @@ def begin(
 ) -> Build:
     """Write a build down and ring for its story. A push takes the place of builds of the branch that still wait.
 
-    `source` says, by fields of Build, what a database of staging is made of instead of production.
+    `source` says, by fields of Build, what a database of staging is made of instead of production, whose image is taken
+    instead of a new one, and whether the branch's database is kept. Raises ProjectError where the project is deleted,
+    and where somebody asks while its repository is gone.
     """
     project = Project.objects.select_for_update().get(pk=branch.project_id)
+    if project.deleted_at is not None:
+        raise ProjectError(f"{project} is deleted", "No build was begun.", "An admin of it can undo the deletion.")
+    plans.check_open(project)
+    if by is not None and source.get("image_of") is None:
+        refuse_while_gone(project)
     if by is None:
         skip_waiting(branch, SKIPPED)
     project.builds_counted += 1
@@ -39,17 +50,41 @@ def begin(
     return build
 
 
+def is_kept(branch: Branch) -> bool:
+    """Whether a push updates the database that the branch has. One that a move left, of another stage, is replaced."""
+    wanted, instance = branch.on_push == Branch.OnPush.UPDATE and branch.stage != Stage.PRODUCTION, branch.instance
+    there = instance is not None and instance.state == Instance.State.READY and instance.stage == branch.stage
+    return wanted and there
+
+
 def skip_waiting(branch: Branch, verdict: str) -> None:
-    """Builds that no worker has begun are ended; one that is being claimed at this moment is not."""
+    """Builds that no worker has begun are ended; one that is being claimed at this moment is not.
+
+    One that was put off ends as a cancelled one does.
+    """
     over = {"state": State.DONE, "result": Result.CANCELLED, "finished_at": clock.now()}
     waiting = Story.objects.filter(subject=branch.subject, kind="deploy", state=State.QUEUED, started_at=None)
     for pk in list(waiting.values_list("pk", flat=True)):
         if waiting.filter(pk=pk).update(**over):
             Build.objects.filter(story=pk).update(verdict=verdict, **over)
+    for story in Story.objects.put_off().filter(subject=branch.subject, kind="deploy"):
+        Build.objects.filter(story=story).update(verdict=verdict)
+        stories.cancel(story)
+
+
+def build_head(*, branch: Branch, by: User) -> Build:
+    """Build the branch's newest commit, where pushes don't do so by themselves. Raises ProjectError."""
+    if not branch.head:
+        raise ProjectError(f"{branch} has no commit yet", "Nothing was begun.", "Push one.")
+    build = begin(branch=branch, commit=branch.head, by=by)
+    audit.record(by=by, verb="build", object=branch.name, project_id=branch.project_id, after=str(build))
+    return build
 
 
 def rebuild(*, build: Build, by: User) -> Build:
-    """The same commit once more."""
+    """The same commit once more. Raises ProjectError."""
+    if build.branch.deleted_at is not None:
+        raise ProjectError(f"{build.branch} was deleted on GitHub", "Nothing was begun.", "Push it again to build it.")
     again = begin(branch=build.branch, commit=build.commit, by=by, message=build.message, author=build.author)
     audit.record(by=by, verb="rebuild", object=str(build), project_id=build.project_id, after={"build": again.number})
     return again

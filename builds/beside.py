@@ -11,7 +11,6 @@ from builds.prepare import make_pool
 from hosting import backups, databases, hold, instances, machines, pools, proof, routing, switch
 from hosting.engines import probe
 from hosting.models import Instance, Pool, Stage
-from hosting.odoo.floors import MIB
 from portal import clock
 from portal.stories import PlatformError, ProjectError
 from portal.telling import Telling
@@ -25,9 +24,10 @@ AS_IT_WAS = "What served goes on serving, with its database as it was."
 
 
 def production_of(restore: Restore) -> Instance:
-    """Production, as it is now."""
+    """Production, as it is now. Raises ProjectError where there is none any more."""
     related = ("host", "database_server", "live_pool__instance__host", "live_pool__instance__database_server")
-    assert restore.branch.instance_id is not None
+    if restore.branch.instance_id is None:
+        raise ProjectError("The branch has no database any more", "It was retired meanwhile.", "Attach it again.")
     return Instance.objects.select_related(*related).get(pk=restore.branch.instance_id)
 
 
@@ -39,6 +39,16 @@ def serving(production: Instance) -> Build:
             "Nothing serves production now", "A backup is opened with the code that serves.", "Deploy it."
         )
     return build
+
+
+def check_code(restore: Restore, production: Instance) -> None:
+    """That what serves is still what the backup was opened with. Raises ProjectError."""
+    if serving(production) != restore.build:
+        raise ProjectError(
+            "Another build came to serve meanwhile",
+            f"The backup was opened with other code. {AS_IT_WAS}",
+            "Restore again.",
+        )
 
 
 def due_of(build: Build, instance: Instance) -> list[str]:
@@ -57,14 +67,8 @@ def bytes_of(restore: Restore) -> int:
 
 def check_room(production: Instance, size: int) -> None:
     """For `size` bytes once unpacked and once restored, and for the dump of what is there. Raises PlatformError."""
-    there = machines.cluster(production.database_server).size(production.database)
-    needed, free = size * 2.5 + there * 1.5, databases.free_disk()
-    if free < needed + 500 * MIB:
-        raise PlatformError(
-            "Not enough disk for the restore",
-            f"It needs about {needed / MIB:.0f} MB beside what serves; {free // MIB} MB are free. {AS_IT_WAS}",
-            "Free some disk or add more, then restore again.",
-        )
+    needed = size * 2.5 + databases.size(production) * 1.5
+    databases.require_disk(needed, of="the restore", left=AS_IT_WAS, then="restore again")
 
 
 def make(restore: Restore, production: Instance) -> Pool:

@@ -1,9 +1,10 @@
 """The settings tab of a branch."""
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -64,13 +65,14 @@ def settings_page(
     wish = newest_wish(branch)
     context: dict[str, Any] = branch_context(access, branch, "settings") | sidebar(access, "", branch)
     context |= {"form": form, "size_form": size_form, "title": f"Settings · {branch} · {access.project}"}
+    context["domains"] = branch.domains.order_by("name")
     context |= {"wish": wish, "pool": branch.instance.live_pool if branch.instance else None}
     context["may_build"] = context["may_deploy"] and to_build(branch) is not None
     every = SOON if wish and wish.story and wish.story.state != State.DONE else None
     return respond(request, "builds/branch_settings.html", context, every=every)
 
 
-def branch_form(branch: Branch, data: QueryDict | None = None) -> BranchForm:
+def branch_form(branch: Branch, data: Mapping[str, Any] | None = None) -> BranchForm:
     return BranchForm(data, instance=Branch.objects.get(pk=branch.pk), cpus=float(pools.cores(branch.cpus)))
 
 

@@ -11,9 +11,10 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from builds import ageing, begin, failure, reading, rollbackpages, steplog
+from builds import ageing, begin, failure, originpage, reading, rollbackpages, steplog
 from builds.access import build_or_404
 from builds.models import Build
+from builds.origin import Origin
 from builds.traffic import UsersSaw, is_counting
 from hosting import keep, sleep
 from portal.live import in_words, is_poll, respond
@@ -57,6 +58,8 @@ def build(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "tests_told": _tests_told(build),
         "failed": failure.card(build) if may_read else None,
         "checks_amiss": [check for check in build.checks if check["todo"]],
+        "origin": Origin.of(build),
+        "switched_off": _switched_off(build),
         "users_saw": UsersSaw.of(build.users_saw) if build.users_saw else None,
         "update_ended": _update_ended(build),
         "stand_in": build.odoo_image.startswith("stand-in"),
@@ -94,9 +97,6 @@ def step_log(request: HttpRequest, slug: str, number: int, name: str) -> HttpRes
 def rebuild(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     access, build = build_or_404(request, slug, number, Tool.DEPLOY)
     access.require(Tool.DEPLOY, build.branch.stage)  # where it is built now
-    if build.branch.deleted_at is not None:
-        messages.error(request, f"{build.branch} was deleted on GitHub. Push it again to build it.")
-        return redirect("build", slug=slug, number=number)
     try:
         again = begin.rebuild(build=build, by=cast(User, request.user))
     except StoryError as error:
@@ -167,6 +167,12 @@ def _update_ended(build: Build) -> str:
     if "held_at" in told:
         return "taken back"
     return "put off" if told["way"] == "hold" and told["predicted_seconds"] > told["limit_seconds"] else ""
+
+
+def _switched_off(build: Build) -> int | None:
+    """How many things, on a copy of production; None where nobody counted."""
+    found = originpage.report(build)
+    return found.total if found.at else None
 
 
 def _tests_told(build: Build) -> bool:

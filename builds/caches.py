@@ -1,17 +1,21 @@
-"""What only makes builds quicker: layers, images, Git mirrors. Old ones go each hour, more where the disk is full."""
+"""What only makes builds quicker: layers, images, Git mirrors, databases to be copied. Old ones go each hour, and more
+where the disk is full.
+"""
 
 import logging
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
 
 from builds.models import Build
-from hosting import machines
+from hosting import machines, restored, templates
 from hosting.engines.docker import EngineError
 from hosting.models import Host, Pool
+from hosting.reconcile import FAULTS
 from portal import clock
 from portal.models import Result, State
 from projects.models import Project, Stage
@@ -35,7 +39,7 @@ def give_up(host: Host, *, enough: Callable[[], bool]) -> Iterator[str]:
 
     Nothing that serves, or that somebody may go back to, is among them. Raises EngineError.
     """
-    for part in (_layers, _images, _mirrors):
+    for part in (_layers, _images, _mirrors, _databases):
         if enough():
             return
         yield from part(host)
@@ -62,6 +66,22 @@ def _mirrors(host: Host) -> Iterator[str]:
         if mirror.exists():
             shutil.rmtree(mirror, ignore_errors=True)
             yield f"The Git mirror of {project} was removed: nobody built it for {UNUSED.days} days."
+
+
+def _databases(_host: Host) -> Iterator[str]:
+    yield from let_copies_go()
+
+
+def let_copies_go() -> Iterator[str]:
+    """Remove databases that are there to be copied, and that nobody will copy any more; all, where disk is scarce."""
+    going = [(partial(restored.let_go, each), f"the proven restore of {each}") for each in restored.outdated()]
+    going += [(partial(templates.let_go, each), str(each)) for each in templates.outdated()]
+    for let_go, what in going:
+        try:
+            let_go()
+            yield f"{what[0].upper()}{what[1:]} was let go."
+        except FAULTS as error:
+            log.warning("letting %s go, which is tried again: %s", what, error)
 
 
 def remove_images(host: Host) -> int:

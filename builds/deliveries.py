@@ -10,11 +10,12 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 from django_q.tasks import async_task
 
-from builds.begin import begin
+from builds.begin import begin, is_kept
 from builds.models import Delivery
 from hosting.models import Stage
 from portal import clock, stories
 from portal.models import Story
+from projects import plans
 from projects.git import GitError, validate_branch
 from projects.models import Branch, Project
 from projects.providers import Push, ValidationFailed
@@ -39,7 +40,7 @@ def receive(request: HttpRequest, project_id: int) -> HttpResponse:
     body = request.read(LIMIT + 1)  # no more, whatever length was announced
     if len(body) > LIMIT:
         return JsonResponse({"error": "The payload is larger than 25 MB. Nothing was stored."}, status=413)
-    project = Project.objects.filter(pk=project_id).first()
+    project = Project.objects.alive().filter(pk=project_id).first()
     signature = request.headers.get("X-Hub-Signature-256")
     if project is None or not verify_signature(project.webhook_secret.encode(), body, signature):
         return JsonResponse({"error": "The signature doesn't fit. Nothing was stored."}, status=401)
@@ -82,6 +83,9 @@ def look_into_forgotten() -> int:
 def _act(delivery: Delivery) -> str:
     if delivery.event == "ping":
         return "the webhook works"
+    if delivery.event == "repository":  # renamed, transferred, deleted: what is so, GitHub knows best
+        _ask(delivery.project)
+        return "GitHub is asked what became of the repository"
     if delivery.event != "push":
         return f"not of interest: {delivery.event}"
     try:
@@ -107,8 +111,12 @@ def take_push(project: Project, push: Push) -> str:
             return delete_branch(project, push.branch, before=before)
         return move_branch(project, push.branch, push.after, before=before, message=push.message, author=push.author)
     except OutOfOrder as error:
-        transaction.on_commit(lambda: async_task("builds.rounds.ask", project.pk, cluster="rounds"))
+        _ask(project)
         return f"out of order: {error}; GitHub is asked"
+
+
+def _ask(project: Project) -> None:
+    transaction.on_commit(lambda: async_task("builds.rounds.ask", project.pk, cluster="rounds"))
 
 
 @transaction.atomic
@@ -125,11 +133,17 @@ def move_branch(project: Project, name: str, commit: str, *, before: str, messag
         return f"known already: {commit[:7]} on {name}"
     if known not in {before, commit}:
         raise OutOfOrder(f"{name} is at {known[:7] or 'nowhere'}, not at {before[:7] or 'nowhere'}")
+    if branch.deleted_at and branch.stage == Stage.STAGING and plans.no_more_staging(project, but=branch):
+        branch.stage = Stage.DEVELOPMENT  # it was deleted meanwhile, and others took its place
     branch.head, branch.deleted_at = commit, None
-    branch.save(update_fields=["head", "deleted_at"])
+    branch.save(update_fields=["head", "deleted_at", "stage"])
+    plan = plans.plan(project)
+    if plan.is_closed:
+        return f"nothing is built: {plan.says}"
     if branch.on_push == Branch.OnPush.NOTHING:
         return f"nothing is built: the settings of {name} say so"
-    build = begin(branch=branch, commit=commit, by=None, message=message, author=author)
+    source = {"keeps_database": is_kept(branch)}
+    build = begin(branch=branch, commit=commit, by=None, message=message, author=author, **source)
     return f"build {build.number}"
 
 

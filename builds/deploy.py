@@ -13,13 +13,14 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from builds import again, image, patience, statuses, traffic
+from builds import again, announcing, image, patience, statuses, traffic
 from builds.beforeupdate import back_up
 from builds.inspect import inspect
+from builds.kept import keep_database
 from builds.mirrors import mirror
 from builds.models import Build
 from builds.preflight import check_beforehand
-from builds.prepare import prepare_development, prepare_production, prepare_staging
+from builds.prepare import prepare_development, prepare_production, prepare_staging, want_template
 from builds.rehearsal import rehearse
 from builds.updates import outdate, settle_update, update_production
 from hosting import databases, images, instances, keep, pools, proof, routing, switch
@@ -28,7 +29,8 @@ from portal import attempts, clock
 from portal.models import Command, Result, State, Story
 from portal.stories import Kind, ProjectError, StepSpec, register, step
 from portal.telling import Telling
-from projects.git import Checkout, Commit, GitError, refuse_escaping_symlinks
+from projects import domains
+from projects.git import Checkout, Commit, GitError, SubmoduleError, refuse_escaping_symlinks
 from projects.models import Branch, Stage
 
 START_S = 60  # for the engine to answer; it starts containers in the background
@@ -47,6 +49,8 @@ def steps(build: Build) -> tuple[StepSpec, ...]:
     prepared: tuple[StepSpec, ...] = (prepare, start_pool)
     if build.stage == Stage.PRODUCTION:
         prepared = (rehearse, back_up, prepare, start_pool, update_production)
+    elif build.keeps_database:
+        prepared = (keep_database, start_pool, update_production)
     made = (check_beforehand, fetch, look_inside, build_image)
     return (*made, *prepared, prove_ready, switch_over, drain, report)
 
@@ -80,11 +84,24 @@ def fetch(build: Build, telling: Telling) -> None:
     build.message, build.author = commit.message, commit.author_name
     build.save(update_fields=["message", "author"])
     with projects_errors("The commit can't be exported"):
-        checkout = attempts.command(telling, ["git", "checkout", build.commit], export, timeout=timeout)
+        with key_wanted(build):
+            checkout = attempts.command(telling, ["git", "checkout", build.commit], export, timeout=timeout)
         refuse_escaping_symlinks(folder(build) / "tree")
     build.inspection = {"submodules": checkout.submodule_paths}
     build.save(update_fields=["inspection"])
     telling.say(f"{build.short} by {build.author}, {len(checkout.submodule_paths)} submodules")
+
+
+@contextmanager
+def key_wanted(build: Build) -> Iterator[None]:
+    """Note which submodule failed for want of a key that works: the build's page leads to where one is made."""
+    try:
+        yield
+    except SubmoduleError as error:
+        if error.wants_key:
+            build.inspection = {"wants_key": error.url}
+            build.save(update_fields=["inspection"])
+        raise
 
 
 @contextmanager
@@ -131,8 +148,8 @@ def build_image(build: Build, telling: Telling) -> None:
     base = images.base(build.project.host, build.project.series, telling.log)
     telling.say(f"From {base.name}" + (": Berth's stand-in, not Odoo itself" if base.stand_in else ""))
     build.image_id = image.make(build, base, folder(build), telling)
-    build.odoo_image = base.name
-    build.save(update_fields=["image_id", "odoo_image"])
+    build.odoo_image, build.base_image_id = base.name, base.image_id
+    build.save(update_fields=["image_id", "odoo_image", "base_image_id"])
 
 
 def undo_start(build: Build, _telling: Telling) -> None:
@@ -190,6 +207,7 @@ def switch_over(build: Build, telling: Telling) -> None:
     outdate(build)
     # Unless the branch was moved to another stage meanwhile: then it waits for the database of a build there.
     Branch.objects.filter(pk=build.branch.pk, stage=build.stage).update(instance=build.instance)
+    domains.lead(build.branch)
     telling.say(
         f"{build.instance.url} is served by {build.pool.name}" + (f", not by {former.name}." if former else ".")
     )
@@ -235,6 +253,8 @@ def report(build: Build, telling: Telling) -> None:
     instance = build.instance
     attempts.again(telling, lambda _seconds: databases.drop_aside(instance, build.name), timeout=DROP_S)
     traffic.note(build)
+    if not build.keeps_database:
+        want_template(build)
     telling.say(f"{build.instance.url} runs {build.short}.")
 
 
@@ -267,11 +287,14 @@ def finished(build: Build, story: Story) -> None:
     build.state, build.result, build.finished_at = State.DONE, story.result, story.finished_at
     build.verdict = verdict(build, story)
     build.save(update_fields=["state", "result", "finished_at", "verdict"])
+    announcing.build(build)
     transaction.on_commit(lambda: statuses.send(build), robust=True)
 
 
 def verdict(build: Build, story: Story) -> str:
-    """The letter's first sentence."""
+    """The letter's first sentence. One that was skipped while it was put off has it already."""
+    if story.result == Result.CANCELLED and build.verdict:
+        return build.verdict
     assert story.started_at
     assert story.finished_at
     seconds = (story.finished_at - story.started_at).total_seconds()

@@ -35,7 +35,7 @@ def begin(*, branch: Branch, backup: Backup, form: Download.Form, by: User) -> D
 
     Raises ProjectError.
     """
-    if backup.proof != Backup.Proof.PROVEN or backup.forgotten_at is not None:
+    if backup.proof != Backup.Proof.PROVEN or backup.forgotten_at is not None or not backup.snapshot:
         raise ProjectError(
             "This backup can't be downloaded", "Only one that was proven can be.", "Choose another one, or back up now."
         )
@@ -88,6 +88,7 @@ def take_out(download: Download, telling: Telling) -> None:
 def undo_pack(download: Download, _telling: Telling) -> None:
     file(download).unlink(missing_ok=True)
     file(download).with_suffix(".part").unlink(missing_ok=True)
+    Download.objects.filter(pk=download.pk).update(size_bytes=None, expires_at=None)  # so that it is made anew
 
 
 @step("Write the file", undo=undo_pack)
@@ -143,13 +144,8 @@ def _throwaway(download: Download) -> Instance:
 
 def _check_room(download: Download) -> None:
     """For the backup as it comes out of the vault, for its plain dump, and for the file. Raises PlatformError."""
-    size, free = download.backup.size_bytes or 0, databases.free_disk()
-    if free < size * 3 + 500 * MIB:
-        raise PlatformError(
-            "Not enough disk for the download",
-            f"The backup has {size // MIB} MB; {free // MIB} MB are free. {UNTOUCHED}",
-            "Free some disk or add more, then try again.",
-        )
+    needed = (download.backup.size_bytes or 0) * 3
+    databases.require_disk(needed, of="the download", left=UNTOUCHED, then="try again")
 
 
 def _give_to_web(path: Path) -> None:
@@ -174,9 +170,10 @@ def clear(download: Download) -> None:
 # --- the rounds -------------------------------------------------------------------------------------------------------
 def forget() -> None:
     """Remove files whose time is up, and those without a row."""
-    kept = {file(download).name for download in there()}
     home = Path(settings.BERTH_HOME) / "downloads"
-    for path in home.iterdir() if home.exists() else ():
+    found = list(home.iterdir()) if home.exists() else []
+    kept = {file(download).name for download in there()}  # read after: rows are written first
+    for path in found:
         if path.stem not in kept:
             path.unlink(missing_ok=True)
 

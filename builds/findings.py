@@ -52,6 +52,8 @@ class Addon:
     """The lines of requirements files that concern those packages: another line means that an update is due."""
     in_submodule: bool
     has_static: bool
+    auto_install: tuple[str, ...] = ()
+    """With these it is installed by itself; () where it isn't."""
 
     @property
     def folder(self) -> str:

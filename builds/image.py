@@ -65,10 +65,10 @@ def make(build: Build, base: images.Base, folder: Path, telling: Telling) -> str
 def clear_builders(host: Host) -> None:
     """Remove the containers of builds that died together with the engine. Raises EngineError.
 
-    They have random names. They are looked for first, so that those of a build that begins now are none of them.
+    They are looked for first, so that those of a build that begins now are none of them.
     """
-    engine, own = machines.engine(host), f"berth-{settings.BERTH_INSTALLATION}-"
-    left = [name for name in engine.names() if not name.startswith(own)]
+    engine = machines.engine(host)
+    left = engine.builders()
     if left and not Step.objects.filter(name="build_image", state=State.RUNNING).exists():
         for name in left:
             log.warning("removing container %s, whose build has ended", name)

@@ -139,7 +139,14 @@ def _read_addon(tree: Path, path: str, series: str, submodule_paths: Iterable[st
         requirements=(),
         in_submodule=_is_in(path, submodule_paths),
         has_static=(tree / path / "static").is_dir(),
+        auto_install=_auto_install(manifest),
     )
+
+
+def _auto_install(manifest: dict[str, Any]) -> tuple[str, ...]:
+    """True means all that it depends on; a list names some of that."""
+    found = manifest.get("auto_install")
+    return strings(manifest, "depends" if found is True else "auto_install") if found else ()
 
 
 def _requirements_files(tree: Path, folders: Iterable[str]) -> list[str]:

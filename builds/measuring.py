@@ -121,7 +121,9 @@ def _folders(owners: dict[str, int]) -> Found:
 
 
 def _mirrors() -> Found:
-    known = {f"p{pk}.git": pk for pk in Project.objects.values_list("pk", flat=True)}
+    """Those of submodules that came with a key are their project's own; the others are shared."""
+    pks = Project.objects.values_list("pk", flat=True)
+    known = {f"p{pk}.{kind}": pk for pk in pks for kind in ("git", "keyed")}
     return _beneath("git", Kind.MIRROR, known)
 
 

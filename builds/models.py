@@ -54,13 +54,16 @@ class Build(models.Model):
     image_id = models.CharField(max_length=80, blank=True)
     from_backup = models.ForeignKey(Backup, models.SET_NULL, null=True, related_name="+")  # staging's, not a copy
     from_upload = models.ForeignKey("Upload", models.SET_NULL, null=True, related_name="+")  # or from this
+    keeps_database = models.BooleanField(default=False, db_default=False)  # its branch's: see builds/kept.py
     image_of = models.ForeignKey(
         "self", models.SET_NULL, null=True, related_name="+"
     )  # the build that is deployed again
-    odoo_image = models.CharField(max_length=200, blank=True)  # the base it was made from, for people
+    base_image_id = models.CharField(max_length=80, blank=True, default="", db_default="")  # that it was made from
+    odoo_image = models.CharField(max_length=200, blank=True)  # the same, for people
     inspection = models.JSONField(default=dict)
     to_update = models.JSONField(default=list)  # modules of production that this build updates
     backup = models.ForeignKey(Backup, models.SET_NULL, null=True, related_name="+")  # of before its update
+    origin = models.JSONField(default=dict, db_default={})  # of its database: see builds/origin.py
     rehearsal = models.JSONField(default=dict)  # of an update, on a copy: see builds/rehearsal.py
     users_saw = models.JSONField(default=dict)  # of a deploy: see builds/traffic.py
     checks = models.JSONField(default=list, db_default=[])  # findings of the pre-flight: see hosting/preflight.py
@@ -118,8 +121,9 @@ class Rollback(models.Model):
 
 class RetiredQuerySet(models.QuerySet["Retired"]):
     def there(self) -> "RetiredQuerySet":
-        """Those whose database can be attached again."""
-        return self.filter(attached_at=None, instance__state=Instance.State.READY).exclude(at=None)
+        """Those whose database can be attached again: nobody is clearing away what served it any more."""
+        ended = self.filter(Q(story=None) | Q(story__state=State.DONE))
+        return ended.filter(attached_at=None, instance__state=Instance.State.READY).exclude(at=None)
 
     def going_on(self) -> "RetiredQuerySet":
         return self.exclude(story=None).exclude(story__state=State.DONE)
@@ -261,12 +265,13 @@ class Restore(models.Model):
 
 
 class Parked(models.Model):
-    """A scheduled action or mail server that was switched off by an import, to be switched on by hand."""
+    """What an import switched off, to be switched on by hand: an action, a mail server, or all jobs that waited."""
 
     class Kind(models.TextChoices):
         ACTION = "ir_cron", "Scheduled action"
         OUTGOING = "ir_mail_server", "Outgoing mail server"
         INCOMING = "fetchmail_server", "Incoming mail server"
+        JOBS = "queue_job", "Waiting job"
 
     restore = models.ForeignKey(Restore, models.CASCADE, related_name="parked")
     kind = models.CharField(max_length=20, choices=Kind.choices)

@@ -9,7 +9,6 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from builds import begin, retiredpages, stages
 from builds.models import Retired
-from portal import audit
 from portal.live import in_words
 from portal.models import User
 from portal.stories import StoryError
@@ -54,13 +53,15 @@ def _move(request: HttpRequest, access: Access, branch: Branch, stage: Stage) ->
 
 
 def _context(access: Access, branch: Branch, stage: Stage) -> dict[str, Any]:
-    retires = branch.stage == Stage.PRODUCTION and branch.instance is not None
+    retires, refused = branch.stage == Stage.PRODUCTION and branch.instance is not None, stages.refusal(branch, stage)
     return {
         "access": access,
         "nav": "branches",
         "branch": branch,
         "stage": stage,
-        "refused": stages.refusal(branch, stage),
+        "refused": refused,
+        "remedy": stages.remedy(branch, stage) if refused else "",
+        "merge_into": stages.production_of(branch) if refused and stage == Stage.PRODUCTION else None,
         "effects": stages.effects(branch, stage),
         "retired": retiredpages.listed(access) if stage == Stage.PRODUCTION else [],
         "to_type": branch.name if retires else "",
@@ -71,11 +72,10 @@ def _context(access: Access, branch: Branch, stage: Stage) -> dict[str, Any]:
 @require_POST
 def build_head(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Build the branch's newest commit, where pushes don't do so by themselves."""
-    access, branch = branch_or_404(request, slug, pk, Tool.DEPLOY)
-    if not branch.head:
-        messages.error(request, f"{branch} has no commit yet. Nothing was begun; push one.")
+    _access, branch = branch_or_404(request, slug, pk, Tool.DEPLOY)
+    try:
+        build = begin.build_head(branch=branch, by=cast(User, request.user))
+    except StoryError as error:
+        messages.error(request, in_words(error))
         return redirect("branch", slug=slug, pk=pk)
-    by = cast(User, request.user)
-    build = begin.begin(branch=branch, commit=branch.head, by=by)
-    audit.record(by=by, verb="build", object=branch.name, project_id=access.project.pk, after=str(build))
     return redirect("build", slug=slug, number=build.number)

@@ -10,11 +10,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from builds import ageing, reading, rollback
+from builds import ageing, reading, resting, rollback
 from builds.models import Build, Retired
 from hosting import cronruns, sleep
-from portal.live import respond
+from portal.live import in_words, respond
 from portal.models import State
+from portal.stories import StoryError
 from portal.templatetags.berth import look
 from projects import gitcommands
 from projects.access import Access, Tool, branch_or_404, project_or_404, visitors_welcome
@@ -42,7 +43,8 @@ def projects(request: HttpRequest) -> HttpResponse:
     pages = Paginator(found, CARDS)
     page = pages.get_page(request.GET.get("page"))
     cards = reading.cards(list(page.object_list))
-    context = {"cards": cards, "page": page, "search": search, "title": "Projects"}
+    deleted = Project.objects.deleted().managed_by(request.user).order_by("name")
+    context = {"cards": cards, "page": page, "search": search, "deleted": deleted, "title": "Projects"}
     return respond(request, "projects/list.html", context, every=_pace(card.latest for card in cards))
 
 
@@ -79,10 +81,9 @@ def branch(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 def wake(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     _access, branch = branch_or_404(request, slug, pk, Tool.CONNECT)
     try:
-        if branch.instance is not None:
-            sleep.wake(branch.instance, by_hand=True)
-    except sleep.Refused as refusal:
-        messages.error(request, str(refusal))
+        resting.wake(branch)
+    except StoryError as error:
+        messages.error(request, in_words(error))
     return redirect("branch", slug=slug, pk=pk)
 
 
@@ -172,8 +173,7 @@ def sidebar(access: Access, search: str, chosen: Branch) -> dict[str, Any]:
         "columns": list(columns.items()),
         "branch_search": search,
         "hidden_branches": len(found) > SHOWN,
-        "may_drag": access.may(Tool.BRANCH_SETTINGS, Stage.STAGING),
-        "may_drag_production": access.may(Tool.BRANCH_SETTINGS, Stage.PRODUCTION),
+        "settable": [stage for stage in Stage if access.may(Tool.BRANCH_SETTINGS, stage)],
         "has_retired": not columns[Stage.PRODUCTION] and access.manages and has_retired(access.project),
     }
 

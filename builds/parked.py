@@ -1,6 +1,6 @@
 """What works by itself in an imported database is switched off, and people switch it on, one by one.
 
-The old server may still run, with the same scheduled actions and mail servers: both would send mail to customers.
+The old server may still run, with the same scheduled actions, mail servers and jobs: both would send mail to customers.
 """
 
 from django.db import transaction
@@ -12,6 +12,9 @@ from portal import audit, clock, stories
 from portal.models import Result, State, Story, User
 from portal.stories import Kind, ProjectError, StepSpec, register, step
 from portal.telling import Telling
+from projects.models import Branch
+
+REPLACED = "Production has another database by now."
 
 
 def park(restore: Restore, instance: Instance, telling: Telling) -> None:
@@ -27,6 +30,10 @@ def park(restore: Restore, instance: Instance, telling: Telling) -> None:
         database.switch_off(table)
         if rows:
             telling.say(f"Switched off: {len(rows)} of {kind.label.lower()}s.")
+    if jobs := database.park_jobs():
+        name = "1 job that waited" if jobs == 1 else f"{jobs:,} jobs that waited"
+        Parked.objects.get_or_create(restore=restore, kind=Parked.Kind.JOBS, record_id=0, defaults={"name": name})
+        telling.say(f"Kept from running: {name}, of queue_job.")
 
 
 @transaction.atomic
@@ -35,7 +42,7 @@ def begin(*, parked: Parked, by: User) -> None:
     parked = Parked.objects.select_for_update().get(pk=parked.pk)
     branch = parked.restore.branch
     if branch.instance is None or not is_current(parked.restore):
-        raise ProjectError("It is not switched on", "Production has another database by now.", "Look into Odoo.")
+        raise ProjectError("It is not switched on", REPLACED, "Look into Odoo.")
     if parked.switched_on_at is not None or is_going_on(parked):
         return
     parked.story = stories.begin("switch-on", object_id=parked.pk, subject=f"{branch.instance.name}-on-{parked.pk}")
@@ -45,9 +52,12 @@ def begin(*, parked: Parked, by: User) -> None:
 
 
 def is_current(restore: Restore) -> bool:
-    """Whether no other restore has put another database in the place of this one's."""
+    """Whether production's database is still the one that it made: no other restore has put another in its place, and
+    its branch was not moved to another stage and back.
+    """
     later = Restore.objects.filter(branch=restore.branch_id, pk__gt=restore.pk).exclude(switched_at=None)
-    return restore.switched_at is not None and not later.exists()
+    there = Branch.objects.filter(pk=restore.branch_id, instance__pools=restore.pool_id or 0)
+    return restore.switched_at is not None and there.exists() and not later.exists()
 
 
 def is_going_on(parked: Parked) -> bool:
@@ -57,8 +67,12 @@ def is_going_on(parked: Parked) -> bool:
 @step("Switch it on")
 def switch_on(parked: Parked, _telling: Telling) -> None:
     instance = parked.restore.branch.instance
-    assert instance is not None
-    if not machines.database(instance).switch_on(parked.kind, parked.record_id):
+    if instance is None or not is_current(parked.restore):
+        raise ProjectError("It is not switched on", REPLACED, "Look into Odoo.")
+    database = machines.database(instance)
+    if parked.kind == Parked.Kind.JOBS:
+        database.resume_jobs()
+    elif not database.switch_on(parked.kind, parked.record_id):
         raise ProjectError("It is not there any more", f"{parked} was deleted in Odoo.", "Make it anew in Odoo.")
 
 

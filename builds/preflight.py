@@ -14,6 +14,7 @@ from hosting.preflight import Finding, Needs, look
 from portal import attempts
 from portal.stories import PlatformError, ProjectError, step
 from portal.telling import Telling
+from projects import plans
 from projects.git import GitError
 from projects.models import Branch, Stage
 
@@ -40,9 +41,10 @@ class NotReady(Exception):
 def check_beforehand(build: Build, telling: Telling) -> None:
     """The machine first, then Git. What is short or away stops the deploy; what is only worth knowing doesn't.
 
-    Raises PlatformError, ProjectError.
+    Raises PlatformError, ProjectError, Later.
     """
     telling.mask(build.project.token)
+    plans.check_open(build.project)
     storage = check_quota(build)
     try:
         wait_for_disk(build, lambda: needs(build).disk, telling)
@@ -131,12 +133,14 @@ def _connections(branch: Branch, *, production: bool) -> int:
 
 def _workers(branch: Branch, *, production: bool) -> tuple[int, int]:
     """HTTP workers of each web container, and how many of these there are."""
-    return (branch.workers, branch.replicas) if production else (2, 1)
+    return plans.granted_workers(branch) if production else (2, 1)
 
 
 def _databases(build: Build) -> int:
     """Bytes of the database that is going to be made or copied; staging's copy is dumped first."""
-    source = _production(build)
+    source, kept = _production(build), build.branch.instance
+    if build.keeps_database and kept is not None:
+        return _size_of(kept)  # for the copy aside
     if source is None or build.stage == Stage.DEVELOPMENT:
         return NEW_DATABASE
     return 0 if build.stage == Stage.PRODUCTION else 2 * _size_of(source) + _files(source)

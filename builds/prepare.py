@@ -1,22 +1,44 @@
 """Preparing the database of a build, each stage in its way: created, updated, or copied. Each can be undone."""
 
 import shutil
+import time
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Max
 from django.utils.text import slugify
 
+from builds import template
 from builds import upload as uploads
-from builds.models import Build
+from builds.models import Build, Restore
 from builds.modules import due_for, odoo_failed, update, warn_of
+from builds.origin import Origin, Way
 from builds.testlog import Outcome, read_tests
-from hosting import copies, databases, importing, instances, machines, pools, restores, routing, switch
-from hosting.models import Instance, Pool
+from hosting import (
+    copies,
+    databases,
+    importing,
+    instances,
+    machines,
+    neutralising,
+    pools,
+    restored,
+    restores,
+    routing,
+    switch,
+    templates,
+)
+from hosting.filestores import Shared
+from hosting.models import Backup, Instance, Pool
 from hosting.odoo import commands, floors, series
 from hosting.odoo.loglines import read_run
+from portal import clock
 from portal.stories import PlatformError, ProjectError, step
 from portal.telling import Telling
+from projects import plans
 from projects.models import Branch, Stage
 
 INSTALL_S, TESTS_S = 1800, 3600
@@ -42,10 +64,10 @@ def undo_production(build: Build, telling: Telling) -> None:
 def prepare_production(build: Build, telling: Telling) -> None:
     """Created once, without demo data; afterwards kept: its modules are updated when the new pool has started."""
     instance = build.branch.instance or _new_instance(build, f"{build.project.slug}.{settings.BERTH_DOMAIN}")
-    pool = _pool(build, instance, telling)
+    pool = pool_on(build, instance, telling)
     if instance.state == Instance.State.NEW:
         databases.start_afresh(instance)
-        _install(build, pool, telling, demo=False)
+        _install(build, pool, _modules(build), telling, demo=False)
         _secure(instance, new_admin=True)
     else:
         telling.say("The database is there, and goes on serving as it is.")
@@ -60,24 +82,69 @@ def undo_new(build: Build, _telling: Telling) -> None:
 
 @step("Prepare the database", undo=undo_new)
 def prepare_development(build: Build, telling: Telling) -> None:
-    """From scratch, with demo data and the repository's modules; their tests are run."""
+    """With demo data and the repository's modules, whose tests are run; what these need may come from a template. Told
+    again, it begins anew.
+    """
     instance = _new_instance(build, branch_hostname(build.branch))
-    pool = _pool(build, instance, telling)
-    databases.start_afresh(instance)
-    _install(build, pool, telling, demo=True)
+    pool, plan = pool_on(build, instance, telling), template.Plan.of(_modules(build), build.inspection)
+    modules = _from_template(build, plan, pool, telling)
+    if modules is None:
+        modules = _from_nothing(build, plan, pool, telling)
+    if modules:
+        _install(build, pool, modules, telling, demo=True)
     _secure(instance, new_admin=True)
+
+
+def _from_template(build: Build, plan: template.Plan, pool: Pool, telling: Telling) -> list[str] | None:
+    """What is still to be installed then; None where there was no template."""
+    found = None if template.refusal(build.branch, plan) else template.find(build, plan)
+    if found is None:
+        return None
+    telling.say(f"From a template with {', '.join(found.modules)}, made in {found.seconds or 0:.0f} s.")
+    began = time.monotonic()
+    shared = templates.clone(found, pool.instance, telling)
+    if shared is None:
+        telling.say("That one went away meanwhile.")
+        return None
+    seconds = time.monotonic() - began
+    saved = max((found.seconds or 0) - seconds, 0)
+    origin = Origin(Way.TEMPLATE, round(seconds, 1), saved=round(saved, 1), modules=tuple(found.modules))
+    origin.of_size(_size(pool.instance), shared).keep(build)
+    return plan.to_install(found)
+
+
+def _from_nothing(build: Build, plan: template.Plan, pool: Pool, telling: Telling) -> list[str]:
+    why = template.refusal(build.branch, plan) or "There was no template with what its modules need."
+    telling.say(f"From nothing. {why}")
+    databases.start_afresh(pool.instance)
+    Origin(Way.NOTHING, why=why).keep(build)
+    return list(plan.wanted)
+
+
+def want_template(build: Build) -> None:
+    """The next build of the like finds one."""
+    if build.stage == Stage.DEVELOPMENT and build.base_image_id:
+        plan = template.Plan.of(_modules(build), build.inspection)
+        if not template.refusal(build.branch, plan):
+            template.want(build, plan)
 
 
 # --- staging ----------------------------------------------------------------------------------------------------------
 @step("Copy production", undo=undo_new)
 def prepare_staging(build: Build, telling: Telling) -> None:
-    """A neutralised copy of production, with this commit's modules updated on it."""
-    if build.from_upload is None:
-        _production(build)
+    """A neutralised copy of production, with this commit's modules updated on it. Told again, it begins anew.
+
+    Somebody may have wanted a backup or an uploaded database instead of production as it is.
+    """
+    source = None if build.from_upload else _production(build)
+    _check_room(build)
     instance = _new_instance(build, branch_hostname(build.branch))
-    pool = _pool(build, instance, telling)
-    _fill(build, pool, telling)
-    copies.neutralise(pool, telling=telling)
+    pool = pool_on(build, instance, telling)
+    began = time.monotonic()
+    origin, shared = _fill(build, source, pool, telling)
+    neutralising.neutralise(pool, telling=telling)
+    seconds = round(time.monotonic() - began, 1)
+    replace(origin, seconds=seconds).of_size(_size(instance), shared).keep(build)
     due = due_for(build, instance)
     if due:
         update(pool, due, telling, left="Production is as it was.")
@@ -97,21 +164,71 @@ def _production(build: Build) -> Instance:
     return source
 
 
-def _fill(build: Build, pool: Pool, telling: Telling) -> None:
-    """With production as it is now, unless somebody wanted a backup, or what was imported."""
+def _check_room(build: Build) -> None:
+    """For a backup once fetched and once restored, or for all that comes out of an archive, which nobody asked the disk
+    for yet. Raises PlatformError.
+    """
+    size = build.from_backup.size_bytes or 0 if build.from_backup is not None else 0
     if build.from_upload is not None:
-        return importing.fill(
-            pool, uploads.file(build.from_upload), form=build.from_upload.found["form"], telling=telling
-        )
-    if build.from_backup is None:
-        databases.start_afresh(pool.instance)
-        return copies.copy(source=_production(build), pool=pool, telling=telling)
+        size = int(build.from_upload.found["bytes"])
+    if size:
+        databases.require_disk(size * 2.5, of="this copy", left="Nothing was made.", then="try again")
+
+
+def _fill(build: Build, source: Instance | None, pool: Pool, telling: Telling) -> tuple[Origin, Shared]:
+    """With what somebody wanted; else from the newest proven restore that the branch's settings allow, which takes
+    seconds; else with production as it is.
+    """
+    if build.from_upload is not None:
+        upload = build.from_upload
+        importing.fill(pool, uploads.file(upload), form=upload.found["form"], telling=telling)
+        return Origin(Way.IMPORT), Shared()
+    assert source is not None
+    if build.from_backup is not None:
+        return _from_backup(build.from_backup, pool, telling)
+    return _from_restored(build, source, pool, telling) or _from_live(source, pool, telling)
+
+
+def _from_backup(backup: Backup, pool: Pool, telling: Telling) -> tuple[Origin, Shared]:
     folder = machines.folder(pool.instance) / "backup"
     try:
-        restores.fill(pool, build.from_backup, folder, telling)
+        restores.fill(pool, backup, folder, telling)
     except restores.NotWhole as error:
         raise PlatformError("The backup can't be restored", str(error), "Choose another one.") from error
-    return shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    return Origin(Way.BACKUP, backup=backup.pk, taken_at=_said(backup.taken_at)), Shared()
+
+
+def _said(moment: datetime | None) -> str:
+    return moment.isoformat() if moment else ""
+
+
+def _from_restored(build: Build, source: Instance, pool: Pool, telling: Telling) -> tuple[Origin, Shared] | None:
+    hours = build.branch.copy_hours
+    backup = restored.newest(source, taken_after=_since(source, hours)) if hours else None
+    if backup is None or backup.taken_at is None:
+        why = f"No proven restore is younger than {hours} h" if hours else "The branch's settings want it so"
+        telling.say(f"{why}: production is copied as it is now.")
+        return None
+    telling.say(f"From the proven restore of the backup of {backup.taken_at:%d %B, %H:%M} UTC.")
+    shared = restored.clone(backup, pool, telling)
+    if shared is None:
+        telling.say("That one went away meanwhile: production is copied as it is now.")
+        return None
+    return Origin(Way.RESTORE, backup=backup.pk, taken_at=_said(backup.taken_at)), shared
+
+
+def _since(source: Instance, hours: int) -> datetime:
+    """The moment after which a backup must have been taken: not of what was there before another one was restored."""
+    allowed = clock.now() - timedelta(hours=hours)
+    last = Restore.objects.filter(branch__instance=source).aggregate(last=Max("switched_at"))["last"]
+    return max(last, allowed) if last else allowed
+
+
+def _from_live(source: Instance, pool: Pool, telling: Telling) -> tuple[Origin, Shared]:
+    databases.start_afresh(pool.instance)
+    taken_at = clock.now().isoformat()
+    return Origin(Way.LIVE, taken_at=taken_at), copies.copy(source=source, pool=pool, telling=telling)
 
 
 # --- shared -----------------------------------------------------------------------------------------------------------
@@ -137,7 +254,7 @@ def _new_instance(build: Build, hostname: str) -> Instance:
     return build.instance
 
 
-def _pool(build: Build, instance: Instance, telling: Telling) -> Pool:
+def pool_on(build: Build, instance: Instance, telling: Telling) -> Pool:
     """The build's generation, made on the first call. What is to be said of it is said at each: a resumed step begins
     without its earlier warnings.
     """
@@ -145,6 +262,9 @@ def _pool(build: Build, instance: Instance, telling: Telling) -> Pool:
     warning = floors.memory_warning(branch.memory_mb * floors.MIB, major)
     if warning:
         telling.warn(warning)
+    if instance.is_production and plans.granted_workers(branch) != (branch.workers, branch.replicas):
+        refused = plans.too_many_workers(build.project, branch.workers * branch.replicas)
+        telling.say(f"{refused} The pool gets as many as there are.")
     if build.pool is not None:
         return build.pool
     with transaction.atomic():
@@ -157,6 +277,7 @@ def make_pool(build: Build, instance: Instance) -> Pool:
     """The row of a pool of this build's code on a database."""
     branch = build.branch
     memory = floors.granted_memory(branch.memory_mb * floors.MIB, series.find(instance.series).major)
+    workers, replicas = plans.granted_workers(branch) if instance.is_production else (2, 1)
     return pools.create(
         instance,
         image_id=build.image_id,
@@ -164,8 +285,8 @@ def make_pool(build: Build, instance: Instance) -> Pool:
         build_label=(build.image_of or build).name,  # as the image says it
         addons_path=build.inspection["addons_path"],
         queue_job=build.inspection["queue_job"],
-        replicas=branch.replicas if instance.is_production else 1,
-        workers=branch.workers if instance.is_production else 2,
+        replicas=replicas,
+        workers=workers,
         memory_mb=memory // floors.MIB,
         cpus=branch.cpus,
     )
@@ -180,18 +301,22 @@ def _modules(build: Build) -> list[str]:
     return ["base", *(a["name"] for a in addons if a["installable"] and (everything or not a["in_submodule"]))]
 
 
-def _install(build: Build, pool: Pool, telling: Telling, *, demo: bool) -> None:
-    """Install into an empty database. Failing tests are a finding, not the end: the database is worth a look."""
+def _size(instance: Instance) -> int:
+    """Bytes of its database."""
+    return machines.cluster(instance.database_server).size(instance.database)
+
+
+def _install(build: Build, pool: Pool, modules: Sequence[str], telling: Telling, *, demo: bool) -> None:
+    """Install into a new database. Failing tests are a finding, not the end: the database is worth a look."""
     branch, instance = build.branch, pool.instance
     tests = branch.run_tests and not instance.is_production
-    modules = _modules(build)
     argv = commands.install_argv(
         series.find(instance.series),
         instance.database,
         modules,
         demo=demo,
         tests=tests,
-        tags=branch.test_tags or _tags(modules),
+        tags=branch.test_tags or _tags(_modules(build)),
     )
     run = databases.run_odoo(pool, argv, telling=telling, timeout=TESTS_S if tests else INSTALL_S)
     report, results = read_run(run.lines), read_tests(run.lines)

@@ -7,11 +7,11 @@ place, fills the database from the newest backup that was proven, and deploys th
 import shutil
 from pathlib import Path
 
-from django.db import transaction
+from django.db import connection, transaction
 from django_q.models import OrmQ
 
 from builds.begin import begin
-from builds.models import Build, Resize, Rollback
+from builds.models import Build, Download, Resize, Restore, Rollback, Upload
 from hosting import backups, machines, places, pools, restores
 from hosting.engines.restic import ResticError
 from hosting.models import Backup, Instance, Place, Pool, Replica, Slot, Vault, VaultCopy
@@ -23,6 +23,7 @@ from portal.telling import Telling
 from projects.models import Branch, Stage
 
 LABEL = "recovery"
+SKIPPED = 100_000  # numbers of backups
 LOST = "The machine on which it ran was lost."
 
 
@@ -31,8 +32,10 @@ def begin_all() -> list[str]:
     """Write off what the machine that was lost had, and begin to bring production back. Returns the branches."""
     _write_off_stories()
     _write_off_machines()
+    _skip_numbers()
     OrmQ.objects.all().delete()
     production = Branch.objects.alive().filter(stage=Stage.PRODUCTION, instance__state=Instance.State.READY)
+    production = production.filter(project__deleted_at=None)
     for branch in production.select_related("project"):
         stories.begin("recover", object_id=branch.pk, subject=branch.subject)
         audit.record(by=None, verb="bring production back", object=branch.name, project_id=branch.project_id)
@@ -41,11 +44,15 @@ def begin_all() -> list[str]:
 
 def _write_off_stories() -> None:
     over = {"state": State.DONE, "result": Result.CANCELLED}
-    for model in (Build, Backup, Rollback):
+    for model in (Build, Backup, Rollback, Restore):
         model.objects.exclude(state=State.DONE).update(finished_at=clock.now(), **over)
+    for brought in (Download, Upload):
+        brought.objects.exclude(state=State.DONE).update(**over)
     Resize.objects.filter(story__in=Story.objects.open()).delete()
     Story.objects.open().update(finished_at=clock.now(), claim="", lease_until=None, error_title=LOST, **over)
-    Backup.objects.exclude(drill=None).update(drill=None)
+    for made in (Backup, Download):
+        made.objects.exclude(drill=None).update(drill=None)
+    Restore.objects.exclude(beside=None).update(beside=None)
 
 
 def _write_off_machines() -> None:
@@ -59,35 +66,54 @@ def _write_off_machines() -> None:
     lost.exclude(state=Instance.State.REMOVED).update(state=Instance.State.REMOVED, removed_at=clock.now())
 
 
+def _skip_numbers() -> None:
+    """The lost machine may have stored backups that these rows, which are older, know nothing of. They lie at the
+    places by their numbers: no new one is to be called like one of them, as it would be taken for stored there.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT setval(s, nextval(s) + %s) FROM pg_get_serial_sequence('hosting_backup', 'id') s", [SKIPPED]
+        )
+
+
 # --- the story --------------------------------------------------------------------------------------------------------
 @step("Fetch the vault")
 def fetch_vault(branch: Branch, telling: Telling) -> None:
-    """From the first place that gives it."""
+    """From all places that give it: the newest backup may lie at one of them alone."""
     vault = _vault(branch)
     telling.mask(vault.key)
-    for place in Place.objects.alive().filter(copies__vault=vault).distinct():
-        telling.mask(*place.account.split("\n"))
-        try:
-            telling.say(f"Fetching {vault} from {place}.")
-            places.fetch(vault, place, telling.keep_going)
-        except (ResticError, CommandError) as error:
-            telling.say(f"{place}: {error}")
-            continue
-        return _remember(vault, telling)
-    raise PlatformError(
-        "No place gave the vault", "Why is said above. Nothing was made.", "Mend one of them, then run it again."
-    )
+    asked = list(Place.objects.alive().filter(copies__vault=vault).distinct())
+    silent = [place for place in asked if not _fetch_from(place, vault, telling)]
+    if len(silent) == len(asked):
+        raise PlatformError(
+            "No place gave the vault", "Why is said above. Nothing was made.", "Mend one of them, then run it again."
+        )
+    _remember(vault, silent, telling)
 
 
-def _remember(vault: Vault, telling: Telling) -> None:
-    """What was copied has other names now; what never came to a place went with the machine."""
+def _fetch_from(place: Place, vault: Vault, telling: Telling) -> bool:
+    """Whether the place gave what it has."""
+    telling.mask(*place.account.split("\n"))
+    telling.say(f"Fetching {vault} from {place}.")
+    try:
+        places.fetch(vault, place, telling.keep_going)
+    except (ResticError, CommandError) as error:
+        telling.warn(f"{place}: {error}")
+        return False
+    return True
+
+
+def _remember(vault: Vault, silent: list[Place], telling: Telling) -> None:
+    """What was copied has other names now. What is at no place went with the machine; nothing is said to be gone that
+    a place may have which is `silent`: there it would be let go.
+    """
     names = {tag: snapshot.key for snapshot in backups.repository(vault).snapshots() for tag in snapshot.tags}
     for backup in backups.kept(vault):
         backup.snapshot = names.get(backup.tag, "")
-        backup.forgotten_at = None if backup.snapshot else clock.now()
+        backup.forgotten_at = None if backup.snapshot or silent else clock.now()
         backup.save(update_fields=["snapshot", "forgotten_at"])
         if not backup.snapshot:
-            telling.warn(f"{backup} had not been copied to it yet.")
+            telling.warn(f"{backup} was not at the places that answered.")
     VaultCopy.objects.filter(vault=vault).update(next_at=clock.now())
 
 
@@ -121,7 +147,7 @@ def _folder(branch: Branch) -> Path:
 def _newest(branch: Branch) -> Backup:
     """Raises PlatformError."""
     proven = backups.kept(_vault(branch)).filter(instance=branch.instance, proof=Backup.Proof.PROVEN)
-    backup = proven.select_related("vault", "instance").order_by("-taken_at").first()
+    backup = proven.select_related("vault", "instance").order_by("-pk").first()  # its date is what some clock said
     if backup is None:
         raise PlatformError("No backup that was proven came back", "Nothing was made.", "See docs/operate.md.")
     return backup

@@ -13,10 +13,10 @@ from django.db import transaction
 from builds import change, modules
 from builds.models import Build
 from builds.prepare import make_pool
-from hosting import copies, databases, instances, machines
+from hosting import copies, databases, instances, machines, neutralising
 from hosting.models import Instance, Pool
 from hosting.odoo.floors import MIB
-from portal.stories import PlatformError, ProjectError, step
+from portal.stories import ProjectError, step
 from portal.telling import Telling
 from projects.models import Branch
 
@@ -84,7 +84,7 @@ def _rehearse_on(
     pool = make_pool(build, copy)
     databases.start_afresh(copy)
     copies.copy(source=production, pool=pool, telling=telling, files=False)
-    copies.neutralise(pool, telling=telling)
+    neutralising.neutralise(pool, telling=telling)
     before = machines.database(copy).shape()
     began = time.monotonic()
     _update(pool, due, telling)
@@ -94,14 +94,8 @@ def _rehearse_on(
 
 def _check_room(production: Instance) -> None:
     """The copy and its dump need disk, and later the copy aside. Raises PlatformError."""
-    size = machines.cluster(production.database_server).size(production.database)
-    free = databases.free_disk()
-    if free < size * 2 + 500 * MIB:
-        raise PlatformError(
-            "Not enough disk for the rehearsal of the update",
-            f"The database has {size // MIB} MB; {free // MIB} MB are free. {UNTOUCHED}",
-            "Free some disk or add more, then retry the build.",
-        )
+    needed = databases.size(production) * 2
+    databases.require_disk(needed, of="the rehearsal of the update", left=UNTOUCHED, then="retry the build")
 
 
 def _update(pool: Pool, due: list[str], telling: Telling) -> None:

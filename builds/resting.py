@@ -12,6 +12,8 @@ from hosting.models import Instance, Pool
 from portal import clock
 from portal.models import State, Story
 from portal.rounds import alone
+from portal.stories import ProjectError
+from projects import plans
 from projects.models import Branch, Stage
 
 AT_ONCE = 2  # that fall asleep: the workers of their queue have wake-ups and rollbacks to tell, too
@@ -20,10 +22,28 @@ AT_ONCE = 2  # that fall asleep: the workers of their queue have wake-ups and ro
 @alone
 def rest() -> None:
     """A round: what is idle falls asleep; what is too much at once, in a later round."""
-    room = AT_ONCE - Story.objects.open().filter(kind=sleep.SLEEP).count()
     for instance in idle():
-        if room > 0 and sleep.fall_asleep(instance) is not None:
-            room -= 1
+        if has_room():
+            sleep.fall_asleep(instance)
+
+
+def wake(branch: Branch) -> Story | None:
+    """Wake its database because somebody asked for it. None where it isn't asleep. Raises ProjectError."""
+    instance = branch.instance
+    if instance is None:
+        return None
+    if instance.locked:
+        says = plans.plan(branch.project).says
+        raise ProjectError(f"{branch} sleeps on", says, "Enter a subscription code in the project's settings.")
+    try:
+        return sleep.wake(instance, by_hand=True)
+    except sleep.Refused as refusal:
+        raise ProjectError(f"{branch} was not woken", str(refusal)) from refusal
+
+
+def has_room() -> bool:
+    """Whether another one may fall asleep now."""
+    return Story.objects.open().filter(kind=sleep.SLEEP).count() < AT_ONCE
 
 
 def idle() -> list[Instance]:

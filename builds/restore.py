@@ -14,7 +14,7 @@ from builds import begin as builds
 from builds import beside, modules, parked
 from builds import upload as uploads
 from builds.beside import AS_IT_WAS
-from builds.models import Build, Restore, Upload
+from builds.models import Build, Restore, Retired, Upload
 from hosting import (
     databases,
     drills,
@@ -34,6 +34,7 @@ from portal import audit, clock, stories
 from portal.models import State, Story, User
 from portal.stories import Kind, PlatformError, ProjectError, StepSpec, register, step
 from portal.telling import Telling
+from projects import plans
 from projects.models import Branch
 
 KEPT = timedelta(hours=24)  # what was there before
@@ -70,6 +71,14 @@ def begin_import(*, branch: Branch, upload: Upload, by: User) -> Restore:
     return restore
 
 
+def cancel(*, restore: Restore, by: User) -> None:
+    """Ask it to stop: production stays as it is. One that has switched goes on to its end."""
+    if restore.story is not None and restore.state != State.DONE:
+        branch = restore.branch
+        audit.record(by=by, verb="cancel restore", object=branch.name, project_id=branch.project_id)
+        stories.cancel(restore.story)
+
+
 def import_refusal(branch: Branch, upload: Upload) -> str:
     """Why an archive can't be imported into production now, "" when it can."""
     return uploads.refusal(upload) or _refusal(branch)
@@ -93,13 +102,19 @@ def refusal(branch: Branch, backup: Backup) -> str:
 
 
 def _unfit(backup: Backup) -> str:
-    fit = backup.proof == Backup.Proof.PROVEN and backup.forgotten_at is None
-    return "" if fit else "Only a backup that was proven can be restored."
+    if backup.proof != Backup.Proof.PROVEN or backup.forgotten_at is not None:
+        return "Only a backup that was proven can be restored."
+    return "" if backup.snapshot else "It did not come back from the place where it lies."
 
 
 def _refusal(branch: Branch) -> str:
+    plan = plans.plan(branch.project)
+    if plan.is_closed:
+        return plan.says
     if branch.instance is None or branch.instance.state != Instance.State.READY or branch.instance.live_pool_id is None:
         return "Nothing serves production now: deploy it first."
+    if Retired.objects.going_on().filter(branch=branch).exists():
+        return "Its database is being retired."
     if Restore.objects.filter(branch=branch).exclude(state=State.DONE).exists():
         return "A restore of this branch is going on already."
     return ""
@@ -115,8 +130,10 @@ def undo_fill_beside(restore: Restore, _telling: Telling) -> None:
 def fill_beside(restore: Restore, telling: Telling) -> None:
     """Told again, it begins anew."""
     production = beside.production_of(restore)
-    restore.build = beside.serving(production)
-    restore.save(update_fields=["build"])
+    if restore.build is None:  # told again, it goes by the code that it began with
+        restore.build = beside.serving(production)
+        restore.save(update_fields=["build"])
+    beside.check_code(restore, production)
     beside.check_room(production, beside.bytes_of(restore))
     pool = beside.make(restore, production)
     beside.stop(pool)
@@ -197,14 +214,10 @@ def undo_swap(restore: Restore, telling: Telling) -> None:
 def swap(restore: Restore, telling: Telling) -> None:
     """While visitors wait."""
     production, branch = beside.production_of(restore), restore.branch
-    if beside.serving(production) != restore.build:
-        raise ProjectError(
-            "Another build came to serve meanwhile",
-            f"The backup was opened with other code. {AS_IT_WAS}",
-            "Restore again.",
-        )
     assert restore.beside is not None
+    beside.check_code(restore, production)
     keep.let_all_go(production, say=telling.say, keep_going=telling.keep_going)
+    beside.check_code(restore, production)  # from here on there is nothing to roll back to
     beside.make_quiet(production, branch, telling)
     swaps.swap_in(production, restore.beside, restore.label)
     telling.say("The restored database has taken its place.")

@@ -7,11 +7,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from builds import restore, steplog
+from builds import restore as stories_of_restores
+from builds import steplog
 from builds.backuppages import backup_or_404
 from builds.models import Restore
 from builds.pages import branch_context, sidebar
-from portal import stories
 from portal.live import in_words, respond
 from portal.models import Result, State, Step, User
 from portal.stories import StoryError
@@ -27,13 +27,13 @@ def restore_here(request: HttpRequest, slug: str, pk: int, backup: int) -> HttpR
     access, branch = production_or_404(request, slug, pk)
     chosen = backup_or_404(branch, backup)
     context: dict[str, Any] = {"access": access, "nav": "branches", "branch": branch, "backup": chosen}
-    context["refused"] = restore.refusal(branch, chosen)
+    context["refused"] = stories_of_restores.refusal(branch, chosen)
     if request.method == "POST":
         if request.POST.get("typed", "").strip() != slug:
             context["mistyped"] = True
             return render(request, "builds/restore_here.html", context)
         try:
-            begun = restore.begin(branch=branch, backup=chosen, by=cast(User, request.user))
+            begun = stories_of_restores.begin(branch=branch, backup=chosen, by=cast(User, request.user))
         except StoryError as error:
             messages.error(request, in_words(error))
             return redirect("backup", slug=slug, pk=pk, backup=backup)
@@ -51,7 +51,7 @@ def into_staging(request: HttpRequest, slug: str, pk: int, backup: int) -> HttpR
     target = staging.filter(pk=int(wanted[:15])).first() if wanted.isdecimal() else None
     if target is not None:
         try:
-            build = restore.into_staging(branch=target, backup=chosen, by=cast(User, request.user))
+            build = stories_of_restores.into_staging(branch=target, backup=chosen, by=cast(User, request.user))
         except StoryError as error:
             messages.error(request, in_words(error))
             return redirect("backup", slug=slug, pk=pk, backup=backup)
@@ -85,9 +85,7 @@ def _excerpt(step: Step) -> steplog.Excerpt | None:
 @require_POST
 def cancel(request: HttpRequest, slug: str, pk: int, restore: int) -> HttpResponse:
     _access, branch = production_or_404(request, slug, pk)
-    row = _restore_or_404(branch, restore)
-    if row.story is not None:
-        stories.cancel(row.story)
+    stories_of_restores.cancel(restore=_restore_or_404(branch, restore), by=cast(User, request.user))
     return redirect("restore", slug=slug, pk=pk, restore=restore)
 
 

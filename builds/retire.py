@@ -19,13 +19,14 @@ from portal import audit, clock, stories
 from portal.models import Story, User
 from portal.stories import Kind, PlatformError, StepSpec, register, step
 from portal.telling import Telling
+from projects import domains, plans
 from projects.models import Branch, Project, Stage
 
 KEPT = timedelta(days=30)
 SKIPPED = "Skipped: the branch was moved to development before this one began"
 
 
-def begin(*, branch: Branch, by: User) -> Retired:
+def begin(*, branch: Branch, by: User | None) -> Retired:
     """Within the caller's transaction. It waits for what is told of the branch already."""
     assert branch.instance is not None
     retired = Retired.objects.create(
@@ -92,8 +93,9 @@ def stop_serving(retired: Retired, telling: Telling) -> None:
 def put_aside(retired: Retired, telling: Telling) -> None:
     """From here on the branch is on development, and production's address is free."""
     instance, branch = retired.instance, retired.branch
-    Project.objects.select_for_update().get(pk=retired.project_id)
+    project = Project.objects.select_for_update().get(pk=retired.project_id)
     Branch.objects.filter(pk=branch.pk).update(stage=Stage.DEVELOPMENT, instance=None)
+    domains.park(branch)
     instance.pools.filter(state__in=(Pool.State.LIVE, Pool.State.STANDING_BY)).update(state=Pool.State.DRAINING)
     Instance.objects.filter(pk=instance.pk).update(
         door=Instance.Door.STOPPED,
@@ -104,7 +106,7 @@ def put_aside(retired: Retired, telling: Telling) -> None:
     Retired.objects.filter(pk=retired.pk).update(at=clock.now())
     branch.refresh_from_db()
     skip_waiting(branch, SKIPPED)  # they would make a production of their own
-    if branch.head:
+    if branch.head and not plans.plan(project).is_closed:
         begin_build(branch=branch, commit=branch.head, by=retired.asked_by)
     telling.say(f"{instance.name} is kept for {KEPT.days} days. {branch} is on development now.")
 

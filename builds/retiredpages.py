@@ -51,9 +51,9 @@ def _downloads(access: Access, row: Retired) -> Any:
     return mine.select_related("backup", "branch__project", "story")
 
 
-def goes_at(instance: Instance) -> datetime:
-    """When the clean-up removes it at the earliest."""
-    return clock.now() + timedelta(hours=instance.hours_left or 0)
+def goes_at(instance: Instance) -> datetime | None:
+    """When the clean-up removes it at the earliest. None: not at all."""
+    return None if instance.hours_left is None else clock.now() + timedelta(hours=instance.hours_left)
 
 
 @require_POST

@@ -11,9 +11,10 @@ from builds.models import Build, Rollback
 from hosting import keep, proof, switch
 from hosting.models import Instance, Pool
 from portal import audit, stories
-from portal.models import State, Story, User
+from portal.models import Result, State, Story, User
 from portal.stories import Kind, ProjectError, StepSpec, register, step
 from portal.telling import Telling
+from projects.models import Stage
 
 NOTHING_CHANGED = "Nothing was changed; what served goes on serving."
 
@@ -22,6 +23,22 @@ def target(instance: Instance | None) -> Build | None:
     """The build that a rollback goes to: its pool served before, and still runs."""
     pool = keep.former(instance) if instance is not None else None
     return Build.objects.filter(pool=pool).order_by("-pk").first() if pool is not None else None
+
+
+def deployable(build: Build) -> bool:
+    """Whether one may go back to it: it was production's, and its branch is still that."""
+    branch = build.branch
+    on_production = build.stage == Stage.PRODUCTION and branch.stage == Stage.PRODUCTION
+    return on_production and build.state == State.DONE and branch.deleted_at is None
+
+
+def updated_since(build: Build, serving: Build | None) -> list[str]:
+    """Modules that were updated in the database after the build's own deploy: a way back leaves them so."""
+    later = Build.objects.filter(branch=build.branch, stage=build.stage, pk__gt=build.pk, state=State.DONE)
+    deployed = later.exclude(result__in=(Result.FAILURE, Result.CANCELLED))
+    if serving is not None:
+        deployed = deployed.filter(pk__lte=max(serving.pk, build.pk))
+    return sorted({name for names in deployed.values_list("to_update", flat=True) for name in names})
 
 
 def refusal(pool: Pool | None) -> str:

@@ -12,15 +12,14 @@ from builds.access import build_or_404
 from builds.models import Build
 from hosting.models import Pool
 from portal.live import in_words
-from portal.models import Result, State, User
+from portal.models import Result, User
 from portal.stories import StoryError
 from projects.access import Access, Tool
-from projects.models import Stage
 
 
 def way_back(build: Build, *, serves: bool) -> Build | None:
     """The build to which this build's page offers to go: itself, or the one before it where it serves itself."""
-    if not _deployable(build):
+    if not rollback.deployable(build):
         return None
     if serves:
         return rollback.target(build.instance)
@@ -31,7 +30,7 @@ def way_back(build: Build, *, serves: bool) -> Build | None:
 @require_http_methods(["GET", "POST"])
 def roll_back(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """Ask first (GET), then do it (POST)."""
-    access, build = _deployed_or_404(request, slug, number)
+    access, build = deployed_or_404(request, slug, number)
     if request.method == "POST":
         try:
             rollback.begin(build=build, by=cast(User, request.user))
@@ -47,7 +46,7 @@ def roll_back(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 @require_POST
 def deploy_again(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """After the window: an ordinary deploy of the older image."""
-    _access, build = _deployed_or_404(request, slug, number)
+    _access, build = deployed_or_404(request, slug, number)
     try:
         new = again.deploy_again(build=build, by=cast(User, request.user))
     except StoryError as error:
@@ -56,18 +55,11 @@ def deploy_again(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     return redirect("build", slug=slug, number=new.number)
 
 
-def _deployed_or_404(request: HttpRequest, slug: str, number: int) -> tuple[Access, Build]:
+def deployed_or_404(request: HttpRequest, slug: str, number: int) -> tuple[Access, Build]:
     access, build = build_or_404(request, slug, number, Tool.DEPLOY)
-    if not _deployable(build):
+    if not rollback.deployable(build):
         raise Http404
     return access, build
-
-
-def _deployable(build: Build) -> bool:
-    """Production's, and its branch is still that."""
-    branch = build.branch
-    on_production = build.stage == Stage.PRODUCTION and branch.stage == Stage.PRODUCTION
-    return on_production and build.state == State.DONE and branch.deleted_at is None
 
 
 def _context(access: Access, build: Build) -> dict[str, Any]:
@@ -86,14 +78,5 @@ def _context(access: Access, build: Build) -> dict[str, Any]:
         "serving": serving,
         "refused": rollback.refusal(pool),
         "ahead": ahead,
-        "updated": _updated_since(build, serving),
+        "updated": rollback.updated_since(build, serving),
     }
-
-
-def _updated_since(build: Build, serving: Build | None) -> list[str]:
-    """Modules that were updated in the database after the build's own deploy."""
-    later = Build.objects.filter(branch=build.branch, stage=build.stage, pk__gt=build.pk, state=State.DONE)
-    deployed = later.exclude(result__in=(Result.FAILURE, Result.CANCELLED))
-    if serving is not None:
-        deployed = deployed.filter(pk__lte=max(serving.pk, build.pk))
-    return sorted({name for names in deployed.values_list("to_update", flat=True) for name in names})

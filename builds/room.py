@@ -1,8 +1,8 @@
 """Room on the disk for a build: its project's quota, and what the machine has left."""
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 
 from django.conf import settings
 
@@ -12,17 +12,26 @@ from hosting.machine_state import Room
 from hosting.models import Host
 from hosting.odoo.floors import MIB
 from hosting.preflight import FAULTS, RESERVE, Finding, fullest, kept_free
-from portal.stories import PlatformError, ProjectError
+from portal import clock
+from portal.stories import Later, PlatformError, ProjectError
 from portal.telling import Telling
 from projects import quota
 from projects.models import Stage
 
-WAIT_S, POLL_S = 3600.0, 5.0
+WAIT = timedelta(hours=1)
+LOOK_S = 30.0
 
 
 def check_quota(build: Build) -> Finding:
     """Production is never refused for it: what a company works with must be mendable. Raises ProjectError."""
     storage = quota.storage(build.project)
+    if storage.has_too_large and build.stage != Stage.PRODUCTION:
+        each = quota.limit_of_each(build.project) or 0
+        raise ProjectError(
+            "A database of the project is larger than it may be",
+            f"The largest has {_gb(storage.largest)}; each may have {_gb(each)}. Nothing was touched.",
+            "Delete what isn't needed in it, or enter a subscription code. It is measured every hour; then retry.",
+        )
     if storage.limit is None:
         return Finding("Storage", f"The project uses {_gb(storage.used)}; it has no limit.")
     parts = ", ".join(f"{label.lower()} {_gb(used)}" for label, used in storage.counted)
@@ -38,10 +47,10 @@ def check_quota(build: Build) -> Finding:
 
 
 def wait_for_disk(build: Build, needed: Callable[[], int], telling: Telling) -> None:
-    """Where less is free than is kept for what serves: old caches go, then the build waits until there is more.
+    """Where less is free than is kept for what serves: old caches go, then the build is put off until there is more.
 
     One for which there is no room at all isn't kept waiting, and what can't be asked now is looked at later
-    (hosting/preflight.py). Raises PlatformError after an hour.
+    (hosting/preflight.py). Raises Later, and PlatformError an hour after the build began.
     """
     host = build.project.host
     with suppress(*FAULTS):
@@ -49,23 +58,21 @@ def wait_for_disk(build: Build, needed: Callable[[], int], telling: Telling) -> 
             return
         for line in caches.give_up(host, enough=lambda: not _is_short(fullest(host))):
             telling.say(line)
-        _wait(host, needed() + RESERVE, telling)
+        room = fullest(host)
+        if _is_short(room) and room.free >= needed() + RESERVE:
+            _put_off(build, room)
 
 
-def _wait(host: Host, needed: int, telling: Telling) -> None:
-    deadline, said = time.monotonic() + WAIT_S, False
-    while _is_short(room := fullest(host)) and room.free >= needed:
-        if not said:
-            telling.say(f"{_numbers(room)} This one begins when there is more; production serves on meanwhile.")
-            said = True
-        if time.monotonic() > deadline:
-            raise PlatformError(
-                "The disk of this machine is nearly full",
-                f"{_numbers(room)} The build waited for an hour. Nothing was touched.",
-                "Free some disk or add more (the operator's page Disk says what takes it), then retry.",
-            )
-        telling.keep_going()
-        time.sleep(POLL_S)
+def _put_off(build: Build, room: Room) -> None:
+    assert build.started_at is not None
+    if clock.now() - build.started_at > WAIT:
+        raise PlatformError(
+            "The disk of this machine is nearly full",
+            f"{_numbers(room)} The build waited for an hour. Nothing was touched.",
+            "Free some disk or add more (the operator's page Disk says what takes it), then retry.",
+        )
+    because = f"{_numbers(room)} This one begins when there is more; production serves on meanwhile."
+    raise Later(because, seconds=LOOK_S)
 
 
 def _is_short(room: Room) -> bool:

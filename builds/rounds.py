@@ -6,19 +6,20 @@ from datetime import timedelta
 
 from django.db.models import F, QuerySet
 
-from builds import caches, deliveries, download, restore, statuses, steplog, upload
+from builds import caches, deletion, deliveries, download, plans, restore, statuses, steplog, upload
 from builds import traffic as users
 from builds.ageing import age, disposable
 from builds.image import clear_builders
 from builds.models import Build, Download, Restore, Retired, Rollback
-from hosting import hold, instances, keep, logrotation, routing, sleep, traffic
+from hosting import hold, instances, keep, logrotation, restored, routing, sleep, templates, traffic
 from hosting.models import Backup, Host, Instance, Pool
 from hosting.reconcile import FAULTS, reconcile
 from portal import alarms, clock, hours
-from portal.models import LogChunk, State
+from portal.models import Answered, LogChunk, State
 from portal.rounds import alone
-from projects import providers
-from projects.connect import follow, github
+from projects import notices, outgoing, providers
+from projects.connect import github
+from projects.following import follow
 from projects.git import GitError, validate_branch
 from projects.models import Project
 
@@ -32,6 +33,7 @@ def mend() -> None:
     """Every half minute: rows and reality agree, and nothing that was stored is forgotten."""
     let_go()
     clear_away()
+    close_deleted()
     for line in reconcile():
         log.warning("reconciler: %s", line)
     logrotation.tidy_all()
@@ -43,7 +45,7 @@ def mend() -> None:
 @alone
 def poll() -> None:
     """Every two minutes: pushes whose delivery never came are found by asking."""
-    for project in Project.objects.exclude(token="").order_by("pk"):
+    for project in Project.objects.alive().exclude(token="").order_by("pk"):
         try:
             poll_project(project)
         except providers.Unreachable as error:
@@ -56,7 +58,7 @@ def poll() -> None:
 @alone
 def ask(project_id: int) -> None:
     """Poll one project now: a delivery came that doesn't follow what we know."""
-    for project in Project.objects.exclude(token="").filter(pk=project_id):
+    for project in Project.objects.alive().exclude(token="").filter(pk=project_id):
         try:
             poll_project(project)
         except providers.ProviderError as error:
@@ -94,9 +96,13 @@ def clean_up() -> None:
     """
     if hours.another():
         age()
+        plans.count_hour()
     for instance in disposable(_idle()):
         log.info("clean-up: removing %s (%s)", instance.name, instance.hostname)
         _remove(instance)
+    remove_deleted()
+    for told in caches.let_copies_go():
+        log.info("clean-up: %s", told)
     for host in Host.objects.all():
         try:
             caches.tidy(host)
@@ -108,10 +114,13 @@ def clean_up() -> None:
     )
     alarms.keep("clock", title, detail, wrong=bool(hours.to_steady()))
     if not hours.to_steady():
+        Answered.objects.outdated().delete()
         traffic.forget()
         sleep.forget(STORIES_KEPT)
         download.forget()
         upload.forget()
+        outgoing.forget()
+        notices.forget()
         _forget_asides()
         _forget_output()
 
@@ -175,8 +184,29 @@ def release_forgotten() -> None:
         log.warning("releasing what is held: %s", error)
 
 
+def close_deleted() -> None:
+    """Deleted projects: what serves stops, once nothing goes on with it."""
+    for project in Project.objects.deleted():
+        for instance in deletion.to_close(project, _idle()):
+            try:
+                deletion.close(project, instance)
+            except FAULTS as error:
+                log.warning("closing %s of %s, which is tried again: %s", instance.name, project.slug, error)
+
+
+def remove_deleted() -> None:
+    """And what they have goes when their time is up."""
+    for project in Project.objects.deleted().filter(hours_left=0):
+        for instance in deletion.instances_of(project).filter(pk__in=_idle()):
+            log.info("clean-up: removing %s of %s, which was deleted", instance.name, project.slug)
+            _remove(instance)
+        deletion.finish(project)
+
+
 def _idle() -> QuerySet[Instance]:
-    """Instances that no build, rollback, retirement, backup, restore or download works on, or is going to."""
+    """Instances that no build, rollback, retirement, backup, restore or download works on, or is going to; and nothing
+    that is only there to be copied.
+    """
     building = Build.objects.exclude(state=State.DONE)
     idle = Instance.objects.all()
     for name in ("instance", "branch__instance", "rehearsed_on"):
@@ -186,6 +216,8 @@ def _idle() -> QuerySet[Instance]:
     for name in ("beside", "branch__instance"):
         idle = idle.exclude(pk__in=Restore.objects.exclude(state=State.DONE).exclude(**{name: None}).values(name))
     downloads = Download.objects.exclude(state=State.DONE).exclude(drill=None).values("drill")
+    made = templates.alive().exclude(instance=None).values("instance")
+    idle = idle.exclude(pk__in=made).exclude(pk__in=restored.kept().values("drill"))
     retiring = Retired.objects.going_on().values("instance")
     return idle.exclude(pk__in=back).exclude(pk__in=drills).exclude(pk__in=downloads).exclude(pk__in=retiring)
 

@@ -12,38 +12,46 @@ from builds.begin import begin
 from builds.models import Retired
 from hosting.models import Instance
 from portal import audit, clock
-from portal.models import User
+from portal.models import State, Story, User
 from portal.stories import ProjectError
+from projects import domains, plans
 from projects.models import Branch, Project, Stage
 
 
 @transaction.atomic
-def move(*, branch: Branch, stage: Stage, by: User, attach: Retired | None = None) -> None:
+def move(*, branch: Branch, stage: Stage, by: User | None, attach: Retired | None = None) -> Story | None:
     """Put the branch on `stage`. `attach` is a retired database that production goes on with, instead of a new one.
 
+    Returns what goes on from there: the retiring, by which alone the branch is moved then, or a build.
     Raises ProjectError, and changes nothing then.
     """
     project = Project.objects.select_for_update().get(pk=branch.project_id)
     branch = Branch.objects.select_related("instance").get(pk=branch.pk)
     if branch.stage == stage:
-        return
+        return None
     reason = refusal(branch, stage)
     if reason:
-        raise ProjectError(f"{branch} was not moved", f"{reason} Nothing was changed.", _remedy(branch, stage))
+        raise ProjectError(f"{branch} was not moved", f"{reason} Nothing was changed.", remedy(branch, stage))
     if branch.stage == Stage.PRODUCTION and branch.instance is not None:
-        retire.begin(branch=branch, by=by)
-        return
+        return retire.begin(branch=branch, by=by).story
     before = branch.stage
     branch.stage = stage
+    if stage == Stage.PRODUCTION and branch.on_push == Branch.OnPush.UPDATE:
+        branch.on_push = Branch.OnPush.BUILD  # which keeps the database there
     if stage == Stage.PRODUCTION:
         branch.instance = _attached(attach, project) if attach is not None else None
     if stage == Stage.DEVELOPMENT and before == Stage.STAGING:
         branch.on_push = Branch.OnPush.NOTHING
     branch.save(update_fields=["stage", "instance", "on_push"])
+    if stage == Stage.PRODUCTION:
+        domains.unpark(branch)
+    else:
+        domains.lead(branch)
     after = f"{stage} with {attach.instance.name} of before" if attach else stage
     audit.record(by=by, verb="move branch", object=branch.name, project_id=project.pk, before=before, after=after)
-    if branch.head and builds_at_once(before, stage):
-        begin(branch=branch, commit=branch.head, by=by)
+    if branch.head and builds_at_once(before, stage) and not plans.plan(project).is_closed:
+        return begin(branch=branch, commit=branch.head, by=by).story
+    return None
 
 
 def builds_at_once(before: str, stage: Stage) -> bool:
@@ -55,18 +63,31 @@ def refusal(branch: Branch, stage: Stage) -> str:
     """Why the branch can't be moved to `stage` now, "" when it can."""
     if Retired.objects.going_on().filter(branch=branch).exists():
         return "Its database is being retired already."
+    making = branch.builds.filter(stage=Stage.PRODUCTION).exclude(state=State.DONE)
+    if branch.stage == Stage.PRODUCTION and branch.instance_id is None and making.exists():
+        return "Its first database is being made."  # which would be nobody's, at production's address
     if branch.stage == Stage.PRODUCTION and stage == Stage.STAGING:
         return "Staging is a copy of production, and there would be none any more."
+    plan = plans.plan(branch.project)
+    if stage != Stage.DEVELOPMENT and plan.is_closed:
+        return plan.says
+    if stage == Stage.STAGING and plans.no_more_staging(branch.project, but=branch):
+        return plans.no_more_staging(branch.project, but=branch)
     other = production_of(branch)
     if stage == Stage.PRODUCTION and other is not None:
         return f"{other} is the production branch already, and a project has exactly one."
     return ""
 
 
-def _remedy(branch: Branch, stage: Stage) -> str:
+def remedy(branch: Branch, stage: Stage) -> str:
+    """What to do about a refusal."""
+    if stage != Stage.DEVELOPMENT and plans.plan(branch.project).is_closed:
+        return "Enter a subscription code in the project's settings first."
     other = production_of(branch)
     if stage == Stage.PRODUCTION and other is not None:
         return f"Merge {branch} into {other}, or move {other} to development first."
+    if stage == Stage.STAGING and plans.no_more_staging(branch.project, but=branch):
+        return "Move another branch off staging first, or ask the operator for more."
     return "Wait for its end." if stage == Stage.DEVELOPMENT else "Move it to development."
 
 

@@ -24,6 +24,7 @@ class Excerpt:
     before: int | None  # the first chunk shown, where there are earlier ones
     unfinished: Command | None = None  # shown by an earlier excerpt; how it ended is told now
     follows: bool = True  # False for what lies before
+    full: bool = False  # there is more to read at once
 
     @property
     def more(self) -> bool:
@@ -52,7 +53,11 @@ def following(step: Step, after: int, command: int) -> Excerpt:
     """What was written since chunk `after` and command `command`."""
     commands = list(step.commands.filter(pk__gte=command).order_by("pk"))
     shown = commands.pop(0) if commands and commands[0].pk == command else None
-    chunks = list(step.chunks.filter(pk__gt=after).order_by("pk")[:CHUNKS])
+    chunks = list(step.chunks.filter(pk__gt=after).order_by("pk")[: CHUNKS + 1])
+    full = len(chunks) > CHUNKS
+    if full:  # commands that ran later are told with their output
+        commands = [each for each in commands if each.started_at <= chunks[CHUNKS - 1].at]
+    chunks = chunks[:CHUNKS]
     return Excerpt(
         items=_merged(commands, chunks),
         step=step,
@@ -60,6 +65,7 @@ def following(step: Step, after: int, command: int) -> Excerpt:
         command=commands[-1].pk if commands else command,
         before=None,
         unfinished=shown,
+        full=full,
     )
 
 

@@ -2,31 +2,36 @@
 import one. What lies in `web/uploads` the web processes own; what was looked at lies where they can't change it.
 """
 
+import errno
 import os
 import re
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Manager, QuerySet
 from django.http import HttpRequest
 
 from builds import begin as builds
-from builds.models import Build, Upload
-from hosting import archives, copies, imports, machines
+from builds.models import Build, Restore, Upload
+from hosting import archives, copies, databases, imports, machines
 from hosting.models import Instance, Pool
 from hosting.odoo.floors import MIB
 from portal import audit, clock, stories
 from portal.models import Result, State, Story, User
 from portal.stories import Kind, ProjectError, StepSpec, register, step
 from portal.telling import Telling
+from projects import quota
 from projects.models import Branch
 
 PIECE = 8 * MIB  # at most, of one request
 KEPT = timedelta(days=2)  # since something came, or was done with it
 LIST_S = 300
+MORE = "Leave old files out of it, delete what isn't needed, or get a subscription with more storage."
 ROOM = 2  # times its size must be free for it: it is restored then
 
 
@@ -43,11 +48,13 @@ def begin(*, branch: Branch, name: str, size: int, by: User) -> Upload:
     there = unfinished.order_by("-pk").first()
     if there is not None:
         return there
-    disk = os.statvfs(settings.BERTH_HOME)
     if not 0 < size <= imports.LONGEST:
         what = f"It has {size:,} bytes; at most {imports.LONGEST:,} are taken."
         raise ProjectError("The archive was not taken", what, "Leave old files out of it, or ask the operator.")
-    if disk.f_bavail * disk.f_frsize < size * ROOM + 500 * MIB:
+    over = quota.refusal_of(branch.project, size)
+    if over:
+        raise ProjectError("The archive was not taken", f"{over} Nothing was changed.", MORE)
+    if databases.free_disk() < size * ROOM + databases.SPARE:
         raise ProjectError(
             "Not enough disk for the archive", f"It has {size // MIB:,} MB. Nothing was changed.", "Ask the operator."
         )
@@ -64,6 +71,8 @@ def receive(upload: Upload, offset: int, piece: IO[bytes] | HttpRequest) -> Uplo
         ends = offset + len(content)
         if offset != upload.received_bytes or len(content) > PIECE or ends > upload.size_bytes:
             raise Elsewhere(str(upload.received_bytes))
+        if databases.free_disk() < len(content) + databases.SPARE:  # others took it since the upload began
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         _write(coming(upload), offset, content)
         upload.received_bytes, upload.used_at = ends, clock.now()
         upload.save(update_fields=["received_bytes", "used_at"])
@@ -118,6 +127,9 @@ def look(upload: Upload, telling: Telling) -> None:
         found = imports.look(file(upload), upload.branch.project.series)
     except imports.Refused as refused:
         raise ProjectError(refused.title, refused.detail, refused.remedy) from refused
+    over = quota.refusal_of(upload.branch.project, found.bytes)
+    if over:
+        raise ProjectError("The archive is too large for this project", f"{over} Nothing was changed.", MORE)
     upload.found = found.as_json()
     upload.save(update_fields=["found"])
     telling.say(f"{len(found.modules)} modules, {found.files:,} files, {found.bytes:,} bytes unpacked.")
@@ -173,14 +185,33 @@ def _available(pool: Pool, telling: Telling) -> set[str]:
 # --- the rounds -------------------------------------------------------------------------------------------------------
 def forget() -> None:
     """Archives that nobody imports go, and files without a row."""
-    old = Upload.objects.filter(used_at__lt=clock.now() - KEPT)
+    old = Upload.objects.filter(used_at__lt=clock.now() - KEPT).exclude(pk__in=_waited_for(Restore.objects, "upload"))
+    old = old.exclude(pk__in=_waited_for(Build.objects, "from_upload"))
     for upload in old.filter(story=None) | old.filter(state=State.DONE):
         upload.delete()
-    kept = {f"u{pk}" for pk in Upload.objects.values_list("pk", flat=True)}
     for home in (Path(settings.BERTH_HOME) / "uploads", Path(settings.BERTH_HOME) / "web" / "uploads"):
-        for path in home.iterdir() if home.exists() else ():
-            if path.name not in kept:
-                path.unlink(missing_ok=True)
+        _sweep(home)
+
+
+def _sweep(home: Path) -> None:
+    """Remove files without a row. What the web processes put in the place of their folder is not gone into."""
+    try:
+        folder = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    try:
+        there = os.listdir(folder)
+        kept = {f"u{pk}" for pk in Upload.objects.values_list("pk", flat=True)}  # read after: rows are written first
+        for name in set(there) - kept:
+            with suppress(FileNotFoundError, IsADirectoryError):
+                os.unlink(name, dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
+def _waited_for(rows: Manager[Any], field: str) -> QuerySet[Any, Any]:
+    """What those of `rows` use whose story has not ended."""
+    return rows.exclude(state=State.DONE).exclude(**{field: None}).values(field)
 
 
 # --- what the runner wants to know ------------------------------------------------------------------------------------

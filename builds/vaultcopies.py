@@ -4,16 +4,16 @@ The installation itself (hosting/selfbackup.py) is copied in the same way, once 
 All copies take turns, so that a slow or silent place takes one worker at most.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
 from hosting import backups, places, selfbackup
 from hosting.engines.restic import ResticError
 from hosting.models import Backup, Place, Vault, VaultCopy
-from portal import alarms, clock, stories
+from portal import alarms, audit, clock, stories
 from portal.commands import CommandError
-from portal.models import Result, State, Story
+from portal.models import Result, State, Story, User
 from portal.rounds import alone
 from portal.stories import Kind, PlatformError, StepSpec, register, step
 from portal.telling import Telling
@@ -21,7 +21,7 @@ from projects.models import Project
 
 LONGEST_WAIT = timedelta(hours=2)
 ALARM_AFTER = timedelta(hours=6)
-SELF_EVERY = timedelta(days=1)
+SELF_EVERY, SELF_SOON = timedelta(days=1), timedelta(hours=1)
 SUBJECT = "copies of vaults"
 
 
@@ -41,14 +41,43 @@ def begin_due() -> None:
 
 
 def is_due(copy: VaultCopy) -> bool:
-    """A copy that holds what it should has nothing to do until the vault changes."""
-    if copy.next_at > clock.now() or (copy.story is not None and copy.story.state != State.DONE):
+    """A copy that holds what it should has nothing to do until the vault changes. No moment is waited for that is
+    further off than any that was ever written: the clock has been set back since.
+    """
+    if is_going_on(copy) or clock.now() < copy.next_at <= clock.now() + LONGEST_WAIT:
         return False
     if copy.vault is None:
-        return copy.failing_since is not None or copy.done_at is None or copy.done_at <= clock.now() - SELF_EVERY
+        return copy.failing_since is not None or _is_self_due(copy)
     wanted = set(backups.kept(copy.vault).values_list("pk", flat=True))
     held = set(copy.backups.values_list("pk", flat=True))
     return copy.failing_since is not None or wanted != held
+
+
+def is_going_on(copy: VaultCopy) -> bool:
+    return copy.story is not None and copy.story.state != State.DONE
+
+
+@transaction.atomic
+def ask(copy: VaultCopy, *, by: User) -> bool:
+    """Begin it now, whenever its time is. False where it goes on already."""
+    copy = VaultCopy.objects.select_for_update().get(pk=copy.pk)
+    if is_going_on(copy):
+        return False
+    begin(copy)
+    audit.record(by=by, verb="copy backups now", object=str(copy), project_id=_project_id(copy.vault))
+    return True
+
+
+def _is_self_due(copy: VaultCopy) -> bool:
+    """Once a day; and soon after a backup was proven, which is of no use to rows that don't know it."""
+    proven = Backup.objects.filter(forgotten_at=None, proof=Backup.Proof.PROVEN)
+    news = proven.exclude(pk__in=copy.backups.values("pk")).exists()
+    return copy.done_at is None or not _is_lately(copy.done_at, SELF_SOON if news else SELF_EVERY)
+
+
+def _is_lately(moment: datetime, within: timedelta) -> bool:
+    """Not if it is to come by more than that either: the clock was set back then."""
+    return abs(clock.now() - moment) < within
 
 
 @transaction.atomic
@@ -103,7 +132,7 @@ def wait(tries: int) -> timedelta:
 
 def is_red(copy: VaultCopy) -> bool:
     """Whether it has failed for too long: before that it may be the weather."""
-    return copy.failing_since is not None and copy.failing_since <= clock.now() - ALARM_AFTER
+    return copy.failing_since is not None and not _is_lately(copy.failing_since, ALARM_AFTER)
 
 
 def _project_id(vault: Vault | None) -> int | None:

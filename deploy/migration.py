@@ -56,9 +56,13 @@ def not_adding(operations: Sequence[Operation]) -> list[str]:
         elif isinstance(operation, migrations.AddField):
             if operation.model_name_lower not in new and not _may_be_left_out(operation.field):
                 found.append(operation.describe())
-        elif not isinstance(operation, ADDING):
+        elif not isinstance(operation, ADDING) and not _says_that_it_adds(operation):
             found.append(operation.describe())
     return found
+
+
+def _says_that_it_adds(operation: Operation) -> bool:
+    return isinstance(operation, migrations.RunSQL) and operation.hints.get("only_adds", False)
 
 
 def _may_be_left_out(field: models.Field) -> bool:  # type: ignore[type-arg]

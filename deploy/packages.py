@@ -36,6 +36,7 @@ TO_RUN = (
     Need("mmdebstrap", ("mmdebstrap",), "makes the base of the stand-in Odoo image"),
     Need("npm", ("nodejs", "npm"), "gets the front-end files"),
     Need("git", ("git",), "fetches repositories"),
+    Need("ssh", ("openssh-client",), "fetches private submodules"),
     Need("restic", ("restic",), "keeps backups"),
     Need("setpriv", ("util-linux",), "runs PostgreSQL as its own user"),
     Need("ip", ("iproute2",), "tells which networks are in use"),
@@ -43,6 +44,7 @@ TO_RUN = (
 # A part of docker.io in Debian 12, a package of its own in Debian 13: asked for once docker.io is there.
 DOCKER_CLI = Need("docker", ("docker-cli",), "talks to Docker Engine")
 TO_TEST = (
+    Need("pebble", ("pebble",), "is the certificate authority in the tests, with its name server"),
     Need("chromium", ("chromium",), "walks through the pages in the browser tests"),
     Need("sshd", ("openssh-server",), "is a place for backups in the tests; it may start a server of its own"),
     Need("busybox", ("busybox-static",), "is the tenant in the tests of the engine and the firewall"),

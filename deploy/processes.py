@@ -16,7 +16,7 @@ PYTHON = CHECKOUT / ".venv/bin/python"
 WEB = ("web-1", "web-2")
 WORKERS = {  # and their queues. What is urgent must not wait until a step of a deploy has ended, when all are restarted
     "worker-urgent": ("urgent",),
-    "worker": ("deploy", "background", "rounds"),
+    "worker": ("deploy", "background", "rounds", "outside"),
 }
 HAND_OVER = 90  # seconds that a worker gets to finish its step and hand its story over
 
@@ -82,7 +82,7 @@ def _section(home: Path, program: Program) -> str:
         "autostart": "true",
         "autorestart": "true",
         "startsecs": "2",
-        "startretries": "10",
+        "startretries": "1000",  # the pause grows by a second with each: days of it, as nobody else would try again
         "stopsignal": "TERM",
         "stopwaitsecs": str(program.stop_seconds),
         "stopasgroup": str(program.stop_children).lower(),

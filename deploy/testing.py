@@ -22,10 +22,12 @@ from images.build import ImageError, ensure_stand_in
 from portal.commands import run
 
 HOMES, PREFIX = Path("/var/tmp"), "berth-test-"
-USUAL = ("tests/unit", "tests/engine", "tests/contract", "tests/e2e")
+UNIT = "tests/unit"
+USUAL = (UNIT, "tests/engine", "tests/contract", "tests/e2e")
 FAULTS = "tests/faults"
 SPARE_ENGINE = ("-m", "not restarts_engine")  # whoever else uses it
 SAMPLE = 3  # faults in a usual run; all of them come round in turn
+NO_TESTS = 5  # pytest's exit code where it found none
 SECONDS_A_DAY = 86_400
 
 
@@ -41,10 +43,15 @@ def test() -> int:
         chosen = choose(arguments, values)
         if "--all" in arguments:
             values |= {"BERTH_TEST_ALL": "1"}  # for tests that else choose among what they try
-        progress.say(f"pytest {' '.join(chosen)}")
-        return subprocess.run([str(PYTHON), "-m", "pytest", *chosen], cwd=CHECKOUT, env=values, check=False).returncode
+        return worst([pytest(part, values, progress) for part in parts(chosen)])
     finally:
         remove(home)
+
+
+def pytest(arguments: Sequence[str], values: environment.Environment, progress: Progress) -> int:
+    """Its exit code."""
+    progress.say(f"pytest {' '.join(arguments)}")
+    return subprocess.run([str(PYTHON), "-m", "pytest", *arguments], cwd=CHECKOUT, env=values, check=False).returncode
 
 
 def prepare(home: Path, progress: Progress) -> dict[str, str]:
@@ -123,6 +130,21 @@ def choose(arguments: Sequence[str], values: environment.Environment) -> list[st
     if arguments:
         return [*SPARE_ENGINE, *arguments]
     return [*USUAL, *sample(collected(FAULTS, values), day=int(time.time()) // SECONDS_A_DAY)]
+
+
+def parts(chosen: Sequence[str]) -> list[list[str]]:
+    """The runs of pytest that it takes: unit tests, beside one another where all are asked for, then the others."""
+    if UNIT not in chosen:
+        return [list(chosen)]
+    options = [argument for argument in chosen if not names_tests(argument)]
+    others = [argument for argument in chosen if argument != UNIT]
+    beside = ["-n", str(os.cpu_count() or 1), UNIT, *options]
+    return [beside, others] if any(names_tests(argument) for argument in others) else [beside]
+
+
+def worst(codes: Sequence[int]) -> int:
+    """Of pytest's exit codes; one that a signal ended has a negative one. A part may have nothing of what was asked."""
+    return next((code for code in codes if code not in (0, NO_TESTS)), min(codes))
 
 
 def names_tests(argument: str) -> bool:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from deploy import (
+    auditlog,
     engine,
     environment,
     frontend,
     homes,
     images,
-    migration,
     networks,
     packages,
     postgresql,
@@ -72,7 +72,7 @@ def steps(home: Path, values: Environment, progress: Progress) -> dict[str, Call
         "PostgreSQL": lambda: postgresql.ensure(home, values, progress),
         "settings and code": lambda: open_installation(home),
         "front-end files": lambda: frontend.ensure(CHECKOUT),
-        "database of the portal": lambda: migration.migrate(progress),
+        "database of the portal": lambda: auditlog.migrate(home, values, progress),
         "this machine's rows": lambda: manage("installation"),
         "static files": lambda: collect_static(home),
         "Odoo images": lambda: images.ensure(home, values, progress),

@@ -35,7 +35,6 @@ from hosting.engines.restic import (
     WrongKey,
 )
 from hosting.models import Backup, Instance, Pool, Vault
-from hosting.odoo.floors import MIB
 from portal import clock
 from portal.stories import PlatformError
 from portal.telling import Telling
@@ -98,6 +97,7 @@ def clear(backup: Backup) -> None:
     """Remove the throwaway with all that lies in it. Safe to repeat."""
     drill = backup.drill
     if drill is not None:
+        Instance.objects.filter(pk=drill.pk, state=Instance.State.READY).update(state=Instance.State.NEW)
         if drill.state != Instance.State.REMOVED:
             instances.remove(drill)
         # Who lost the story to another worker must not forget that one's.
@@ -112,11 +112,10 @@ def collect(backup: Backup, telling: Telling) -> None:
     An update of the database that begins meanwhile does not wait for the dump: it ends its connections. The dump is
     taken again after it.
     """
-    pool = throwaway(backup)
     for _ in range(TRIES):
         serving = wait_until_whole(backup.instance, telling.keep_going)
         try:
-            return _collect(backup, pool, telling)
+            return _collect(backup, _with_code_of(serving, backup), telling)
         except (DatabaseError, PlatformError) as error:
             production = Instance.objects.get(pk=backup.instance_id)
             if production.door not in _UPDATING and production.live_pool_id == serving:
@@ -127,6 +126,16 @@ def collect(backup: Backup, telling: Telling) -> None:
         f"Each of {TRIES} dumps was ended by an update of the database. {PRODUCTION}",
         "Back up again when fewer are to come.",
     )
+
+
+def _with_code_of(serving: int | None, backup: Backup) -> Pool:
+    """The throwaway. One that was made before a deploy came is made anew: it has code of before its update."""
+    pool = throwaway(backup)
+    live = Pool.objects.filter(pk=serving or 0).first()
+    if live is not None and live.image_id != pool.image_id:
+        clear(backup)
+        pool = throwaway(backup)
+    return pool
 
 
 def wait_until_whole(production: Instance, keep_going: Callable[[], None]) -> int | None:
@@ -173,13 +182,8 @@ def _collect(backup: Backup, pool: Pool, telling: Telling) -> None:
 
 def _check_room(production: Instance, files: int) -> None:
     """For the dump, for what the vault gains at most, and for the restored copy with its own. Raises PlatformError."""
-    size, free = machines.cluster(production.database_server).size(production.database), databases.free_disk()
-    if free < size * 3 + files * 2 + 500 * MIB:
-        raise PlatformError(
-            "Not enough disk for the backup and its proof",
-            f"The database has {size // MIB} MB, its files {files // MIB} MB; {free // MIB} MB are free. {PRODUCTION}",
-            "Free some disk or add more, then back up again.",
-        )
+    needed = databases.size(production) * 3 + files * 2
+    databases.require_disk(needed, of="the backup and its proof", left=PRODUCTION, then="back up again")
 
 
 def _dump(production: Instance, pool: Pool, target: Path, snapshot: str, telling: Telling) -> None:

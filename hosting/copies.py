@@ -1,52 +1,105 @@
-"""Copies of a database on another cluster: dumped, restored, neutralised. Restoring runs code that the tenant wrote,
-so both ends happen in containers, each as its instance's own role and with no way to the other's database.
+"""Copies of a database on another cluster: its dump goes straight into the restore. Restoring runs code that the tenant
+wrote, so both ends happen in containers, each as its instance's own role and with no way to the other's database.
 """
 
 import os
 import shutil
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
-from hosting import databases, images, machines, pools
-from hosting.engines.docker import ContainerSpec, Mount
+from hosting import databases, filestores, images, machines, pools
+from hosting.engines.docker import ContainerSpec, EngineError, Mount
 from hosting.models import Instance, Pool
-from hosting.odoo import commands
 from hosting.odoo.floors import MIB
 from portal.stories import PlatformError
 from portal.telling import Telling
 
-COPY_S, NEUTRALISE_S = 3600, 600
+COPY_S = 6 * 3600
+END_S, POLL_S = 60.0, 0.1  # between the ends of restore and dump
 BARE_MIB = 1024  # of memory, for a container without a pool
-INSIDE, FROM, TO = "/var/lib/berth-copy", "/var/lib/berth-from", "/var/lib/berth-to"
+INSIDE, TO = "/var/lib/berth-copy", "/var/lib/berth-to"
 
 
-def copy(*, source: Instance, pool: Pool, telling: Telling, files: bool = True) -> None:
-    """Fill the empty database of `pool`'s instance with what `source` holds, and its filestore if `files`.
+def copy(*, source: Instance, pool: Pool, telling: Telling, files: bool = True) -> filestores.Shared:
+    """Fill the empty database of `pool`'s instance with what `source` holds now, and its filestore if `files`.
 
-    The dump sees one moment; files are only ever added, and are copied after it, so none that it names is missing.
+    The dump sees one moment. Odoo writes a file before the row that names it, and may remove one at any time: what was
+    there before the dump and what is there after it are all that it names. Raises PlatformError.
     """
-    target = pool.instance
-    exchange = machines.folder(target) / "copy"
-    shutil.rmtree(exchange, ignore_errors=True)
+    root, shared = machines.folder(pool.instance), filestores.Shared()
+    exchange, made = root / "copy", root / "files"
+    for left in (exchange, made):
+        shutil.rmtree(left, ignore_errors=True)
+    _check_whole(source)
+    _check_room(source)
     exchange.mkdir(mode=0o700)
     pools.give_to_tenant(exchange)
-    folder = Mount(str(exchange), INSIDE, read_only=False)
-    plain = plain_spec(pool, telling)
     try:
-        _check_whole(source)
-        telling.say(f"Dumping {source.hostname}.")
-        dump = ["pg_dump", "--format=custom", "--compress=1", "--no-owner", "--no-acl", f"--file={INSIDE}/dump"]
-        run(inside(source, replace(plain, argv=tuple(dump), mounts=(folder,)), telling), source, telling)
-        telling.say("Restoring it.")
-        # Without comments: those on the extensions, which belong to the administrator, could not be restored.
-        options = ["--no-owner", "--no-acl", "--no-comments", "--exit-on-error", f"--dbname={target.database}"]
-        restore = ["pg_restore", *options, f"{INSIDE}/dump"]
-        run(inside(target, replace(plain, argv=tuple(restore), mounts=(folder,)), telling), target, telling)
         if files:
-            _copy_files(source, target, plain, telling)
-    except Exception:  # but not ClaimLost: then the folder is that of the worker who tells it now
+            filestores.gather(source, made, shared, keep_going=telling.keep_going)
+        telling.say(f"Dumping {source.hostname}, straight into the copy.")
+        _pipe(source, pool, exchange, telling)
+        if files:
+            filestores.gather(source, made, shared, keep_going=telling.keep_going)
+            filestores.place(made, pool.instance)
+    except Exception:  # but not ClaimLost: then the folders are those of the worker who tells it now
         shutil.rmtree(exchange, ignore_errors=True)
+        shutil.rmtree(made, ignore_errors=True)
         raise
     shutil.rmtree(exchange, ignore_errors=True)
+    return shared
+
+
+def _check_room(source: Instance) -> None:
+    """Raises PlatformError."""
+    needed = databases.size(source) * 1.2
+    databases.require_disk(needed, of="a copy of production", left="Production was not touched.", then="rebuild")
+
+
+# A pipe can't be synced; and who isn't told a dump's format looks for it by opening the file twice. Comments are left
+# out, since those on the extensions, which belong to the administrator, could not be restored.
+DUMP = ("pg_dump", "--format=custom", "--compress=0", "--no-sync", "--no-owner", "--no-acl")
+RESTORE = ("pg_restore", "--format=custom", "--no-owner", "--no-acl", "--no-comments", "--exit-on-error")
+
+
+def _pipe(source: Instance, pool: Pool, exchange: Path, telling: Telling) -> None:
+    """Two containers at the ends of a pipe. No dump lies on the disk. Raises PlatformError."""
+    target, pipe = pool.instance, exchange / "dump"
+    os.mkfifo(pipe, 0o600)
+    pools.give_to_tenant(pipe)
+    plain = replace(plain_spec(pool, telling), mounts=(Mount(str(exchange), INSIDE, read_only=False),))
+    dump = replace(plain, name=databases.one_off_names(target)[1], argv=(*DUMP, f"--file={INSIDE}/dump"))
+    restore = replace(plain, argv=(*RESTORE, f"--dbname={target.database}", f"{INSIDE}/dump"))
+    engine = machines.engine(target.host)
+    engine.remove(dump.name)
+    # By its ID from here on: whoever comes after us, as we lost our claim, has another of this name.
+    fed = engine.ensure_running(inside(source, dump, telling)).id
+
+    def keep_going() -> None:
+        telling.keep_going()
+        _look_after(fed, target, telling)
+
+    try:
+        run(inside(target, restore, telling), target, telling, keep_going=keep_going)
+        deadline = time.monotonic() + END_S
+        while _look_after(fed, target, telling) and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+    finally:
+        with suppress(EngineError):  # it would hide what went wrong before; the next attempt removes it
+            engine.remove(fed)
+
+
+def _look_after(fed: str, target: Instance, telling: Telling) -> bool:
+    """Whether the dump goes on. Raises PlatformError where it failed: the restore would wait for it for ever."""
+    state = machines.engine(target.host).inspect(fed)
+    if state is not None and (state.running or not state.exit_code):
+        return state.running
+    with suppress(EngineError):
+        telling.log(machines.engine(target.host).logs(fed))
+    raise _refusal("pg_dump", state.exit_code if state else None, "copied")
 
 
 def _check_whole(source: Instance) -> None:
@@ -91,52 +144,27 @@ def inside(instance: Instance, spec: ContainerSpec, telling: Telling) -> Contain
     return replace(spec, env=pools.environment(instance), network=network)
 
 
-def _copy_files(source: Instance, target: Instance, spec: ContainerSpec, telling: Telling) -> None:
-    """Copy the filestore, as the tenants' user and seeing nothing but the two data folders: both are full of whatever
-    the tenants put there, links to the machine's own files too. It is a copy, since a hard link would share the inode
-    with a tenant who owns his side of it. Safe to repeat.
-    """
-    folders = {instance: machines.folder(instance) / "data" for instance in (source, target)}
-    if not os.path.lexists(folders[source] / "filestore" / source.database):
-        return telling.say("There is no filestore to copy.")
-    telling.say("Copying the filestore.")
-    argv = ["cp", "--recursive", "--no-dereference", "--no-target-directory"]
-    argv += [f"{FROM}/filestore/{source.database}", f"{TO}/filestore/{target.database}"]
-    filestore = folders[target] / "filestore"
-    if not os.path.lexists(filestore):
-        filestore.mkdir()
-        pools.give_to_tenant(filestore)
-    mounts = (Mount(str(folders[source]), FROM, read_only=True), Mount(str(folders[target]), TO, read_only=False))
-    return run(replace(spec, argv=tuple(argv), mounts=mounts), target, telling)
-
-
 def run(
-    spec: ContainerSpec, instance: Instance, telling: Telling, *, timeout: float = COPY_S, doing: str = "copied"
+    spec: ContainerSpec,
+    instance: Instance,
+    telling: Telling,
+    *,
+    timeout: float = COPY_S,
+    doing: str = "copied",
+    keep_going: Callable[[], None] | None = None,
 ) -> None:
     """Run a program that reads production or fills a copy of it. Raises PlatformError."""
     with telling.command(spec.argv) as command:
         command.exit_code = machines.engine(instance.host).run_once(
-            spec, timeout=timeout, output=telling.log, keep_going=telling.keep_going
+            spec, timeout=timeout, output=telling.log, keep_going=keep_going or telling.keep_going
         )
     if command.exit_code:
-        raise PlatformError(
-            f"Production could not be {doing}",
-            f"{spec.argv[0]} ended with exit code {command.exit_code}. Production was only read.",
-            "The output says why. Try again; if it stays, tell the operator.",
-        )
+        raise _refusal(spec.argv[0], command.exit_code, doing)
 
 
-def neutralise(pool: Pool, *, telling: Telling) -> None:
-    """Odoo's own neutralisation, before anything else may start on the copy; it knows nothing of queue_job's jobs."""
-    argv = commands.neutralize_argv(pool.instance.database)
-    run = databases.run_odoo(pool, argv, telling=telling, timeout=NEUTRALISE_S)
-    if run.exit_code or machines.database(pool.instance).parameter("database.is_neutralized") != "true":
-        raise PlatformError(
-            "The copy could not be neutralised",
-            f"odoo neutralize ended with exit code {run.exit_code}. Nothing was started on the copy; it is removed.",
-            "The output says why. Rebuild; if it stays, tell the operator.",
-        )
-    machines.database(pool.instance).lead_mails_to(*machines.mail_address(pool.instance))
-    jobs = machines.database(pool.instance).cancel_jobs()
-    if jobs:
-        telling.say(f"{jobs} jobs of queue_job that wait in production were cancelled on the copy.")
+def _refusal(program: str, exit_code: int | None, doing: str) -> PlatformError:
+    return PlatformError(
+        f"Production could not be {doing}",
+        f"{program} ended with exit code {exit_code}. Production was only read.",
+        "The output says why. Try again; if it stays, tell the operator.",
+    )

@@ -36,7 +36,7 @@ def keep_time(host: Host, instances: list[Instance], now: datetime) -> list[str]
         pool = instance.live_pool
         if pool is None or pool.state not in (Pool.State.LIVE, Pool.State.ASLEEP) or pool.cron_workers:
             continue
-        name, due = pool.container("cron"), is_time(instance.pk, now)
+        name, due = pool.container("cron"), is_time(instance.pk, now) and not instance.locked
         if due and name not in running and pools.start_while(pool, "cron", Pool.State.LIVE, Pool.State.ASLEEP):
             done.append(f"started {name}: it is its time")
         elif not due and name in running:

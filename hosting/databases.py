@@ -20,6 +20,7 @@ REPORT_URL = "http://127.0.0.1:8069"  # a PDF asks its own container for its sty
 LAST_LINES = 50
 CONNECTIONS = {True: 64, False: 32}  # production, the rest; see `allow_connections`
 GEVENT = 1  # the process of each web container that serves websockets
+SPARE = 500 * MIB  # of disk stays free for what serves
 FOR_OTHERS = 40  # of a server's connections that no database gets alone
 
 
@@ -61,9 +62,24 @@ def allow_connections(instance: Instance) -> None:
 
 def start_afresh(instance: Instance) -> None:
     """An empty database, whatever an interrupted attempt left there."""
+    _clear(instance)
+    create(instance)
+
+
+def start_from(instance: Instance, source: Instance) -> None:
+    """A database with all that `source` has in the same cluster, which nobody may use meanwhile."""
+    server = machines.cluster(instance.database_server)
+    _clear(instance)
+    server.create_role(instance.database, instance.database_password, CONNECTIONS[instance.is_production])
+    server.copy_database(source.database, instance.database, instance.database)
+    pools.prepare_folders(instance)
+
+
+def _clear(instance: Instance) -> None:
     end_one_off(instance)
     machines.cluster(instance.database_server).drop_database(instance.database)
-    create(instance)
+    instance.neutralised = {}
+    instance.save(update_fields=["neutralised"])
 
 
 def run_odoo(pool: Pool, argv: Sequence[str], *, telling: Telling, timeout: float) -> Run:
@@ -114,9 +130,15 @@ def one_off_name(instance: Instance) -> str:
     return f"berth-{settings.BERTH_INSTALLATION}-{instance.name}-run"
 
 
+def one_off_names(instance: Instance) -> tuple[str, str]:
+    """That one, and the dump of another database from which it is fed."""
+    return one_off_name(instance), f"{one_off_name(instance)}-dump"
+
+
 def end_one_off(instance: Instance) -> None:
     """What a worker started that was killed may still be at work on the database."""
-    machines.engine(instance.host).remove(one_off_name(instance))
+    for name in one_off_names(instance):
+        machines.engine(instance.host).remove(name)
 
 
 def secure(instance: Instance, *, new_admin: bool, url: str = "") -> str:
@@ -167,14 +189,24 @@ def put_back(instance: Instance, label: str) -> bool:
 
     The pools must be stopped. Returns whether there was one. Safe to repeat.
     """
-    server = machines.cluster(instance.database_server)
-    end_one_off(instance)
     there = has_aside(instance, label)
-    if there:
-        server.drop_database(instance.database)
-        server.rename_database(aside(instance, label), instance.database)
-    else:
+    if not there:
         drop_aside(instance, label)  # what an interrupted call left of one
+    return take_its_place(instance, label) or there
+
+
+def take_its_place(instance: Instance, label: str) -> bool:
+    """What lies aside becomes the database again, if it is there; what it takes the place of is gone. Safe to repeat,
+    also for who is late: the database is named anew before anything is dropped, and only what was put by ever is.
+
+    Returns whether anything was put by.
+    """
+    server, former = machines.cluster(instance.database_server), aside(instance, label)
+    put_by = f"{former}_gone"
+    end_one_off(instance)
+    server.exchange_database(instance.database, by=former, keep=put_by)
+    there = put_by in server.databases(put_by)
+    server.drop_database(put_by)
     return there
 
 
@@ -205,13 +237,23 @@ def remove(instance: Instance) -> None:
 
 def check_room(instance: Instance) -> None:
     """A copy needs as much disk as the database: say so before anything is stopped. Raises PlatformError."""
-    size, free = machines.cluster(instance.database_server).size(instance.database), free_disk()
-    if free < size * 1.2 + 500 * MIB:
-        raise PlatformError(
-            "Not enough disk for the copy before the update",
-            f"The database has {size // MIB} MB; {free // MIB} MB are free. Nothing was stopped or changed.",
-            "Free some disk or add more, then retry the build.",
-        )
+    left = "Nothing was stopped or changed."
+    require_disk(size(instance) * 1.2, of="the copy before the update", left=left, then="retry the build")
+
+
+def size(instance: Instance) -> int:
+    """Bytes of its database."""
+    return machines.cluster(instance.database_server).size(instance.database)
+
+
+def require_disk(needed: float, *, of: str, left: str, then: str) -> None:
+    """Refuse what would need more bytes than are free, with some to spare. Raises PlatformError, which says what was
+    `left` as it was, and what to do when there is room.
+    """
+    free = free_disk()
+    if free < needed + SPARE:
+        what = f"It needs about {(needed + SPARE) / MIB:,.0f} MB; {free / MIB:,.0f} MB are free. {left}"
+        raise PlatformError(f"Not enough disk for {of}", what, f"Free some disk or add more, then {then}.")
 
 
 def free_disk() -> int:

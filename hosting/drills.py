@@ -7,7 +7,7 @@ tenant's starts on it.
 import shutil
 import time
 
-from hosting import backups, copies, databases, machines, pools, proof, restores
+from hosting import backups, databases, machines, neutralising, pools, proof, restores
 from hosting.models import Backup, Pool
 from hosting.odoo import commands
 from hosting.odoo.loglines import read_run
@@ -35,7 +35,7 @@ def prove(backup: Backup, telling: Telling) -> float:
         restores.fill(pool, backup, restored, telling)
     except restores.NotWhole as error:
         raise NotProven(str(error)) from error
-    copies.neutralise(pool, telling=telling)
+    neutralising.neutralise(pool, telling=telling)
     open_it(pool, telling)
     return time.monotonic() - began
 

@@ -4,19 +4,28 @@ files too, at any moment: no link is followed, and only regular files count.
 Odoo calls a file by the SHA-1 of its content, below a folder of its first two digits (docs/odoo-image.md).
 """
 
+import errno
+import fcntl
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import stat
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from hosting import machines
+from hosting import machines, pools
 from hosting.models import Instance
 
 KeepGoing = Callable[[], None]
+
+_CLONE = 0x40049409  # FICLONE of linux/fs.h
+_CANT = (errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL, errno.EXDEV, errno.ENOSYS, errno.EPERM, errno.EMLINK)
+_SEALED = 0o444
 
 _FOLDER = re.compile(r"[0-9a-f]{2}")
 _FILE = re.compile(r"[0-9a-f]{40}")
@@ -65,6 +74,112 @@ def _link_one(name: str, source: int, target: int) -> int:
 
 def _is_regular(name: str, folder: int) -> bool:
     return stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+
+
+@dataclass
+class Shared:
+    """What `gather` brought over: how many files with how many bytes, and how many of them had to be copied."""
+
+    files: int = 0
+    size: int = 0
+    copied: int = 0
+
+
+def gather(source: Instance, made: Path, shared: Shared, *, keep_going: KeepGoing) -> None:
+    """Put all files of `source` below `made`, beside those that are there, with as little room as the file system lets:
+    as clones that share their blocks; else as hard links, sealed, so that neither tenant can write to what the other
+    has; else as copies. Safe to repeat.
+    """
+    made.mkdir(mode=0o700, exist_ok=True)
+    with ExitStack() as opened:
+        above = _open(machines.folder(source), opened)
+        for part in ("data", "filestore", source.database):
+            above = above and _enter(above, part, opened)
+        for name in _names(above, _FOLDER) if above else ():
+            keep_going()
+            _share_shelf(above, name, made / name, shared)
+
+
+def place(made: Path, target: Instance) -> None:
+    """Move files to where Odoo looks for them, in the place of all that an earlier attempt left there. Nothing of the
+    tenant's may run. From here on the folders are the tenant's.
+    """
+    filestore = machines.folder(target) / "data" / "filestore"
+    if filestore.is_symlink():
+        filestore.unlink()
+    shutil.rmtree(filestore, ignore_errors=True)
+    filestore.mkdir()
+    pools.give_to_tenant(filestore)
+    if made.exists():
+        moved = made.rename(filestore / target.database)
+        moved.chmod(0o755)
+        for path in (moved, *moved.iterdir()):
+            pools.give_to_tenant(path)
+
+
+def _share_shelf(source: int, name: str, target: Path, shared: Shared) -> None:
+    with ExitStack() as opened:
+        shelf = _enter(source, name, opened)
+        if not shelf:
+            return
+        target.mkdir(exist_ok=True)
+        here, there = _open(target, opened), set(os.listdir(target))
+        for file in _names(shelf, _FILE):
+            if file not in there:
+                _share_one(file, shelf, here, shared)
+
+
+def _share_one(name: str, source: int, target: int, shared: Shared) -> None:
+    """A regular file. It is opened once, so that the tenant can't put another one in its place meanwhile."""
+    try:
+        held = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=source)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO):
+            return  # gone, a link or a socket
+        raise
+    with open(held, "rb") as file:
+        status = os.fstat(held)
+        if not stat.S_ISREG(status.st_mode):
+            return
+        if not _cloned(held, name, target) and not _hard_linked(held, name, target):
+            _copied(file, name, target)
+            shared.copied += 1
+        shared.files, shared.size = shared.files + 1, shared.size + status.st_size
+
+
+def _cloned(held: int, name: str, target: int) -> bool:
+    made = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444, dir_fd=target)
+    try:
+        fcntl.ioctl(made, _CLONE, held)
+        os.fchown(made, pools.ODOO_UID, pools.ODOO_UID)
+        return True
+    except OSError as error:
+        os.unlink(name, dir_fd=target)
+        if error.errno not in _CANT:
+            raise
+        return False
+    finally:
+        os.close(made)
+
+
+def _hard_linked(held: int, name: str, target: int) -> bool:
+    """Root's and read-only from here on: Odoo still reads it, and removes it, as the folder is the tenant's own."""
+    os.fchown(held, 0, 0)
+    os.fchmod(held, _SEALED)
+    try:
+        os.link(f"/proc/self/fd/{held}", name, dst_dir_fd=target, follow_symlinks=True)
+    except OSError as error:
+        if error.errno not in _CANT:
+            raise
+        return False
+    return True
+
+
+def _copied(file: BinaryIO, name: str, target: int) -> None:
+    made = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=target)
+    with open(made, "wb") as copy:
+        shutil.copyfileobj(file, copy)
+        os.fchown(made, pools.ODOO_UID, pools.ODOO_UID)
 
 
 def listed(target: Path) -> dict[str, int]:
@@ -151,9 +266,11 @@ def bring_back(instance: Instance, aside: Path) -> None:
     if os.path.lexists(aside / FILES):
         with ExitStack() as opened:
             here, there = _store(instance, opened), _open(aside, opened)
-            if not os.path.lexists(aside / PUT_BY):
-                with suppress(FileNotFoundError):
-                    os.rename(instance.database, PUT_BY, src_dir_fd=here, dst_dir_fd=there)
+            with suppress(
+                FileNotFoundError
+            ):  # another name each time: Odoo may have made it anew since a call that died
+                put_by = f"{PUT_BY}-{secrets.token_hex(4)}"
+                os.rename(instance.database, put_by, src_dir_fd=here, dst_dir_fd=there)
             os.rename(FILES, instance.database, src_dir_fd=there, dst_dir_fd=here)
     shutil.rmtree(aside, ignore_errors=True)
 

@@ -13,7 +13,7 @@ from portal.stories import PlatformError
 
 @dataclass(frozen=True)
 class Base:
-    """The image that builds of a series start from. `name` is for people."""
+    """The image that builds of a series start from. `name` is for people, and says which of that name it is."""
 
     image_id: str
     name: str
@@ -28,12 +28,16 @@ def base(host: Host, series: str, output: Output) -> Base:
     wanted = settings.BERTH_ODOO_IMAGES.get(series, "")
     image = machines.engine(host).image(wanted) if wanted else None
     if image is not None:
-        return Base(image.id, wanted, stand_in=False)
+        return _named(wanted, image.id, stand_in=False)
     try:
-        return Base(ensure_stand_in(series, output), f"stand-in for Odoo {series}", stand_in=True)
+        return _named(f"stand-in for Odoo {series}", ensure_stand_in(series, output), stand_in=True)
     except ImageError as error:
         raise PlatformError(
             f"There is no image of Odoo {series} on this machine",
             f"{wanted or 'No image'} is not there, and the stand-in could not be made: {error}",
             f"Pull {wanted or 'an Odoo image'} on this machine, or run bin/up; then rebuild.",
         ) from error
+
+
+def _named(name: str, image_id: str, *, stand_in: bool) -> Base:
+    return Base(image_id, f"{name} ({image_id.removeprefix('sha256:')[:12]})", stand_in=stand_in)

@@ -8,7 +8,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from hosting import copies, databases, machines, pools
+from hosting import copies, databases, filestores, machines, pools
 from hosting.engines.docker import Mount
 from hosting.inside import unpack
 from hosting.models import Instance, Pool
@@ -96,6 +96,6 @@ def _check(instance: Instance, telling: Telling) -> None:
     with database.frozen(timeout=COUNT_S) as moment:
         attached = moment.attached_files()
     store = machines.folder(instance) / "data" / "filestore" / instance.database
-    gone = sorted(name for name in attached if not (store / name).is_file())
+    gone = sorted(attached - filestores.listed(store).keys())  # names that lead elsewhere are looked up nowhere
     if gone:
         telling.warn(f"{len(gone)} files that attachments name are not in the archive, such as {gone[0]}.")

@@ -21,6 +21,7 @@ from hosting import archives
 
 LONGEST = 20 * 1024**3  # bytes of an archive
 ENTRIES, DIRECTORY = 1_000_000, 256 * 1024**2  # of a zip: how many, and bytes of what lists them
+ENTRY = b"PK\x01\x02"  # with which each begins in that list
 RATIO, SMALL = 250, 1024**2  # how much an entry may shrink, if it is not small
 MANIFEST, HEAD = 5 * 1024**2, 64 * 1024  # bytes that are read
 UNTOUCHED = "Nothing was changed."
@@ -94,15 +95,19 @@ def _look_into(stream: IO[bytes], size: int, series: str) -> Found:
 
 # --- the zip itself ---------------------------------------------------------------------------------------------------
 def _check_directory(stream: IO[bytes], size: int) -> None:
-    """Its end says how many entries there are, before all of them are read into memory. Raises Refused."""
-    count, length = _end(stream, size)
-    if count > ENTRIES or length > DIRECTORY:
-        raise Refused("The zip has too many entries", f"It names {count:,}; {ENTRIES:,} are allowed.")
-    stream.seek(0)
+    """How many entries there are is looked up before all of them are read into memory. Raises Refused."""
+    count, length, ends = _end(stream, size)
+    if count <= ENTRIES and length <= DIRECTORY:
+        stream.seek(max(ends - length, 0))
+        count = stream.read(length).count(ENTRY)  # what the end says may be less than there is
+        if count <= ENTRIES:
+            stream.seek(0)
+            return
+    raise Refused("The zip has too many entries", f"It names {count:,}; {ENTRIES:,} are allowed.")
 
 
-def _end(stream: IO[bytes], size: int) -> tuple[int, int]:
-    """How many entries a zip has, and how many bytes their list has (APPNOTE.TXT 4.3.14 to 4.3.16)."""
+def _end(stream: IO[bytes], size: int) -> tuple[int, int, int]:
+    """How many entries a zip has, how many bytes their list has, and where that ends (APPNOTE.TXT 4.3.14 to 4.3.16)."""
     begin = max(size - 65_557, 0)
     stream.seek(begin)
     tail = stream.read()
@@ -112,13 +117,14 @@ def _end(stream: IO[bytes], size: int) -> tuple[int, int]:
     count, length = struct.unpack("<10xHL6x", tail[at : at + 22])
     locator = tail[at - 20 : at] if at >= 20 else b""
     if not locator.startswith(b"PK\x06\x07"):
-        return count, length
-    stream.seek(min(struct.unpack("<8xQ4x", locator)[0], size))
+        return count, length, begin + at
+    ends = begin + at - 20 - 56  # where the longer record stands that Python reads, wherever the locator leads
+    stream.seek(max(ends, 0))
     record = stream.read(56)
-    if len(record) < 56 or not record.startswith(b"PK\x06\x06"):
+    if ends < 0 or not record.startswith(b"PK\x06\x06") or struct.unpack("<8xQ4x", locator)[0] != ends:
         raise Refused("The zip is damaged", "Its end can't be read.", AGAIN)
     count, length = struct.unpack("<32xQQ8x", record)
-    return count, length
+    return count, length, ends
 
 
 def check_entries(entries: Iterable[zipfile.ZipInfo], end: int) -> None:

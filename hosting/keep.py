@@ -43,7 +43,7 @@ def settle(instance: Instance, *, seconds: float, minutes: int, say: Say, keep_g
     """
     routing.apply(instance)  # again: who decided may have died before the router heard of it
     for pool in _left(instance):
-        switch.close_websockets(pool)
+        switch.close_websockets(pool, within=switch.COME_BACK_S)
     for pool in [*_left(instance)[1:], *instance.pools.filter(state=Pool.State.RETIRING)]:
         let_go(pool, say=say, keep_going=keep_going)
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 PROC, SYS = Path("/proc"), Path("/sys")
 
+FREE = 0.2  # of a disk, below which databases that are only there to be copied go
 INOTIFY = {"max_user_watches": 524_288, "max_user_instances": 1_024}
 """A web server that watches its addons takes a watch a folder, and an instance a container."""
 
@@ -18,6 +19,11 @@ class Room:
 
     size: int
     free: int
+
+    @property
+    def is_scarce(self) -> bool:
+        """Whether nothing is to be kept in it that can be made again."""
+        return self.free < self.size * FREE
 
 
 def room(folder: Path) -> Room:

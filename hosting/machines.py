@@ -91,6 +91,7 @@ def router(slots: int = 0) -> Router:
             run=home / "run",
             bind=settings.BERTH_BIND,
             router_port=settings.BERTH_ROUTER_PORT,
+            tls_port=settings.BERTH_TLS_PORT,
             portal_port=settings.BERTH_PORTAL_PORT,
             portal_host=settings.ALLOWED_HOSTS[0],
             slots=slots or settings.BERTH_SLOTS,

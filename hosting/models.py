@@ -12,6 +12,12 @@ from portal.models import Result, State, Story, User
 from portal.secrets import EncryptedField, new_password
 
 
+def _url(hostname: str, *, secure: bool) -> str:
+    if secure:
+        return f"https://{hostname}" + ("" if settings.BERTH_TLS_PORT == 443 else f":{settings.BERTH_TLS_PORT}")
+    return f"http://{hostname}" + ("" if settings.BERTH_ROUTER_PORT == 80 else f":{settings.BERTH_ROUTER_PORT}")
+
+
 class Stage(models.TextChoices):
     PRODUCTION = "production", "Production"
     STAGING = "staging", "Staging"
@@ -87,9 +93,11 @@ class Instance(models.Model):
     database_password = EncryptedField(default=new_password)
     login_password = EncryptedField(blank=True)  # of Odoo's `admin`, where Berth made the database
     admin_password = EncryptedField(default=new_password)  # Odoo's database manager; nobody is ever told
+    locked = models.BooleanField(default=False, db_default=False)  # nobody gets in: see hosting/locks.py
     held_at = models.DateTimeField(null=True)  # since when its door is HELD
     last_request_at = models.DateTimeField(null=True)  # as the router's request log says it, websockets apart
     hours_left = models.PositiveIntegerField(null=True)  # before the clean-up may take it: see builds/ageing.py
+    neutralised = models.JSONField(default=dict, db_default={})  # of a copy: see hosting/neutralising.py
     created_at = models.DateTimeField(default=clock.now)
     removed_at = models.DateTimeField(null=True)
 
@@ -119,8 +127,78 @@ class Instance(models.Model):
 
     @property
     def url(self) -> str:
-        port = settings.BERTH_ROUTER_PORT
-        return f"http://{self.hostname}" + ("" if port == 80 else f":{port}")
+        return _url(self.hostname, secure=bool(settings.BERTH_TLS_PORT and settings.BERTH_TLS_CERTIFICATE))
+
+
+class Alias(models.Model):
+    """A further address: a host name that its owner has proven, and the instance that it leads to."""
+
+    hostname = models.CharField(max_length=253, unique=True)  # lower case, punycode
+    instance = models.ForeignKey(Instance, models.SET_NULL, null=True, related_name="aliases")  # None: nowhere now
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        verbose_name_plural = "aliases"
+
+    def __str__(self) -> str:
+        return self.hostname
+
+    @property
+    def url(self) -> str:
+        return _url(self.hostname, secure=self.is_secure)
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether it is reached by https: the router has a certificate for it, which is valid still."""
+        certificate = getattr(self, "certificate", None) if settings.BERTH_TLS_PORT else None
+        return bool(certificate and certificate.loaded_at and (certificate.not_after or clock.now()) > clock.now())
+
+
+class Certificate(models.Model):
+    """What visitors of an alias see over TLS: of a certificate authority by ACME, or brought by its owner."""
+
+    class Kind(models.TextChoices):
+        ACME = "acme", "got and renewed by Berth"
+        OWN = "own", "uploaded"
+
+    alias = models.OneToOneField(Alias, models.CASCADE, related_name="certificate")
+    kind = models.CharField(max_length=4, choices=Kind.choices, default=Kind.ACME)
+    chain = models.TextField(blank=True)  # PEM, its own first; "" while there is none yet
+    key = EncryptedField(blank=True)  # PEM
+    issuer = models.CharField(max_length=100, blank=True)
+    not_before = models.DateTimeField(null=True)
+    not_after = models.DateTimeField(null=True)
+    loaded_at = models.DateTimeField(null=True)  # since when the router has what the row has; None: not yet
+    attempts = models.PositiveIntegerField(default=0)  # since the last success
+    next_at = models.DateTimeField(null=True)  # when it is tried to get or renew it; None: never
+    tried_at = models.DateTimeField(null=True)
+    error = models.TextField(blank=True)  # of the last attempt
+    created_at = models.DateTimeField(default=clock.now)
+
+    def __str__(self) -> str:
+        return f"certificate of {self.alias}"
+
+
+class Challenge(models.Model):
+    """What a certificate authority asks for over http, and what it wants to hear."""
+
+    token = models.CharField(max_length=200, unique=True)
+    answer = models.CharField(max_length=400)
+    created_at = models.DateTimeField(default=clock.now)
+
+    def __str__(self) -> str:
+        return self.token
+
+
+class AcmeAccount(models.Model):
+    """How a certificate authority knows this installation."""
+
+    directory = models.CharField(max_length=300, unique=True)
+    address = models.CharField(max_length=300)
+    key = EncryptedField()
+
+    def __str__(self) -> str:
+        return self.directory
 
 
 class Pool(models.Model):
@@ -149,6 +227,7 @@ class Pool(models.Model):
     crons_stopped = models.BooleanField(default=False, db_default=False)  # for an update: the reconciler leaves them so
     memory_mb = models.PositiveIntegerField(default=1536)  # of each container
     cpus = models.DecimalField(max_digits=5, decimal_places=2, default=1)  # of each container
+    ready_after_s = models.FloatField(null=True)  # from its open port to its first answer, when it last woke
     cron_log_read = models.PositiveBigIntegerField(default=0, db_default=0)  # bytes of its scheduled actions' log
     cron_log_inode = models.PositiveBigIntegerField(default=0, db_default=0)
     left_at = models.DateTimeField(null=True)  # when requests went elsewhere
@@ -258,7 +337,7 @@ class Backup(models.Model):
 
     vault = models.ForeignKey(Vault, models.PROTECT, related_name="backups")
     instance = models.ForeignKey(Instance, models.PROTECT, related_name="backups")
-    drill = models.ForeignKey(  # the throwaway on which it is proven, while that is there
+    drill = models.ForeignKey(  # on which it is proven, while that is there; a proven one is kept: hosting/restored.py
         Instance, models.SET_NULL, null=True, related_name="+"
     )
     kind = models.CharField(max_length=8, choices=Kind.choices)
@@ -267,6 +346,7 @@ class Backup(models.Model):
     state = models.CharField(max_length=8, choices=State.choices, default=State.QUEUED)
     result = models.CharField(max_length=10, choices=Result.choices, default=Result.NONE, blank=True)
     commit = models.CharField(max_length=40, blank=True)  # of the code that served
+    odoo_image = models.CharField(max_length=200, blank=True, default="", db_default="")  # that it was made from
     taken_at = models.DateTimeField(null=True)  # the moment of which it is
     snapshot = models.CharField(max_length=64, blank=True)  # restic's; "" while nothing is stored
     manifest_hash = models.CharField(max_length=64, blank=True)  # SHA-256
@@ -343,7 +423,7 @@ class VaultCopy(models.Model):
 
     vault = models.ForeignKey(Vault, models.CASCADE, null=True, related_name="copies")  # None: the installation itself
     place = models.ForeignKey(Place, models.CASCADE, related_name="copies")
-    backups = models.ManyToManyField(Backup, related_name="copies")  # whose content lies there
+    backups = models.ManyToManyField(Backup, related_name="copies")  # whose content lies there, or whose rows
     story = models.OneToOneField(Story, models.SET_NULL, null=True, related_name="+")  # the last one
     done_at = models.DateTimeField(null=True)  # when it held all that it should, and was found whole
     failing_since = models.DateTimeField(null=True)
@@ -364,6 +444,35 @@ class VaultCopy(models.Model):
     def alarm(self) -> str:
         """The key of its alarm."""
         return f"vault-copy-{self.pk}"
+
+
+class Template(models.Model):
+    """A database with modules of Odoo alone and demo data, of which development builds make theirs."""
+
+    host = models.ForeignKey(Host, models.PROTECT)
+    series = models.CharField(max_length=8)
+    image_id = models.CharField(max_length=80)  # of Odoo, without anybody's modules
+    modules = models.JSONField(default=list)  # that were asked for, sorted
+    installed = models.JSONField(default=list)  # with all that these need
+    key = models.CharField(max_length=64)  # of image and modules
+    instance = models.ForeignKey(Instance, models.SET_NULL, null=True, related_name="+")
+    story = models.OneToOneField(Story, models.PROTECT, null=True, related_name="+")
+    seconds = models.FloatField(null=True)  # that installing took
+    uses = models.PositiveIntegerField(default=0)
+    used_at = models.DateTimeField(default=clock.now)
+    wrong = models.CharField(max_length=200, blank=True)  # why there is none
+    created_at = models.DateTimeField(default=clock.now)
+    removed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["host", "key"], condition=Q(removed_at=None), name="one_template_per_image_and_modules"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"template {self.pk} of Odoo {self.series} with {', '.join(self.modules)}"[:200]
 
 
 class CronRun(models.Model):

@@ -13,7 +13,7 @@ from django.conf import settings
 from hosting import backups
 from hosting.engines import remote
 from hosting.engines.restic import Repository, Unreachable
-from hosting.models import Place, Vault, VaultCopy
+from hosting.models import Backup, Place, Vault, VaultCopy
 
 COPY_S = 7 * 24 * 3600.0  # over a slow line, the first time
 CHECK_S = 12 * 3600.0
@@ -45,7 +45,7 @@ def bring_up_to_date(copy: VaultCopy, keep_going: KeepGoing, say: Callable[[str]
         if missing:
             say(f"Copying {len(missing)} backups.")
             there.copy(ours, missing, timeout=COPY_S, keep_going=keep_going)
-        say(f"{_let_go(copy, there, set(kept), keep_going)} were let go.")
+        say(f"{_let_go(copy, there, keep_going)} were let go.")
         there.check(timeout=CHECK_S, keep_going=keep_going)
         tags = {tag for snapshot in there.snapshots() for tag in snapshot.tags}
     copy.backups.set([backup for tag, backup in kept.items() if tag in tags])
@@ -65,10 +65,12 @@ def prepare(there: Repository, copy: VaultCopy, *, like: Repository | None = Non
     there.create(like=like)
 
 
-def _let_go(copy: VaultCopy, there: Repository, kept: set[str], keep_going: KeepGoing) -> int:
+def _let_go(copy: VaultCopy, there: Repository, keep_going: KeepGoing) -> int:
+    """Only what the rule has let go here: what no row knows may be the last trace of a machine that was lost."""
     if copy.place.keeps_all:
         return 0
-    gone = [snapshot.key for snapshot in there.snapshots() if not snapshot.tags & kept]
+    over = {backup.tag for backup in Backup.objects.filter(vault=copy.vault).exclude(forgotten_at=None)}
+    gone = [snapshot.key for snapshot in there.snapshots() if snapshot.tags and snapshot.tags <= over]
     if gone:
         there.forget(gone, timeout=COPY_S, keep_going=keep_going)
     return len(gone)

@@ -8,7 +8,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import transaction
 
-from hosting import databases, machines, mails, pools, routing, walls
+from hosting import certificates, databases, machines, mails, pools, routing, walls
 from hosting.engines.docker import EngineError
 from hosting.engines.firewall import FirewallError
 from hosting.engines.haproxy import RouterDown, RouterError
@@ -45,7 +45,8 @@ def _containers(host: Host) -> list[str]:
     alive = Pool.objects.exclude(state=Pool.State.GONE).order_by("pk")
     alive = alive.select_related("instance__host").prefetch_related("further")
     by_name = {pool.container(role): (pool, role) for pool in alive for role in pool.roles}
-    one_offs = {databases.one_off_name(i) for i in Instance.objects.exclude(state=Instance.State.REMOVED)}
+    there = Instance.objects.exclude(state=Instance.State.REMOVED)
+    one_offs = {name for instance in there for name in databases.one_off_names(instance)}
     found = []
     for state in existing:
         if state.name not in by_name and state.name not in one_offs:
@@ -56,7 +57,8 @@ def _containers(host: Host) -> list[str]:
     busy = {pool.instance_id for pool in left if pool.container("cron") in running}  # these crons end first
     for name, (pool, role) in by_name.items():
         may = pool.instance_id not in busy and not pool.crons_stopped if role == "cron" else True
-        if pool.state == Pool.State.ASLEEP and role in pool.web and name in running:
+        lies = role in pool.web or bool(pool.cron_workers)  # crons that have their times may run while it sleeps
+        if pool.state == Pool.State.ASLEEP and lies and name in running:
             found += _lay_down(pool)
         if not may or pool.state not in _wanted(pool, role) or pool.instance.host_id != host.pk:
             continue
@@ -105,7 +107,7 @@ def _lay_down(pool: Pool) -> list[str]:
     with transaction.atomic():
         if not Pool.objects.select_for_update().filter(pk=pool.pk, state=Pool.State.ASLEEP):
             return []
-        for role in pool.web:
+        for role in pool.roles if pool.cron_workers else pool.web:
             machines.engine(pool.instance.host).stop(pool.container(role), LAY_DOWN_S, keep_going=lambda: None)
         routing.take_slot_back(pool)
     return [f"stopped {pool}, which is asleep"]
@@ -173,6 +175,7 @@ def _router() -> list[str]:
     try:
         return routing.mend(machines.router().live_state())
     except RouterDown:
+        certificates.write()
         routing.write()
         machines.router().start()
         return ["started the router, which was down"]

@@ -12,13 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hosting import backups, copies, databases, filestores, machines, pools
+from hosting import backups, copies, databases, filestores, machines
 from hosting.engines.docker import Mount
 from hosting.engines.restic import ResticError
-from hosting.models import Backup, Instance, Pool
+from hosting.models import Backup, Pool
 from portal.telling import Telling
 
 RESTORE_S, COUNT_S = 24 * 3600, 6 * 3600
+JOBS = 2  # tables and indexes that are restored at once; more would take the cores from who serves
 SHOWN = 20  # lines of what is wrong
 
 
@@ -35,7 +36,7 @@ def fill(pool: Pool, backup: Backup, folder: Path, telling: Telling) -> None:
     databases.start_afresh(pool.instance)
     _restore(pool, folder, telling)
     _compare(pool, folder, manifest, telling)
-    place_files(pool.instance, folder / "files")
+    filestores.place(folder / "files", pool.instance)
 
 
 def fetch(backup: Backup, target: Path, telling: Telling) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def _manifest(backup: Backup, restored: Path) -> dict[str, Any]:
 def _restore(pool: Pool, restored: Path, telling: Telling) -> None:
     telling.say("Restoring the database.")
     # Without comments: those on the extensions, which belong to the administrator, could not be restored.
-    argv = ["pg_restore", "--no-owner", "--no-acl", "--no-comments", "--exit-on-error"]
+    argv = ["pg_restore", "--no-owner", "--no-acl", "--no-comments", "--exit-on-error", f"--jobs={JOBS}"]
     argv += [f"--dbname={pool.instance.database}", f"{copies.INSIDE}/dump"]
     mount = Mount(str(restored / "database"), copies.INSIDE, read_only=True)
     spec = replace(copies.plain_spec(pool, telling), argv=tuple(argv), mounts=(mount,))
@@ -102,16 +103,3 @@ def rows_wrong(expected: Mapping[str, int], found: Mapping[str, int]) -> list[st
         for table in sorted({*expected, *found})
         if expected.get(table) != found.get(table)
     ]
-
-
-def place_files(instance: Instance, files: Path) -> None:
-    """Move files to where Odoo looks for them. From here on they are the tenant's."""
-    filestore = machines.folder(instance) / "data" / "filestore"
-    shutil.rmtree(filestore, ignore_errors=True)
-    filestore.mkdir()
-    pools.give_to_tenant(filestore)
-    if files.exists():
-        target = filestore / instance.database
-        files.rename(target)
-        for path in (target, *target.iterdir()):
-            pools.give_to_tenant(path)

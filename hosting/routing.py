@@ -6,11 +6,11 @@ from typing import ParamSpec
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max, QuerySet
+from django.db.models import Max, Prefetch, Q, QuerySet
 
 from hosting import machines
-from hosting.engines.haproxy import Robots, Route, RouterDown, RouterState, Server
-from hosting.models import Instance, Pool, Slot
+from hosting.engines.haproxy import Marks, Robots, Route, RouterDown, RouterState, Server
+from hosting.models import Alias, Instance, Pool, Slot
 
 Values = ParamSpec("Values")
 
@@ -23,10 +23,11 @@ def wanted() -> RouterState:
     """The router's state as the database has it."""
     instances = list(_served())
     return RouterState(
-        hosts={instance.hostname: instance.name for instance in instances},
+        hosts={host: instance.name for instance in instances for host in hosts(instance)},
         routes={instance.name: route(instance) for instance in instances},
         slots={slot.number: servers(slot.pool) for slot in _slots().exclude(pool=None) if slot.pool},
         held=frozenset(instance.name for instance in instances if instance.door == Instance.Door.HELD),
+        marks={host: marks for instance in instances for host, marks in marked(instance).items() if marks},
     )
 
 
@@ -35,7 +36,20 @@ def _served() -> QuerySet[Instance]:
 
 
 def _with_pool() -> QuerySet[Instance]:
-    return Instance.objects.select_related("live_pool__slot")
+    aliases = Prefetch("aliases", Alias.objects.select_related("certificate").order_by("hostname"))
+    return Instance.objects.select_related("live_pool__slot").prefetch_related(aliases)
+
+
+def hosts(instance: Instance) -> list[str]:
+    """The names at which an instance is reached: its own first."""
+    return list(marked(instance))
+
+
+def marked(instance: Instance) -> dict[str, Marks]:
+    """The same, each with what else holds for it. Search engines are to know production by its customer's name."""
+    aliases = list(instance.aliases.all())
+    own = Marks(https=bool(settings.BERTH_TLS_PORT and settings.BERTH_TLS_CERTIFICATE), hidden=bool(aliases))
+    return {instance.hostname: own, **{alias.hostname: Marks(https=alias.is_secure) for alias in aliases}}
 
 
 def _slots() -> QuerySet[Slot]:
@@ -50,6 +64,8 @@ def route(instance: Instance) -> Route:
     pool = instance.live_pool
     slot = getattr(pool, "slot", None)
     robots: Robots = "open" if instance.is_production else "closed"
+    if instance.locked:
+        return Route(instance=instance.name, slot="locked", robots="closed")
     if instance.door in (Instance.Door.OPEN, Instance.Door.HELD) and pool is not None and slot is not None:
         return Route(instance=instance.name, slot=str(slot), commit=pool.commit, robots=robots)
     page = PAGES.get(Instance.Door(instance.door), "stopped")
@@ -84,15 +100,18 @@ def apply(instance: Instance) -> None:
         instance = _with_pool().get(pk=instance.pk)
         if instance.state == Instance.State.REMOVED:
             return
-        _tell(machines.router().set_host, instance.hostname, instance.name)
+        for host, marks in marked(instance).items():
+            _tell(machines.router().set_host, host, instance.name)
+            _tell(machines.router().mark_host, host, marks)
         _tell(machines.router().set_route, route(instance))
         held = instance.door == Instance.Door.HELD
         _tell(machines.router().hold if held else machines.router().release, instance.name)
 
 
 def forget(instance: Instance) -> None:
-    """Take a removed instance's address off the router."""
-    _tell(machines.router().remove_host, instance.hostname)
+    """Take a removed instance's addresses off the router."""
+    for host in hosts(instance):
+        _tell(machines.router().remove_host, host)
     _tell(machines.router().remove_route, instance.name)
     _tell(machines.router().release, instance.name)
 
@@ -100,7 +119,7 @@ def forget(instance: Instance) -> None:
 def free(hostname: str) -> None:
     """Let an address lead nowhere, unless an instance has it by now. Whoever gets it later tells the router anew."""
     with transaction.atomic():
-        if not _served().filter(hostname=hostname).exists():
+        if not _served().filter(Q(hostname=hostname) | Q(aliases__hostname=hostname)).exists():
             _tell(machines.router().remove_host, hostname)
 
 
@@ -153,10 +172,12 @@ def mend(live: RouterState) -> list[str]:
     for instance in _served():
         name = instance.name
         door = live.routes.get(name), name in live.held
-        if door != (want.routes.get(name), name in want.held) or live.hosts.get(instance.hostname) != name:
+        names = marked(instance).items()
+        lost = [host for host, marks in names if (live.hosts.get(host), live.marks.get(host, Marks())) != (name, marks)]
+        if lost or door != (want.routes.get(name), name in want.held):
             apply(instance)
             found.append(f"told the router again where {instance.hostname} is")
-    for host in live.hosts.keys() - want.hosts.keys():
+    for host in (live.hosts.keys() | live.marks.keys()) - want.hosts.keys():
         machines.router().remove_host(host)
         found.append(f"removed {host} from the router, which belongs to nothing")
     for name in live.routes.keys() - want.routes.keys():

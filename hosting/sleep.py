@@ -6,6 +6,7 @@ when, builds/resting.py says.
 """
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from enum import StrEnum
 from functools import partial
@@ -27,6 +28,7 @@ SLEEP, WAKE = "sleep", "wake"
 MINUTE = timedelta(minutes=1)
 DRAIN_S = 20.0  # what is still in flight after that keeps it awake
 WAKE_S = 120.0  # from the containers' start to the first answer
+SOON_S = 3.0  # from the open port to the first answer
 POLL_S = 0.03  # somebody waits
 LOOK_S = 1.0  # how often the engine is asked: more would take the cores that Odoo starts with
 LAST_LINES = 50
@@ -52,13 +54,14 @@ def fall_asleep(instance: Instance) -> Story | None:
 
 
 @transaction.atomic
-def wake(instance: Instance, *, by_hand: bool = False) -> Story | None:
-    """Begin to wake an instance, once however many ask. None where it isn't asleep. Raises Refused.
+def wake(instance: Instance, *, by_hand: bool = False, even_locked: bool = False) -> Story | None:
+    """Begin to wake an instance, once however many ask. None where it isn't asleep, or is locked. Raises Refused.
 
     Wake-ups of a host are bounded per minute. One whose start failed is started again by hand, or after a minute.
     """
     host = Host.objects.select_for_update().get(pk=instance.host_id)
-    if not Instance.objects.filter(pk=instance.pk, door=Instance.Door.ASLEEP).exists():
+    asleep = Instance.objects.filter(pk=instance.pk, door=Instance.Door.ASLEEP)
+    if not (asleep if even_locked else asleep.filter(locked=False)).exists():
         return None
     begun = working(instance).filter(kind=WAKE).first()
     if begun is not None:
@@ -111,7 +114,8 @@ def close_door(instance: Instance, telling: Telling) -> None:
     with transaction.atomic():
         locked = Instance.objects.select_for_update().get(pk=instance.pk)
         used = locked.last_request_at is not None and locked.last_request_at > telling.story.created_at
-        if locked.door == Instance.Door.OPEN and locked.live_pool is not None and not used:
+        wanted = used and not locked.locked  # who asks for a locked one gets a page
+        if locked.door == Instance.Door.OPEN and locked.live_pool is not None and not wanted:
             locked.door = Instance.Door.ASLEEP
             locked.save(update_fields=["door"])
     routing.apply(instance)
@@ -145,6 +149,8 @@ def stop_pool(instance: Instance, telling: Telling) -> None:
     if instance.door != Instance.Door.ASLEEP or pool is None:
         return
     Pool.objects.filter(pk=pool.pk, state=Pool.State.LIVE).update(state=Pool.State.ASLEEP)
+    if pool.cron_workers:
+        pools.stop(pool, "cron", keep_going=telling.keep_going)
     pools.stop_web(pool, keep_going=telling.keep_going)
     routing.take_slot_back(pool)
     telling.say(f"{pool.name} sleeps. The next request wakes it.")
@@ -179,24 +185,47 @@ def start_pool(instance: Instance, _telling: Telling) -> None:
 
 @step("Wait for its first answer")
 def wait_for_answer(instance: Instance, telling: Telling) -> None:
-    """Odoo and its database answer. What ran before needs no whole proof; websockets come by themselves, later."""
+    """Odoo and its database answer. What ran before needs no whole proof; websockets come by themselves, later.
+
+    Odoo listens before it has loaded its modules, and takes up then what waits at its port. Where that was quick the
+    last time, requests wait there, and the first answer is one to a visitor.
+    """
     pool = instance.live_pool
     if instance.door != Instance.Door.ASLEEP or pool is None:
         return
     telling.mask(instance.database_password, instance.admin_password)
-    began, looks = time.monotonic(), 1
-    for answers in (partial(_database_answers, instance), partial(_answers, pool)):  # Odoo is the later one
-        while not answers():
-            telling.keep_going()
-            waited = time.monotonic() - began
-            if waited > looks * LOOK_S and proof.died(pool) or waited > WAKE_S:
-                raise ProjectError(
-                    "It did not wake up",
-                    pools.last_words(pool, LAST_LINES),
-                    "Its log says why. It sleeps on, and its data is safe: wake it again, or rebuild the branch.",
-                )
-            looks = int(waited / LOOK_S) + 1
-            time.sleep(POLL_S)
+    deadline = time.monotonic() + WAKE_S
+    for listens in (partial(_database_answers, instance), partial(_listens, pool)):  # Odoo is the later one
+        _wait_until(listens, pool, deadline, telling)
+    began = time.monotonic()
+    if pool.ready_after_s is not None and pool.ready_after_s < SOON_S:
+        _let_in(instance, pool)
+    try:
+        _wait_until(partial(_answers, pool), pool, deadline, telling)
+    except ProjectError:
+        _shut_out(instance, pool)
+        raise
+    Pool.objects.filter(pk=pool.pk).update(ready_after_s=time.monotonic() - began)
+
+
+def _wait_until(answers: Callable[[], bool], pool: Pool, deadline: float, telling: Telling) -> None:
+    """Raises ProjectError where its containers die, or at the deadline."""
+    looked = time.monotonic()
+    while not answers():
+        telling.keep_going()
+        now = time.monotonic()
+        if now > deadline or now - looked > LOOK_S and proof.died(pool):
+            raise ProjectError(
+                "It did not wake up",
+                pools.last_words(pool, LAST_LINES),
+                "Its log says why. It sleeps on, and its data is safe: wake it again, or rebuild the branch.",
+            )
+        looked = now if now - looked > LOOK_S else looked
+        time.sleep(POLL_S)
+
+
+def _listens(pool: Pool) -> bool:
+    return all(probe.listens(address, 8069) for address in pool.web.values())
 
 
 def _answers(pool: Pool) -> bool:
@@ -211,16 +240,25 @@ def _database_answers(instance: Instance) -> bool:
         return False
 
 
+def _let_in(instance: Instance, pool: Pool) -> None:
+    """Held requests go on to this pool. A wake-up counts as a request: it doesn't fall asleep again at once."""
+    awake = Instance.objects.filter(pk=instance.pk, door=Instance.Door.ASLEEP, live_pool=pool)
+    awake.filter(live_pool__state=Pool.State.LIVE).update(door=Instance.Door.OPEN, last_request_at=clock.now())
+    routing.apply(instance)
+
+
+def _shut_out(instance: Instance, pool: Pool) -> None:
+    """It did not come: who asks from now on is held again, and the next time until it answers."""
+    Pool.objects.filter(pk=pool.pk).update(ready_after_s=None)
+    open_ = Instance.objects.filter(pk=instance.pk, live_pool=pool, door=Instance.Door.OPEN)
+    open_.update(door=Instance.Door.ASLEEP)
+    routing.apply(instance)
+
+
 @step("Open the door")
 def open_door(instance: Instance, _telling: Telling) -> None:
-    """Held requests go on. A wake-up counts as a request: it doesn't fall asleep again at once."""
-    with transaction.atomic():
-        locked = Instance.objects.select_for_update().get(pk=instance.pk)
-        pool = locked.live_pool
-        if locked.door == Instance.Door.ASLEEP and pool is not None and pool.state == Pool.State.LIVE:
-            locked.door, locked.last_request_at = Instance.Door.OPEN, clock.now()
-            locked.save(update_fields=["door", "last_request_at"])
-    routing.apply(instance)
+    if instance.live_pool is not None:
+        _let_in(instance, instance.live_pool)
 
 
 # --- what the runner wants to know ------------------------------------------------------------------------------------

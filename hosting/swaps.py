@@ -21,10 +21,8 @@ def swap_in(instance: Instance, beside: Instance, label: str) -> None:
     former = databases.aside(instance, label)
     databases.end_one_off(instance)
     if beside.database in server.databases(beside.database):
-        if former not in server.databases(former):
-            server.rename_database(instance.database, former)
         server.hand_over_database(beside.database, instance.database)
-        server.rename_database(beside.database, instance.database)
+        server.exchange_database(instance.database, by=beside.database, keep=former)
     filestores.put_aside(instance, aside_folder(instance, label))
     filestores.move_in(instance, beside)
 
@@ -34,14 +32,18 @@ def swap_back(instance: Instance, label: str) -> bool:
 
     Returns whether there was anything. Safe to repeat.
     """
-    there = databases.put_back(instance, label)
+    there = is_aside(instance, label)
+    there = databases.take_its_place(instance, label) or there
     filestores.bring_back(instance, aside_folder(instance, label))
     return there
 
 
 def is_aside(instance: Instance, label: str) -> bool:
-    """Whether what was there before is still there, whole."""
-    return databases.has_aside(instance, label)
+    """Whether what was there before is still there. A name is all that it got: it is whole from the first moment, also
+    where its owner, who may, gave it the connection limit by which a copy is told to be unfinished.
+    """
+    former = databases.aside(instance, label)
+    return former in machines.cluster(instance.database_server).databases(former)
 
 
 def forget(instance: Instance, label: str) -> None:

@@ -14,6 +14,7 @@ from portal import clock
 KeepGoing = Callable[[], None]
 
 POLL_S = 0.25
+COME_BACK_S = 3.0  # within which those whose websocket is closed after a switch connect again
 BACK_S = 120.0  # how long a pool that ran before may take to answer again
 
 
@@ -75,12 +76,12 @@ def bring_back(pool: Pool, *, keep_going: KeepGoing) -> None:
     routing.apply(pool.instance)
 
 
-def close_websockets(pool: Pool) -> None:
-    """Close the pool's websockets, so that their clients come back, to where requests go now."""
+def close_websockets(pool: Pool, *, within: float = 0.0) -> None:
+    """Close the pool's websockets `within` seconds, so that their clients come back, to where requests go now."""
     slot = Slot.objects.filter(pool=pool).first()
     if slot is not None:
         with suppress(RouterDown):
-            machines.router().close_websockets(slot.number)
+            machines.router().close_websockets(slot.number, within=within)
 
 
 def drain(pool: Pool, *, seconds: float, keep_going: KeepGoing) -> int:

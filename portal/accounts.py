@@ -5,7 +5,9 @@ from typing import Any
 
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.db import transaction
+from social_core.backends.base import BaseAuth
 from social_core.backends.github_enterprise import GithubEnterpriseOAuth2
+from social_core.exceptions import AuthException
 from social_django.models import UserSocialAuth
 
 from portal.models import User
@@ -45,9 +47,31 @@ def of_github(*, uid: str, login: str, token: str) -> User:
     return user
 
 
+class SignedInAsAnother(AuthException):
+    def __str__(self) -> str:
+        return "you are signed in here already, and that account at GitHub isn't yours here. Sign out first"
+
+
+def refuse_another_account(
+    *, backend: BaseAuth[Any], social: UserSocialAuth | None, user: User | None, **_kwargs: object
+) -> None:
+    """Who signs in while somebody is signed in is not given that one's account: it would open it from then on."""
+    if user is not None and social is None:
+        raise SignedInAsAnother(backend)
+
+
 def remember_github(*, user: User, response: dict[str, Any], **_kwargs: object) -> None:
-    """The last step of signing in with GitHub: keep the token (encrypted) and how the person is called there."""
+    """The last step of signing in with GitHub: keep the token (encrypted), how the person is called there, and which
+    mail addresses are proven to be theirs.
+    """
+    emails = response.get("emails") or []
     user.github_login = str(response.get("login") or "")[:64]
+    # A login that was given up may be somebody else's by now: it names the one who has it.
+    User.objects.filter(github_login__iexact=user.github_login).exclude(pk=user.pk).update(github_login="")
     user.github_token = str(response.get("access_token") or "")
     user.avatar_url = str(response.get("avatar_url") or "")[:200]
-    user.save(update_fields=["github_login", "github_token", "avatar_url"])
+    user.verified_emails = [str(each["email"]).lower() for each in emails if each.get("verified") is True]
+    if not user.email:  # to which notifications go
+        primary = (str(each["email"]) for each in emails if each.get("primary") and each.get("verified") is True)
+        user.email = next(primary, "")
+    user.save(update_fields=["email", "github_login", "github_token", "avatar_url", "verified_emails"])

@@ -17,11 +17,11 @@ log = logging.getLogger(__name__)
 
 
 @transaction.atomic
-def begin(key: str, title: str, detail: str = "", *, project_id: int | None = None) -> None:
+def begin(key: str, title: str, detail: str = "", *, project_id: int | None = None, on_pages: bool = True) -> None:
     """Say that something is wrong; again, while it still is, only renews the words."""
     words = {"title": title[:300], "detail": detail}
     if not going_on().select_for_update().filter(key=key).update(**words):
-        Alarm.objects.create(key=key, project_id=project_id, **words)
+        Alarm.objects.create(key=key, project_id=project_id, on_pages=on_pages, **words)
 
 
 def end(key: str) -> None:

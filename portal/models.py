@@ -18,9 +18,78 @@ class User(AbstractUser):
     github_login = models.CharField(max_length=64, blank=True)
     github_token = EncryptedField(blank=True)
     avatar_url = models.URLField(blank=True)
+    verified_emails = models.JSONField(  # in small letters, as GitHub said at the last sign-in
+        default=list, db_default=Value([], models.JSONField())
+    )
 
     def __str__(self) -> str:
         return self.username
+
+
+class Scope(models.TextChoices):
+    """What a token may be used for, weakest first. Its owner's role says the rest."""
+
+    READ = "read", "Read"
+    DEPLOY = "deploy", "Read and deploy"
+    ADMIN = "admin", "Everything"
+
+    def covers(self, wanted: "Scope") -> bool:
+        order = list(Scope)
+        return order.index(self) >= order.index(wanted)
+
+
+class ApiToken(models.Model):
+    """A personal token for the API. What the person holds is not stored, only its hash: see portal/apitokens.py."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=100)
+    scope = models.CharField(max_length=6, choices=Scope.choices)
+    project_id = models.BigIntegerField(null=True)  # the only one that it is for; None: all of the person's
+    hash = models.CharField(max_length=64, unique=True)  # SHA-256
+    ending = models.CharField(max_length=4)  # of the token, for people to know it by
+    expires_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)
+    used_in_minute = models.PositiveIntegerField(default=0)  # in that of `last_used_at`
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["user", "-id"])]
+
+    def __str__(self) -> str:
+        return f"{self.name} (…{self.ending})"
+
+    @property
+    def expired(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= clock.now()
+
+
+class AnsweredQuerySet(models.QuerySet["Answered"]):
+    def outdated(self) -> "AnsweredQuerySet":
+        """Those whose key is free again."""
+        return self.filter(at__lt=clock.now() - Answered.KEPT)
+
+
+class Answered(models.Model):
+    """A request with an idempotency key that was done, and its answer: see portal/api/idempotency.py."""
+
+    KEPT: ClassVar = timedelta(hours=24)
+
+    token = models.ForeignKey(ApiToken, models.CASCADE, related_name="+")  # which alone is answered so again
+    key = models.CharField(max_length=200)
+    request_hash = models.CharField(max_length=64)  # SHA-256 of method, address and body
+    status = models.PositiveSmallIntegerField(null=True)  # None within the transaction that does it, alone
+    answer = models.JSONField(null=True)
+    at = models.DateTimeField(default=clock.now)
+
+    objects = AnsweredQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["token", "key"], name="one_answer_per_key")]
+        indexes: ClassVar = [models.Index(fields=["at"])]
+
+    def __str__(self) -> str:
+        return self.key
 
 
 class AuditEntry(models.Model):
@@ -50,6 +119,7 @@ class Alarm(models.Model):
     project_id = models.BigIntegerField(null=True)  # whose admins are told, besides the operator
     title = models.CharField(max_length=300)
     detail = models.TextField(blank=True)
+    on_pages = models.BooleanField(default=True, db_default=True)  # False: the pages it is about say it themselves
     began_at = models.DateTimeField(default=clock.now)
     told_at = models.DateTimeField(null=True)  # when the mails went out
     ended_at = models.DateTimeField(null=True)
@@ -79,22 +149,37 @@ class State(models.TextChoices):
 
 SILENCE = timedelta(seconds=15)  # before the bell is rung again for a story whose worker died
 PATIENCE = timedelta(seconds=60)  # and for one that waits: the queue may just be long
+PUT_OFF_AT_MOST = timedelta(minutes=5)  # one that is put off for longer by the clock: it was set back
 
 
 class StoryQuerySet(models.QuerySet["Story"]):
     def open(self) -> "StoryQuerySet":
         return self.exclude(state=State.DONE)
 
+    def put_off(self) -> "StoryQuerySet":
+        """Stories that a step put off, whose time hasn't come yet, and that nobody cancels."""
+        return self.filter(_put_off())
+
     def claimable(self) -> "StoryQuerySet":
         """Stories that somebody may claim: waiting ones, and running ones whose worker went silent."""
-        return self.filter(Q(state=State.QUEUED) | Q(state=State.RUNNING, lease_until__lt=clock.now()))
+        waiting = Q(state=State.QUEUED) & ~_put_off()
+        return self.filter(waiting | Q(state=State.RUNNING, lease_until__lt=clock.now()))
 
     def unheard(self) -> "StoryQuerySet":
-        """Those of them for which no bell was rung lately: the ring, or who heard it, was lost."""
+        """Those of them for which no bell was rung lately: the ring, or who heard it, was lost. And those that were put
+        off, for which none was rung since their time has come.
+        """
         now = clock.now()
         patience = Case(When(state=State.RUNNING, then=Value(SILENCE)), default=Value(PATIENCE))
         rung = Q(rung_at__lt=now - F("patience")) | Q(rung_at__gt=now + PATIENCE)  # the clock was set back
-        return self.claimable().annotate(patience=patience).filter(rung)
+        its_time = Q(state=State.QUEUED, not_before__gt=F("rung_at"))
+        return self.claimable().annotate(patience=patience).filter(rung | its_time)
+
+
+def _put_off() -> Q:
+    now = clock.now()
+    until = Q(not_before__gt=now, not_before__lte=now + PUT_OFF_AT_MOST)
+    return until & Q(state=State.QUEUED, cancel_requested=False)
 
 
 class Story(models.Model):
@@ -114,6 +199,7 @@ class Story(models.Model):
     claim = models.CharField(max_length=32, blank=True)
     lease_until = models.DateTimeField(null=True)
     rung_at = models.DateTimeField(default=clock.now)
+    not_before = models.DateTimeField(null=True)  # until when a step put it off, the last time
     created_at = models.DateTimeField(default=clock.now)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
@@ -134,6 +220,11 @@ class Story(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.object_id}"
+
+    @property
+    def is_put_off(self) -> bool:
+        """For pages: also for the moment between its time and somebody taking it up again."""
+        return self.state == State.QUEUED and self.not_before is not None and not self.cancel_requested
 
 
 class HourHand(models.Model):

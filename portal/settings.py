@@ -14,6 +14,7 @@ BERTH_INSTALLATION = env.text("BERTH_INSTALLATION", hint="Run bin/up once: it ma
 BERTH_BIND = env.text("BERTH_BIND", "127.0.0.1")
 BERTH_PORTAL_PORT = env.number("BERTH_PORTAL_PORT", 8000)
 BERTH_ROUTER_PORT = env.number("BERTH_ROUTER_PORT", 8080)
+BERTH_TLS_PORT = env.number("BERTH_TLS_PORT", 0)  # https of hosted addresses, 443 for most; 0: http alone
 BERTH_FAKEHUB_PORT = env.number("BERTH_FAKEHUB_PORT", 8010)
 BERTH_PORTAL_URL = env.text("BERTH_PORTAL_URL", f"http://127.0.0.1:{BERTH_PORTAL_PORT}")
 BERTH_DOMAIN = env.text("BERTH_DOMAIN", "localhost")  # hosted addresses are SLUG.BERTH_DOMAIN
@@ -22,6 +23,12 @@ BERTH_DOCKER_URL = env.text("BERTH_DOCKER_URL", "unix:///var/run/docker.sock")
 BERTH_SUBNET = env.text("BERTH_SUBNET", "10.213.0.0/16")
 BERTH_ODOO_IMAGES = env.pairs("BERTH_ODOO_IMAGES", "18.0=odoo:18.0")
 BERTH_EXTRA_CA_FILE = env.text("BERTH_EXTRA_CA_FILE", "")
+# TLS: the platform's own certificate (PEM with its key, for *.BERTH_DOMAIN), and who issues those of custom domains.
+BERTH_TLS_CERTIFICATE = env.text("BERTH_TLS_CERTIFICATE", "")  # without one, hosted addresses have a self-signed one
+BERTH_ACME_DIRECTORY = env.text("BERTH_ACME_DIRECTORY", "https://acme-v02.api.letsencrypt.org/directory")
+BERTH_ACME_MAIL = env.text("BERTH_ACME_MAIL", "")  # where the authority writes to
+BERTH_ACME_CA_FILE = env.text("BERTH_ACME_CA_FILE", "")  # by which an authority of your own is known
+BERTH_RESOLVER = env.text("BERTH_RESOLVER", "")  # ADDRESS:PORT of the name server that custom domains are looked up at
 BERTH_SLOTS = env.number("BERTH_SLOTS", 64)  # pools that may be awake at once; growing it reloads the router
 BERTH_POOL_CPUS = env.number("BERTH_POOL_CPUS", 2)  # cores that one container may use
 BERTH_BUILD_MEMORY_MB = env.number("BERTH_BUILD_MEMORY_MB", 2048)
@@ -30,6 +37,7 @@ BERTH_CRON_MINUTES = env.number("BERTH_CRON_MINUTES", 15)  # of scheduled action
 BERTH_WAKES_PER_MINUTE = env.number("BERTH_WAKES_PER_MINUTE", 30)  # sleeping databases that a host may start
 BERTH_QUOTA_GB = env.number("BERTH_QUOTA_GB", 100)  # of disk that a project may use; 0: as much as there is
 BERTH_FREE_PERCENT = env.number("BERTH_FREE_PERCENT", 10)  # of the disk, below which new builds wait
+BERTH_API_PER_MINUTE = env.number("BERTH_API_PER_MINUTE", 600)  # requests of one token
 BERTH_REGION = env.text("BERTH_REGION", "here")
 BERTH_DEMO = env.flag("BERTH_DEMO", default=True)
 
@@ -46,6 +54,7 @@ BERTH_GITHUB_API_URL = env.text(
     "BERTH_GITHUB_API_URL",
     "https://api.github.com" if BERTH_GITHUB_URL == "https://github.com" else f"{BERTH_GITHUB_URL}/api/v3",
 )
+BERTH_WEBHOOKS_ALLOW_PRIVATE = env.flag("BERTH_WEBHOOKS_ALLOW_PRIVATE", default=False)
 BERTH_GIT_ALLOW_PRIVATE = env.flag("BERTH_GIT_ALLOW_PRIVATE", default=BERTH_DEMO)
 
 # --- Django -----------------------------------------------------------------------------------------------------------
@@ -73,6 +82,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "template_partials",
     "rest_framework",
+    "drf_spectacular",
     "django_q",
     "csp",
     "portal",
@@ -156,6 +166,7 @@ SOCIAL_AUTH_PIPELINE = [
     "social_core.pipeline.social_auth.social_uid",
     "social_core.pipeline.social_auth.auth_allowed",
     "social_core.pipeline.social_auth.social_user",
+    "portal.accounts.refuse_another_account",
     "social_core.pipeline.user.get_username",
     "social_core.pipeline.user.create_user",
     "social_core.pipeline.social_auth.associate_user",
@@ -180,6 +191,33 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": ["'none'"],
         "form-action": ["'self'", BERTH_GITHUB_URL],
     }
+}
+
+# --- The API ----------------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["portal.api.authentication.TokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["portal.api.throttling.PerToken"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["portal.api.reading.Json"],
+    "DEFAULT_METADATA_CLASS": None,  # OPTIONS: the schema says more
+    "DEFAULT_SCHEMA_CLASS": "portal.api.description.Described",
+    "EXCEPTION_HANDLER": "portal.api.problems.answer",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Berth",
+    "DESCRIPTION": "Everything that the portal's pages do. Make a token under Account, API tokens.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "COMPONENT_SPLIT_PATCH": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "portal.api.description.say_what_is_refused",
+    ],
 }
 
 # Mail: of alarms. smtp://user:password@host:587 begins TLS at once after the greeting, smtps:// before it.
@@ -215,8 +253,15 @@ USE_TZ = True
 Q_CLUSTER = {"name": "background", "orm": "default", "timeout": 60, "retry": 120}
 
 # How many rings of a queue are answered at once. `background` has backups, restores, downloads and imports, which take
-# long; `rounds` wait for none of them, and no two of these go on at once (portal/rounds.py).
-BERTH_WORKERS = {"urgent": 4, "deploy": env.number("BERTH_DEPLOY_WORKERS", 2), "background": 4, "rounds": 1}
+# long; `rounds` wait for none of them, and no two of these go on at once (portal/rounds.py). `domains` waits for name
+# servers and certificate authorities.
+BERTH_WORKERS = {
+    "urgent": 4,
+    "deploy": env.number("BERTH_DEPLOY_WORKERS", 2),
+    "background": 4,
+    "rounds": 1,
+    "outside": 3,  # what waits for others: name servers, authorities, mail servers, webhooks
+}
 
 LOGGING = {
     "version": 1,

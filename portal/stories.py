@@ -48,6 +48,18 @@ class PlatformError(StoryError):
     """Ours: the operator has to look."""
 
 
+class Later(Exception):
+    """A step can't go on now and says why: the story is put off, and nobody is kept busy with it meanwhile.
+
+    The step is told from its beginning then, so it raises this before it did anything that takes long. `seconds`: at
+    most PUT_OFF_AT_MOST.
+    """
+
+    def __init__(self, reason: str, *, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(reason)
+
+
 StepFunction = Callable[[Any, Telling], None]
 
 
@@ -154,6 +166,9 @@ def look(story_id: int) -> None:
     except ClaimLost:
         log.warning("story %s is told by another worker now", story_id)
         return
+    except Later as later:
+        log.info("story %s is put off: %s", story_id, later)
+        return  # the agent rings when its time has come
     if finished:
         _ring_next(story)
     else:
@@ -179,7 +194,7 @@ def _claim(story_id: int) -> Story | None:
 
 
 def _tell(kind: Kind, telling: Telling) -> bool:
-    """Tell what is left of the story. False where it was handed over before its end."""
+    """Tell what is left of the story. False where it was handed over before its end. Raises Later."""
     story = telling.story
     specs = kind.steps(kind.load(story.object_id))
     if story.started_at is None:
@@ -210,7 +225,7 @@ def _write_down(story: Story, specs: Sequence[StepSpec]) -> None:
 
 
 def _tell_step(kind: Kind, spec: StepSpec, telling: Telling) -> bool:
-    """Tell one step unless it is told already. False where it failed."""
+    """Tell one step unless it is told already. False where it failed. Raises Later."""
     row = telling.story.steps.get(name=spec.name)
     if row.state == State.DONE:
         telling.final = telling.final or spec.final
@@ -234,6 +249,9 @@ def _tell_step(kind: Kind, spec: StepSpec, telling: Telling) -> bool:
         return False
     except StoryError as error:
         return telling.fail(Result.FAILURE, error.title, error.detail, error.remedy)
+    except Later as later:
+        telling.put_off(str(later), timedelta(seconds=later.seconds))
+        raise
     except PORTAL_AWAY:
         raise
     except Exception as error:

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
@@ -179,11 +179,23 @@ class Telling:
         story.error_detail, story.error_remedy = self._clean(detail), self._clean(remedy)
         self.save(story, "failing", "error_title", "error_detail", "error_remedy")
 
-    def let_go(self) -> None:
+    def put_off(self, reason: str, by: timedelta) -> None:
+        """Hand the story over for a later time, when the step is told anew. The reason is said once in a step."""
+        assert self._step is not None
+        assert self._step.started_at is not None
+        if self.story.not_before is None or self.story.not_before < self._step.started_at:
+            self.say(reason)
+        self.flush()
+        self._step.attempts = 0  # nobody died of it
+        self.save(self._step, "attempts")
+        self.let_go(not_before=clock.now() + by)
+
+    def let_go(self, **fields: datetime) -> None:
         """Hand the story over: whoever comes next resumes it at the step that follows."""
         self._ended.set()
         self._heart.join()
-        Story.objects.filter(pk=self.story.pk, claim=self._claim).update(state=State.QUEUED, claim="", lease_until=None)
+        mine = Story.objects.filter(pk=self.story.pk, claim=self._claim)
+        mine.update(state=State.QUEUED, claim="", lease_until=None, **fields)
 
     def hold(self) -> None:
         """Keep the claim to the end of the transaction: what is written in it is the holder's. Raises ClaimLost."""

@@ -20,6 +20,7 @@ urlpatterns = [
             )
         ),
     ),
+    path("api/v1/", include("portal.api.urls")),
     path("", include("hosting.urls")),
     path("", include("builds.urls")),
     path("", include("projects.urls")),

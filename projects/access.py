@@ -6,18 +6,20 @@ A foreign object is a 404, so that nobody learns what exists; a role that is too
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from functools import wraps
+from functools import cached_property, wraps
 from typing import Concatenate, ParamSpec
 
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 
-from portal.models import User
-from projects.models import Branch, Member, Project, Role, Stage
+from portal.models import ApiToken, User
+from projects import plans
+from projects.models import Branch, Member, Project, ProjectQuerySet, Role, Stage
 
 
 class Tool(StrEnum):
@@ -107,6 +109,10 @@ class Access:
     def manages(self) -> bool:
         return self.may(Tool.SETTINGS, Stage.PRODUCTION)
 
+    @cached_property
+    def plan(self) -> plans.Plan:
+        return plans.plan(self.project)
+
     @property
     def is_member(self) -> bool:
         return self.role is not None
@@ -153,15 +159,39 @@ def production_or_404(request: HttpRequest, slug: str, pk: int) -> tuple[Access,
     return access, branch
 
 
-def _find(request: HttpRequest, slug: str) -> Access:
+def visible_projects(request: HttpRequest) -> QuerySet[Project]:
+    """Those that the person may know of; by a token that is for one of them, that one alone."""
     user = request.user
-    project = Project.objects.filter(slug=slug).first()
-    if project is None:
+    if isinstance(user, AnonymousUser):
+        return Project.objects.none()
+    found, only = Project.objects.visible_to(user), _only(request)
+    return found.filter(pk=only) if only is not None else found
+
+
+def _only(request: HttpRequest) -> int | None:
+    """The project that a request of the API is limited to by its token. Pages come without one."""
+    token = getattr(request, "auth", None)
+    return token.project_id if isinstance(token, ApiToken) else None
+
+
+def deleted_or_404(request: HttpRequest, slug: str) -> Access:
+    """A project whose deletion can be undone, for its admins. Nothing else of it is there any more."""
+    access = _find(request, slug, Project.objects.deleted())
+    access.require(Tool.SETTINGS, *_STAGES)
+    return access
+
+
+def _find(request: HttpRequest, slug: str, among: ProjectQuerySet | None = None) -> Access:
+    user, projects = request.user, Project.objects.alive() if among is None else among
+    member = None
+    if user.is_authenticated:  # one query for the most usual case, which each page asks
+        members = Member.objects.select_related("project__subscription").filter(project__in=projects)
+        member = members.filter(user=user, project__slug=slug).first()
+    project = member.project if member else projects.select_related("subscription").filter(slug=slug).first()
+    if project is None or _only(request) not in (None, project.pk):
         raise Http404
-    if user.is_authenticated:
-        member = Member.objects.filter(project=project, user=user).first()
-        if user.is_superuser or member is not None:
-            return Access(user, project, Role.ADMIN if user.is_superuser or member is None else Role(member.role))
+    if user.is_superuser or member is not None:
+        return Access(user, project, Role.ADMIN if user.is_superuser or member is None else Role(member.role))
     if not project.public:
         raise Http404
     return Access(user, project, None)

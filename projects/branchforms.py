@@ -9,10 +9,12 @@ from django.forms import BoundField
 
 from hosting import pools
 from hosting.odoo import floors, series
+from projects import plans
 from projects.models import Branch, Stage
 
 ALL, PRODUCTION = tuple(Stage), (Stage.PRODUCTION,)
-COPIES = (Stage.STAGING, Stage.DEVELOPMENT)
+COPIES, DEVELOPMENT = (Stage.STAGING, Stage.DEVELOPMENT), (Stage.DEVELOPMENT,)
+INSTALLED = (Stage.PRODUCTION, Stage.DEVELOPMENT)  # staging has what its copy of production has
 
 
 @dataclass(frozen=True)
@@ -35,25 +37,60 @@ class Group:
     settings: tuple[Setting, ...] = field(default=())
 
 
+BY_HAND = "Builds can be asked for by hand at any time, and are new ones."
+UPDATES = (
+    "A new build has a database of its own. An update keeps the present one: modules whose version rose are updated, "
+    "behind a page, and no tests are run. "
+)
 NEXT_BUILD, NEXT_DEPLOY, AT_ONCE = "with the next build", "with the next deploy", "at once"
 GROUPS = (
     Group(
         "New commits",
         AT_ONCE,
-        (Setting("on_push", "A new commit makes", "Builds can be asked for by hand at any time."),),
+        (Setting("on_push", "A new commit makes", BY_HAND),),
     ),
     Group(
         "Modules and tests",
         NEXT_BUILD,
         (
-            Setting("install", "Modules to install", "In a new database. One that exists keeps what it has."),
-            Setting("install_list", "The list", "Technical names, such as sale_management, with spaces between."),
-            Setting("run_tests", "Run the tests", "Those of the modules that are installed.", stages=COPIES),
+            Setting(
+                "install",
+                "Modules to install",
+                "In a new database. One that exists keeps what it has.",
+                stages=INSTALLED,
+            ),
+            Setting(
+                "install_list",
+                "The list",
+                "Technical names, such as sale_management, with spaces between.",
+                stages=INSTALLED,
+            ),
+            Setting(
+                "from_template",
+                "Begin from a template",
+                "A database that has what Odoo brings already. Off: all is installed anew.",
+                stages=DEVELOPMENT,
+            ),
+            Setting("run_tests", "Run the tests", "Those of the modules that are installed.", stages=DEVELOPMENT),
             Setting(
                 "test_tags",
                 "Test tags",
                 "As Odoo writes them: /sale,-/sale:TestSlow. Empty: all tests of the installed modules.",
-                stages=COPIES,
+                stages=DEVELOPMENT,
+            ),
+        ),
+    ),
+    Group(
+        "The copy of production",
+        NEXT_BUILD,
+        (
+            Setting(
+                "copy_hours",
+                "May be so old",
+                "Made of a backup that was restored and proven, if one is younger: that takes seconds. "
+                "0: always of production as it is.",
+                "h",
+                (Stage.STAGING,),
             ),
         ),
     ),
@@ -153,16 +190,33 @@ class BranchForm(forms.ModelForm):  # type: ignore[type-arg]
                 del self.fields[name]
                 continue
             self.fields[name].label, self.fields[name].help_text = setting.label, setting.help
+        self._say_what_pushes_do()
         if "workers" in self.fields:
             self.fields["workers"].help_text = workers_help(self.instance.workers, cpus)
             self.fields["replicas"].help_text = replicas_help(self.instance)
         for each in self.fields.values():
             each.widget.attrs["class"] = _class(each.widget)
 
+    def _say_what_pushes_do(self) -> None:
+        """Production's database is kept by every build, so there is no choice there."""
+        on_push = self.fields["on_push"]
+        assert isinstance(on_push, forms.ChoiceField)
+        if self.instance.stage == Stage.PRODUCTION:
+            on_push.choices = [choice for choice in Branch.OnPush.choices if choice[0] != Branch.OnPush.UPDATE]
+            on_push.help_text = "Its database is kept in any case."
+        else:
+            on_push.help_text = UPDATES + BY_HAND
+
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
         if values.get("install") == Branch.Install.LIST and not values.get("install_list", True):
             self.add_error("install_list", "Name the modules to install.")
+        if {"workers", "replicas"} & set(self.changed_data):
+            refused = plans.too_many_workers(
+                self.instance.project, values.get("workers", 0) * values.get("replicas", 0)
+            )
+            if refused:
+                self.add_error("workers", f"{refused} Choose fewer, or ask the operator for more.")
         return values
 
     def groups(self) -> Iterator[tuple[Group, list[tuple[BoundField, str]]]]:

@@ -11,17 +11,29 @@ from hosting.models import Host
 from portal import audit
 from portal.models import User
 from portal.stories import ProjectError
-from projects import providers
+from projects import plans, providers, subscriptions
 from projects.git import GitError, validate_branch
-from projects.models import SLUG, Branch, Member, Project, Role, Stage
+from projects.models import SLUG, Branch, Member, Project, Role, Stage, Subscription
 from projects.providers.github import GitHub
 
 RESERVED_SLUGS = {"account", "operator", "api", "static", "webhooks", "hooks", "admin", "www", "mail"}
-RESERVED_SLUGS |= {"sign-in", "sign-out", "new", "login", "complete", "healthz", "inside"}  # the portal's own paths
+RESERVED_SLUGS |= {
+    "sign-in",
+    "sign-out",
+    "new",
+    "login",
+    "complete",
+    "healthz",
+    "inside",
+    "invitations",
+}  # the portal's own paths
 INSTANCE_NAME = re.compile(r"-i\d+$")  # so end the addresses of staging and development
 
 
 def github(token: str) -> GitHub:
+    """GitHub, as whose token it is. Raises Forbidden for none."""
+    if not token:
+        raise providers.Forbidden("There is no GitHub account to do it with: sign in with GitHub first.")
     return GitHub(token, settings.BERTH_GITHUB_API_URL)
 
 
@@ -30,12 +42,14 @@ def repositories(user: User) -> Sequence[providers.Repository]:
     return github(user.github_token).repositories()
 
 
-def connect(*, by: User, repository: str, name: str, slug: str, series: str) -> Project:
-    """Make a project of a repository: its default branch becomes production, the others development.
+def connect(*, by: User, repository: str, name: str, slug: str, series: str, code: str = "") -> Project:
+    """Make a project of a repository: its default branch becomes production, the others development. It has the
+    subscription with this code, and is a trial without one.
 
     Nothing is built yet: the caller begins the first build. Raises ProjectError.
     """
     _check(slug=slug, series=series)
+    subscriptions.for_new_project(code)  # before GitHub is asked
     try:
         found = github(by.github_token).repository(repository)
         heads = github(by.github_token).branches(repository)
@@ -45,7 +59,7 @@ def connect(*, by: User, repository: str, name: str, slug: str, series: str) -> 
             str(error),
             "Sign in with GitHub again, and check that you may see the repository.",
         ) from error
-    project = _create(by=by, found=found, heads=heads, name=name, slug=slug, series=series)
+    project = _create(by=by, found=found, heads=heads, name=name, slug=slug, series=series, code=code)
     install_webhook(project)
     return project
 
@@ -66,13 +80,17 @@ def _check(*, slug: str, series: str) -> None:
 
 @transaction.atomic
 def _create(
-    *, by: User, found: providers.Repository, heads: Sequence[providers.BranchHead], name: str, slug: str, series: str
+    *,
+    by: User,
+    found: providers.Repository,
+    heads: Sequence[providers.BranchHead],
+    name: str,
+    slug: str,
+    series: str,
+    code: str,
 ) -> Project:
-    host = Host.objects.order_by("pk").first()
-    if host is None:
-        raise ProjectError(
-            "No machine is set up", "This installation has no host yet.", "Tell the operator to run bin/up."
-        )
+    subscription = subscriptions.for_new_project(code)
+    host = _host(subscription)
     try:
         with transaction.atomic():
             project = Project.objects.create(
@@ -84,6 +102,7 @@ def _create(
                 provider_id=found.provider_id,
                 clone_url=found.clone_url,
                 token=by.github_token,
+                token_of=by,
             )
     except IntegrityError as error:
         taken = Project.objects.filter(slug=slug).exists()
@@ -94,15 +113,36 @@ def _create(
             if taken
             else "A repository has one project: delete that one first, or ask its admins in.",
         ) from error
+    subscriptions.begin(project, subscription)
     Member.objects.create(project=project, user=by, role=Role.ADMIN)
     known = {found.default_branch: ""} | {head.name: head.sha for head in heads if _is_usable(head.name)}
     for branch, sha in known.items():
         stage = Stage.PRODUCTION if branch == found.default_branch else Stage.DEVELOPMENT
-        Branch.objects.create(project=project, name=branch, stage=stage, head=sha)
-    audit.record(
-        by=by, verb="create project", object=slug, project_id=project.pk, after={"repository": found.full_name}
-    )
+        made = Branch(project=project, name=branch, stage=stage, head=sha)
+        if stage == Stage.PRODUCTION:
+            made.workers, made.replicas = plans.granted_workers(made)
+        made.save()
+    after = {"repository": found.full_name, "code": str(subscription or ""), "trial": project.trial_hours is not None}
+    audit.record(by=by, verb="create project", object=slug, project_id=project.pk, after=after)
     return project
+
+
+def _host(subscription: Subscription | None) -> Host:
+    """The first one, or the first of the subscription's region. Raises ProjectError."""
+    hosts = Host.objects.order_by("pk")
+    if not hosts:
+        raise ProjectError(
+            "No machine is set up", "This installation has no host yet.", "Tell the operator to run bin/up."
+        )
+    found = hosts.filter(region=subscription.region).first() if subscription and subscription.region else hosts[0]
+    if found is None:
+        regions = ", ".join(sorted({host.region for host in hosts}))
+        raise ProjectError(
+            f"{subscription} is for another region",
+            f"Machines are in {regions} here. No project was created.",
+            subscriptions.RENEW,
+        )
+    return found
 
 
 def _is_usable(branch: str) -> bool:
@@ -111,18 +151,6 @@ def _is_usable(branch: str) -> bool:
     except GitError:
         return False
     return True
-
-
-def follow(project: Project) -> None:
-    """Take over how the repository is called by now, and where it is cloned from. Raises ProviderError."""
-    found = github(project.token).repository(project.repository)
-    before, after = (project.repository, project.clone_url), (found.full_name, found.clone_url)
-    if found.provider_id == project.provider_id and before != after:
-        project.repository, project.clone_url = after
-        project.save(update_fields=["repository", "clone_url"])
-        audit.record(
-            by=None, verb="follow repository", object=project.slug, project_id=project.pk, before=before, after=after
-        )
 
 
 def webhook_url(project: Project) -> str:

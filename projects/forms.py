@@ -1,7 +1,10 @@
 """What people fill in about projects."""
 
+import re
+
 from django import forms
 from django.conf import settings
+from django.core.validators import validate_email
 
 from projects.models import SLUG, Project, Role
 
@@ -17,6 +20,7 @@ class NewProjectForm(forms.Form):
     name = forms.CharField(max_length=100)
     slug = forms.CharField(label="Address", max_length=31, validators=[SLUG])
     series = forms.ChoiceField(label="Odoo")
+    code = forms.CharField(label="Subscription code", max_length=60, required=False)
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
@@ -36,9 +40,39 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ("name", "public", "time_zone", "backup_hour")
 
 
-class MemberForm(forms.Form):
-    login = forms.CharField(label="GitHub login", max_length=64)
+LOGIN = re.compile(
+    r"@?[A-Za-z0-9](?:[A-Za-z0-9_-]{0,62})"
+)  # GitHub's: 39, with an underscore where a company gives them
+
+
+class InviteForm(forms.Form):
+    takes_over = False
+    whom = forms.CharField(
+        max_length=254,
+        error_messages={"required": "Write a GitHub login or a mail address.", "max_length": "That is too long."},
+    )
     role = forms.ChoiceField(choices=Role.choices, initial=Role.DEVELOPER)
+
+    def clean_whom(self) -> str:
+        """A login without its @, or a mail address in small letters."""
+        whom = str(self.cleaned_data["whom"])
+        if LOGIN.fullmatch(whom):
+            return whom.removeprefix("@")
+        try:
+            validate_email(whom)
+        except forms.ValidationError:
+            raise forms.ValidationError("Write a GitHub login, like octocat, or a whole mail address.") from None
+        return whom.lower()
+
+
+class HandOverForm(InviteForm):
+    """Who takes a project over becomes an admin: there is nothing to choose."""
+
+    takes_over = True
+    role = forms.ChoiceField(choices=[(Role.ADMIN, Role.ADMIN.label)], required=False)
+
+    def clean_role(self) -> str:
+        return Role.ADMIN
 
 
 class RoleForm(forms.Form):

@@ -43,3 +43,13 @@ def commands(branch: Branch, *, base: str) -> list[GitCommand]:
         ),
         GitCommand("Delete", "Delete this branch on GitHub.", f"git push origin --delete {name}"),
     ]
+
+
+def settle(name: str, into: str) -> list[GitCommand]:
+    """What to do where `name` can't be merged into `into`: the conflict is settled on the former."""
+    name, ours = shlex.quote(name), shlex.quote(f"origin/{into}")
+    begin = f"git fetch origin && git checkout {name} && git pull && git merge {ours}"
+    return [
+        GitCommand("Begin", "Git says which files conflict: edit them.", begin),
+        GitCommand("End", "Once they are as they should be.", "git commit --all --no-edit && git push"),
+    ]

@@ -2,10 +2,10 @@
 
 from django.db import transaction
 
-from portal import audit
+from portal import audit, clock
 from portal.models import User
 from portal.stories import ProjectError
-from projects.models import Member, Project, Role
+from projects.models import Invitation, Member, Project, Role
 
 
 @transaction.atomic
@@ -35,6 +35,7 @@ def change(*, member: Member, role: Role, by: User) -> None:
     _keep_an_admin(member, unless=role == Role.ADMIN)
     before, member.role = member.role, role
     member.save(update_fields=["role"])
+    _withdraw_invitations(member)
     _record(member, "change member", by, before={"role": before}, after={"role": role})
 
 
@@ -44,6 +45,14 @@ def remove(*, member: Member, by: User) -> None:
     _keep_an_admin(member, unless=False)
     _record(member, "remove member", by, before={"role": member.role})
     member.delete()
+    _withdraw_invitations(member)
+
+
+def _withdraw_invitations(member: Member) -> None:
+    """Who is no admin any more has let in nobody who hasn't come yet."""
+    if member.pk is None or member.role != Role.ADMIN:
+        rows = Invitation.objects.open().filter(project=member.project_id, invited_by=member.user_id)
+        rows.update(withdrawn_at=clock.now())
 
 
 def _keep_an_admin(member: Member, *, unless: bool) -> None:

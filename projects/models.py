@@ -9,17 +9,36 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
-from hosting.models import Host, Instance, Stage, Vault
+from hosting.models import Alias, Host, Instance, Stage, Vault
 from portal import clock
 from portal.models import User
 from portal.secrets import EncryptedField, new_password
 from projects import validators
+from projects.hookmodels import Hook, HookDelivery
+from projects.keymodels import DeployKey
+from projects.noticemodels import Notice, NoticeChoice
 
-__all__ = ["Branch", "DiskUse", "Member", "Project", "Role", "Stage"]
+__all__ = [
+    "Branch",
+    "DeployKey",
+    "DiskUse",
+    "Domain",
+    "Hook",
+    "HookDelivery",
+    "Invitation",
+    "Member",
+    "Notice",
+    "NoticeChoice",
+    "Project",
+    "Role",
+    "Stage",
+    "Subscription",
+]
 
 SLUG = RegexValidator(
     r"^[a-z][a-z0-9-]{0,29}[a-z0-9]$", "2 to 31 small letters, digits and hyphens, beginning with a letter."
 )
+CODE = RegexValidator(r"\A[A-Z0-9][A-Z0-9-]{4,38}[A-Z0-9]\Z", "6 to 40 capital letters, digits and hyphens.")
 
 
 class Role(models.TextChoices):
@@ -30,10 +49,50 @@ class Role(models.TextChoices):
     ADMIN = "admin", "Admin"
 
 
+class Subscription(models.Model):
+    """A code that the operator gave out, and what it allows: see projects/subscriptions.py and projects/plans.py."""
+
+    class Kind(models.TextChoices):
+        ENTERPRISE = "enterprise", "Enterprise with hosting: one project"
+        PARTNER = "partner", "Partner: any number of trials"
+        APPS = "apps", "Enterprise without hosting: no project"  # so that its code is refused with that reason
+
+    code = models.CharField(max_length=40, unique=True, validators=[CODE])
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    holder = models.CharField(max_length=100, blank=True)  # whom it was given to
+    region = models.CharField(max_length=64, blank=True)  # of the host; "" for any
+    workers = models.PositiveSmallIntegerField(  # None: no limit, here and below
+        null=True, blank=True, validators=[AtLeast(1)]
+    )
+    staging_branches = models.PositiveSmallIntegerField(null=True, blank=True)
+    storage_gb = models.PositiveIntegerField(null=True, blank=True, validators=[AtLeast(1)])
+    ends_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=clock.now)
+
+    def __str__(self) -> str:
+        return self.code
+
+    @property
+    def has_ended(self) -> bool:
+        return self.ends_at is not None and self.ends_at <= clock.now()
+
+
 class ProjectQuerySet(models.QuerySet["Project"]):
+    def alive(self) -> "ProjectQuerySet":
+        """Those that nobody deleted."""
+        return self.filter(deleted_at=None)
+
+    def deleted(self) -> "ProjectQuerySet":
+        """Those whose deletion can be undone: see builds/deletion.py."""
+        return self.exclude(deleted_at=None).filter(removed_at=None)
+
     def visible_to(self, user: User) -> "ProjectQuerySet":
         """The scoped query: what a person may know of. A foreign project is a 404."""
-        return self if user.is_superuser else self.filter(members__user=user)
+        return self.alive() if user.is_superuser else self.alive().filter(members__user=user)
+
+    def managed_by(self, user: User) -> "ProjectQuerySet":
+        admins = Member.objects.filter(user=user, role=Role.ADMIN)
+        return self if user.is_superuser else self.filter(pk__in=admins.values("project"))
 
 
 class Project(models.Model):
@@ -46,10 +105,14 @@ class Project(models.Model):
     repository = models.CharField(max_length=200)  # owner/name; followed when it is renamed
     provider_id = models.CharField(max_length=64, unique=True)  # one project per repository, whatever its name
     clone_url = models.CharField(max_length=500)
-    token = EncryptedField(blank=True)  # of the person who connected the repository
+    token = EncryptedField(blank=True)  # of the person who connected the repository, or lent an account since
+    token_of = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    token_error = models.CharField(max_length=300, blank=True, default="", db_default="")  # why the provider refuses it
+    gone_at = models.DateTimeField(null=True)  # since when the provider doesn't find the repository
     webhook_secret = EncryptedField(default=new_password)
     webhook_id = models.CharField(max_length=64, blank=True)
     webhook_error = models.CharField(max_length=300, blank=True)
+    webhook_seen_at = models.DateTimeField(null=True)
     public = models.BooleanField(default=False)
     vault = models.OneToOneField(Vault, models.PROTECT, null=True, related_name="+")  # made with the first backup
     time_zone = models.CharField(max_length=40, default="UTC", db_default="UTC", validators=[validators.time_zone])
@@ -59,13 +122,30 @@ class Project(models.Model):
     quota_gb = models.PositiveIntegerField(  # of disk; None: what the installation gives, 0: no limit
         null=True, blank=True
     )
+    subscription = models.OneToOneField(  # an enterprise one; with neither this nor a trial nothing limits the project
+        Subscription, models.PROTECT, null=True, related_name="project"
+    )
+    partner = models.ForeignKey(  # whose trial it is, or was
+        Subscription, models.PROTECT, null=True, related_name="trials"
+    )
+    trial_hours = models.PositiveIntegerField(null=True)  # of its trial that have passed: see portal/hours.py
+    ended_hours = models.PositiveIntegerField(default=0, db_default=0)  # that have since its subscription ended
     builds_counted = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(default=clock.now)
+    deleted_at = models.DateTimeField(null=True)  # by somebody, who may undo it for a while
+    deleted_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    hours_left = models.PositiveIntegerField(null=True)  # that Berth lives through, until what it has is removed
+    removed_at = models.DateTimeField(null=True)  # when that was done; what is left is its name in the log of builds
 
     objects = ProjectQuerySet.as_manager()
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def days_left(self) -> int:
+        """Begun ones, until what a deleted project has is removed."""
+        return -(-(self.hours_left or 0) // 24)
 
 
 class DiskUse(models.Model):
@@ -107,6 +187,38 @@ class Member(models.Model):
         return f"{self.user}: {self.role}"
 
 
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    def open(self) -> "InvitationQuerySet":
+        return self.filter(accepted_at=None, withdrawn_at=None, expires_at__gt=clock.now())
+
+
+class Invitation(models.Model):
+    """A link by which one person becomes a member: who has this login at GitHub, or this mail address, proven there."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="invitations")
+    login = models.CharField(max_length=64, blank=True)
+    email = models.CharField(max_length=254, blank=True)  # in small letters
+    role = models.CharField(max_length=10, choices=Role.choices)
+    takes_over = models.BooleanField(default=False, db_default=False)  # the project: see projects/handover.py
+    digest = models.CharField(max_length=64, unique=True)  # SHA-256 of what the link has: it is shown once
+    invited_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=clock.now)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+    accepted_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    withdrawn_at = models.DateTimeField(null=True)
+
+    objects = InvitationQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(login="") ^ Q(email=""), name="invited_by_login_or_email"),
+        ]
+
+    def __str__(self) -> str:
+        return self.email or f"@{self.login}"
+
+
 class BranchQuerySet(models.QuerySet["Branch"]):
     def alive(self) -> "BranchQuerySet":
         return self.filter(deleted_at=None)
@@ -124,6 +236,7 @@ class Branch(models.Model):
         """What a new commit does."""
 
         BUILD = "build", "a new build"
+        UPDATE = "update", "an update of what runs, which keeps its database"
         NOTHING = "nothing", "nothing, until somebody asks for a build"
 
     class Strategy(models.TextChoices):
@@ -146,6 +259,7 @@ class Branch(models.Model):
     install = models.CharField(max_length=4, choices=Install.choices, default=Install.MINE)
     install_list = models.JSONField(default=list, blank=True, validators=[validators.module_names])
     run_tests = models.BooleanField(default=True)
+    from_template = models.BooleanField(default=True, db_default=True)  # of development: see builds/template.py
     test_tags = models.CharField(max_length=200, blank=True, validators=[validators.test_tags])
     replicas = models.PositiveSmallIntegerField(  # containers with HTTP workers in a pool of production
         default=1, validators=[AtLeast(1), AtMost(4)]
@@ -173,6 +287,9 @@ class Branch(models.Model):
     idle_minutes = models.PositiveIntegerField(  # without a request before it sleeps; never production
         default=30, validators=[AtLeast(1), AtMost(10080)]
     )
+    copy_hours = models.PositiveSmallIntegerField(  # how old what staging copies from a proven backup may be; 0: live
+        default=24, db_default=24, validators=[AtMost(168)]
+    )
     head = models.CharField(max_length=40, blank=True)  # the newest commit that we know of
     deleted_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=clock.now)
@@ -194,3 +311,34 @@ class Branch(models.Model):
     def subject(self) -> str:
         """One story at a time per branch."""
         return f"branch-{self.pk}"
+
+
+class Domain(models.Model):
+    """A custom domain of a branch. Anybody may claim a name; whoever proves to control it has it alone."""
+
+    class Proof(models.TextChoices):
+        CNAME = "cname", "its CNAME"
+        TXT = "txt", "a TXT record"
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="domains")
+    branch = models.ForeignKey(Branch, models.CASCADE, related_name="domains")
+    name = models.CharField(max_length=253)  # as projects/domainnames.py cleans it
+    token = models.CharField(max_length=64, default=new_password)  # what a TXT record proves it with
+    proof = models.CharField(max_length=5, choices=Proof.choices, blank=True)
+    proven_at = models.DateTimeField(null=True)
+    parked = models.BooleanField(default=False, db_default=False)  # its branch left production: it leads nowhere
+    alias = models.OneToOneField(Alias, models.SET_NULL, null=True, related_name="domain")  # once it is proven
+    found = models.JSONField(default=dict, db_default={})  # what the last check saw: see projects/domaincheck.py
+    checked_at = models.DateTimeField(null=True)
+    check_at = models.DateTimeField(null=True, default=clock.now)  # the next check; None: no more
+    added_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["project", "name"], name="one_claim_per_project_and_name"),
+            models.UniqueConstraint(fields=["name"], condition=Q(proven_at__isnull=False), name="one_owner_per_domain"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

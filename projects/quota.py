@@ -6,6 +6,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db.models import Max, Sum
 
+from projects import plans
 from projects.models import DiskUse, Project
 
 GB = 1024**3  # as Django's pages write it
@@ -15,11 +16,13 @@ NEARLY = 0.8  # of the quota, from which it is said
 
 @dataclass(frozen=True)
 class Storage:
-    """Bytes of each kind; those beside the quota too. `limit` is None where there is none."""
+    """Bytes of each kind; those beside the quota too. `limit` is None where there is none, of each database too."""
 
     by_kind: dict[str, int]
     limit: int | None
     measured_at: datetime | None
+    largest: int = 0  # of its databases, with its filestore
+    limit_of_each: int | None = None
 
     @property
     def used(self) -> int:
@@ -35,7 +38,12 @@ class Storage:
 
     @property
     def is_over(self) -> bool:
-        return self.limit is not None and self.used > self.limit
+        return (self.limit is not None and self.used > self.limit) or self.has_too_large
+
+    @property
+    def has_too_large(self) -> bool:
+        """Whether one of its databases is larger than each may be."""
+        return self.limit_of_each is not None and self.largest > self.limit_of_each
 
     @property
     def is_nearly_full(self) -> bool:
@@ -43,12 +51,36 @@ class Storage:
 
 
 def limit(project: Project) -> int | None:
-    """In bytes."""
-    gb = settings.BERTH_QUOTA_GB if project.quota_gb is None else project.quota_gb
-    return gb * GB or None
+    """In bytes: the smaller of the quota and what the project's plan has."""
+    quota = settings.BERTH_QUOTA_GB if project.quota_gb is None else project.quota_gb
+    given = [gb for gb in (quota, plans.plan(project).limits.storage_gb) if gb]
+    return min(given) * GB if given else None
+
+
+def limit_of_each(project: Project) -> int | None:
+    """In bytes, of each database with its filestore."""
+    gb = plans.plan(project).limits.database_gb
+    return gb * GB if gb else None
+
+
+def refusal_of(project: Project, size: int) -> str:
+    """Why so many bytes more can't be taken into one database, "" where they can."""
+    each, found = limit_of_each(project), storage(project)
+    if each is not None and size > each:
+        return f"A database of this project may have {each // GB} GB, and this would have {size / GB:.1f} GB."
+    if found.limit is not None and found.used + size > found.limit:
+        return f"The project uses {found.used / GB:.1f} of {found.limit // GB} GB, and this takes {size / GB:.1f} GB."
+    return ""
 
 
 def storage(project: Project) -> Storage:
     rows = DiskUse.objects.filter(project=project)
     by_kind = dict(rows.values("kind").annotate(sum=Sum("bytes")).values_list("kind", "sum").order_by("-sum"))
-    return Storage(by_kind, limit(project), rows.aggregate(at=Max("measured_at"))["at"])
+    each = rows.filter(kind__in=(DiskUse.Kind.DATABASE, DiskUse.Kind.FILES)).values("name").annotate(sum=Sum("bytes"))
+    return Storage(
+        by_kind,
+        limit(project),
+        rows.aggregate(at=Max("measured_at"))["at"],
+        each.aggregate(largest=Max("sum"))["largest"] or 0,
+        limit_of_each(project),
+    )

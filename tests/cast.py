@@ -4,10 +4,11 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 from builds.models import Build
-from hosting.models import DatabaseServer, Host, Instance, Mail, Pool
+from hosting.models import Alias, DatabaseServer, Host, Instance, Mail, Pool
 from portal import clock
 from portal.models import Command, LogChunk, Result, State, Step, Story, User
-from projects.models import Branch, Member, Project, Role, Stage
+from projects.git import ssh_place
+from projects.models import Branch, DeployKey, Domain, Member, Project, Role, Stage
 
 STEPS = ("fetch", "inspect", "build_image", "prepare_database", "start_pool", "prove", "switch", "drain")
 
@@ -59,8 +60,23 @@ def mail(instance: Instance | None, raw: bytes = b"Subject: Hello\r\n\r\nHello.\
     return Mail.objects.create(instance=instance, raw=raw, size=len(raw), **values)
 
 
+def deploy_key(project: Project, url: str = "git@github.com:acme/lib.git", **fields: object) -> DeployKey:
+    values = {"place": ssh_place(url), "private": "a private half", "public": "ssh-ed25519 AAAA berth"} | fields
+    return DeployKey.objects.create(project=project, url=url, **values)
+
+
 def branch(project: Project, name: str, stage: Stage = Stage.DEVELOPMENT, **fields: object) -> Branch:
     return Branch.objects.create(project=project, name=name, stage=stage, **fields)
+
+
+def domain(branch: Branch, name: str, *, proven: bool = False) -> Domain:
+    """A custom domain of the branch, which leads to what serves it where it is proven."""
+    made = Domain.objects.create(project=branch.project, branch=branch, name=name)
+    if proven:
+        made.alias = Alias.objects.create(hostname=name, instance=branch.instance)
+        made.proven_at, made.proof = clock.now(), Domain.Proof.CNAME
+        made.save()
+    return made
 
 
 def build(

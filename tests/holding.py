@@ -1,7 +1,7 @@
 """Holding a story at a place of its telling, so that something can be done to it exactly there.
 
 It is held from outside, by a trigger in the portal's database that waits for a lock of ours: the product has no line
-for it.
+for it. Which step it is held at stands in a table, so that it can be held at one after the other.
 """
 
 import random
@@ -18,13 +18,15 @@ LOCK = 4711
 PATIENCE_S = 600.0
 INSIDE_S = 0.7  # at most that far into a step
 FUNCTION = """
-    CREATE OR REPLACE FUNCTION hold_here() RETURNS trigger LANGUAGE plpgsql AS
-    $$ BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN NEW; END $$
+    CREATE OR REPLACE FUNCTION hold_here() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF EXISTS (SELECT 1 FROM hold_at WHERE step = NEW.name) THEN PERFORM pg_advisory_xact_lock(4711); END IF;
+    RETURN NEW; END $$
 """
 TRIGGER = """
     CREATE OR REPLACE TRIGGER hold_here BEFORE UPDATE ON portal_step FOR EACH ROW
-    WHEN (NEW.name = '{step}' AND {change}) EXECUTE FUNCTION hold_here()
+    WHEN ({change}) EXECUTE FUNCTION hold_here()
 """
+TABLE = "CREATE TABLE IF NOT EXISTS hold_at (step text)"
 
 
 class Moment(StrEnum):
@@ -53,7 +55,7 @@ class Held:
                 raise TimeoutError(f"No story came to {self._step} within {PATIENCE_S:.0f} s")
             time.sleep(0.01)
         if self._moment == Moment.MIDDLE:
-            time.sleep(random.uniform(0, INSIDE_S))
+            into_it()
 
     def _is_there(self) -> bool:
         if self._moment == Moment.MIDDLE:
@@ -69,11 +71,30 @@ class Held:
         """The story goes on from there, as if it had never been held."""
         self._connection.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
-    def drop(self) -> None:
+    def at(self, step: str) -> None:
+        """From now on stories are held at that step."""
+        self._step = step
+        self._connection.execute("WITH before AS (DELETE FROM hold_at) INSERT INTO hold_at VALUES (%s)", [step])
+
+    def go_on(self, step: str) -> None:
+        """The story goes on, to be held at that step next."""
+        self.at(step)
+        self.let_go()
+        self._connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+
+    def forget(self) -> None:
         """End the statement that waits, if it still does: whoever sent it is dead, and it must not take effect."""
         for pid in self._waiting():
             self._connection.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
+
+    def drop(self) -> None:
+        self.forget()
         self._connection.execute("DROP TRIGGER IF EXISTS hold_here ON portal_step")
+
+
+def into_it() -> None:
+    """Wait until a step that has just begun is somewhere in its middle."""
+    time.sleep(random.uniform(0, INSIDE_S))
 
 
 @contextmanager
@@ -83,8 +104,9 @@ def hold(installation: Installation, step: str, moment: Moment) -> Iterator[Held
         held = Held(connection, step, moment)
         connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
         if moment != Moment.MIDDLE:
-            connection.execute(FUNCTION)
-            connection.execute(TRIGGER.format(step=step, change=CHANGES[moment]))
+            for statement in (TABLE, FUNCTION, TRIGGER.format(change=CHANGES[moment])):
+                connection.execute(statement)
+            held.at(step)
         try:
             yield held
         finally:

@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 from cryptography.fernet import Fernet, MultiFernet
+from passlib.hash import pbkdf2_sha512
 from psycopg.rows import dict_row
 
 from deploy import environment, supervisor
@@ -41,6 +42,7 @@ UP_S, DOWN_S = 2400, 600
 BUILD_S = 900.0  # generous: the machine may be shared
 POLL_S = 0.1
 NO_IMAGE = "odoo.invalid/none:18.0"  # so that the stand-in is used, also where somebody pulls Odoo meanwhile
+PASSWORD = "the admin's in a database that was brought along"
 STATIC_FILE = "berth_hello/static/src/version.txt"
 
 
@@ -230,10 +232,18 @@ class Installation:
         return Load(self.demo()["production_url"], paths, clients=clients, pause=pause, users=users)
 
     def sign_in(self) -> Session:
-        """As the administrator of production's database, with the password that Berth made."""
+        """As the administrator of production's database, with the password that Berth made.
+
+        Of a database that was brought along Berth knows none: that gets one of ours.
+        """
         (row,) = self._production()
         keys = [Fernet(key.strip()) for key in self.values["BERTH_FERNET_KEYS"].split(",")]
-        password = MultiFernet(keys).decrypt(row["login_password"].encode()).decode()
+        if row["login_password"]:
+            password = MultiFernet(keys).decrypt(row["login_password"].encode()).decode()
+        else:
+            password = PASSWORD
+            hashed = pbkdf2_sha512.hash(password)
+            self.in_production("UPDATE res_users SET password = %s WHERE login = 'admin'", hashed)
         return Session.begin(self.demo()["production_url"], self._database(row["id"]), "admin", password)
 
     def writes(self, writers: Sequence[Writer]) -> Writes:

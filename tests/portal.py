@@ -42,10 +42,15 @@ class Portal:
         response.raise_for_status()
         return html.unescape(response.text)
 
-    def post(self, path: str, **form: str) -> None:
-        """Send a form with the token of the page that was read last. Raises HTTPError where it is refused."""
+    def post(self, path: str, **form: str) -> str:
+        """Send a form with the token of the page that was read last. Returns the page that answers, as `page` does.
+
+        Raises HTTPError where it is refused.
+        """
         form["csrfmiddlewaretoken"] = self._token
-        self._session.post(self._demo["portal_url"] + path, data=form, timeout=TIMEOUT_S).raise_for_status()
+        response = self._session.post(self._demo["portal_url"] + path, data=form, timeout=TIMEOUT_S)
+        response.raise_for_status()
+        return html.unescape(response.text)
 
     def send(self, path: str, body: bytes) -> dict[str, Any]:
         """Send bytes, and return the JSON of the answer, whatever its status."""

@@ -85,6 +85,26 @@ def count_millions(path: Path) -> None:
     path.write_bytes(bytes(content[:end]) + record + locator + bytes(content[end:]))
 
 
+def count_millions_elsewhere(path: Path) -> None:
+    """What leads to its end leads to a harmless record, before which stands the one that Python reads."""
+    content = bytearray(path.read_bytes())
+    end = content.rfind(b"PK\x05\x06")
+    harmless, harmful = (
+        struct.pack("<4sQHHLLQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, 0)
+        for count, size in ((3, 300), (5_000_000, 1 << 40))
+    )
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, end, 1)
+    path.write_bytes(bytes(content[:end]) + harmless + harmful + locator + bytes(content[end:]))
+
+
+def say_fewer(path: Path) -> None:
+    """Its end says that there is one entry."""
+    content = bytearray(path.read_bytes())
+    end = content.rfind(b"PK\x05\x06")
+    struct.pack_into("<HH", content, end + 8, 1, 1)
+    path.write_bytes(content)
+
+
 def bomb(path: Path) -> None:
     add_deflated(path, "filestore/aa/" + "a" * 40, bytes(50_000_000))
 

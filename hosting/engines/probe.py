@@ -38,6 +38,13 @@ def status(address: str, port: int, path: str, host: str) -> int:
     return _ask(address, port, path, {"Host": host}, QUICK_S).status
 
 
+def listens(address: str, port: int) -> bool:
+    """Whether somebody takes connections there, who may be far from answering."""
+    with suppress(OSError), socket.create_connection((address, port), QUICK_S):
+        return True
+    return False
+
+
 def websocket(address: str, port: int, path: str, host: str) -> int:
     """The status that a websocket handshake gets; 101 is success (RFC 6455). The connection is closed then."""
     headers = {

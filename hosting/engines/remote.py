@@ -29,6 +29,13 @@ _SSH_OPTIONS = (
 )
 
 
+def kind(address: str) -> str:
+    """What such an address leads to, for people."""
+    if address.startswith("s3:"):
+        return "An S3 store"
+    return "A folder on another machine, by SFTP" if address.startswith("sftp:") else "A folder of this machine"
+
+
 def wrong_address(address: str) -> str:
     """Why this is none, "" where it is."""
     if _FORM.fullmatch(address) and ".." not in address:

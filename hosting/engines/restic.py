@@ -7,6 +7,7 @@ it. The words by which its errors are told apart were read off 0.14; it prints n
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,7 +148,7 @@ class Repository:
         told: Callable[[Progress], None],
         keep_going: KeepGoing,
     ) -> Stored:
-        """Put what is in `folder` into a snapshot with this tag.
+        """Put what is in `folder` into a snapshot with this tag, or these, with commas between.
 
         Files that lie at the same path in the newest snapshot, with the same size, time and inode, are not read again:
         a hard link to an unchanged file is one. What can't be read is an error, though restic would go on.
@@ -276,8 +277,12 @@ _MEANINGS: tuple[tuple[type[ResticError], tuple[str, ...]], ...] = (
 )
 
 
+_FRAMES = re.compile(r"^\S+\n\t\S+\.\w+:\d+\n?", re.MULTILINE)  # of its stack, which it prints below some errors
+
+
 def _meant(error: CommandError) -> ResticError:
-    said = "\n".join(line for line in error.output.splitlines() if line and not line.startswith("{"))
+    plain = _FRAMES.sub("", error.output)
+    said = "\n".join(line for line in plain.splitlines() if line and not line.startswith("{"))
     if len(said) > LONGEST:
         said = f"{said[: LONGEST // 2]}\n...\n{said[-LONGEST // 2 :]}"
     for kind, words in _MEANINGS:

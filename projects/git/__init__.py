@@ -3,8 +3,9 @@ reads no configuration of the machine, runs no hook or filter, and never follows
 """
 
 from projects.git.mirror import Checkout, Commit, Mirror
-from projects.git.names import InvalidName, UrlPolicy, validate_branch, validate_url
+from projects.git.names import InvalidName, UrlPolicy, host_and_path, locate, ssh_place, validate_branch, validate_url
 from projects.git.program import GitError
+from projects.git.ssh import KeyRing, SshKey
 from projects.git.submodules import SubmoduleError
 from projects.git.trees import EscapingSymlink, refuse_escaping_symlinks
 
@@ -14,10 +15,15 @@ __all__ = [
     "EscapingSymlink",
     "GitError",
     "InvalidName",
+    "KeyRing",
     "Mirror",
+    "SshKey",
     "SubmoduleError",
     "UrlPolicy",
+    "host_and_path",
+    "locate",
     "refuse_escaping_symlinks",
+    "ssh_place",
     "validate_branch",
     "validate_url",
 ]

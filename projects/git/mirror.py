@@ -1,22 +1,22 @@
 """A bare mirror of a repository: fetch it, read its commits, export one."""
 
-import base64
-import fcntl
 import hashlib
 import os
 import re
-import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from portal.commands import Output, discard
+from projects.git.credentials import authorization, secrets
+from projects.git.lock import locked
 from projects.git.names import Address, InvalidName, UrlPolicy, locate
-from projects.git.program import SSH, GitError, RepositoryBroken, git
+from projects.git.program import GitError, RepositoryBroken, git
+from projects.git.ssh import KeyRing, NoKeys, Session, SshKey, session
 from projects.git.submodules import MAX_DEPTH, Submodule, SubmoduleError, absolute_url, place, read_submodules
 
 KeepGoing = Callable[[], None]
@@ -25,6 +25,11 @@ QUICK = 60.0
 """Seconds for what only reads the mirror."""
 
 MAX_MESSAGE = 10_000
+
+NO_KEY = (
+    "There is no deploy key for this address. Make one on the page of the project's submodules and install its public "
+    "half there, or use the https:// address if the repository is public."
+)
 
 _ATTRIBUTES = "* -text -ident -filter !working-tree-encoding\n"
 """Files come out byte for byte as they are in the repository; this has precedence over its own `.gitattributes`."""
@@ -54,6 +59,8 @@ class Mirror:
     policy: UrlPolicy = field(default_factory=UrlPolicy)
     ca_file: Path | None = None
     """CA certificates to trust in place of the machine's."""
+    keys: KeyRing = field(default_factory=NoKeys)
+    """For submodules."""
 
     def fetch(
         self,
@@ -122,8 +129,8 @@ class Mirror:
         """Export the files of a commit into `target`, which is made anew, with those of its submodules.
 
         `url` is the repository's own, from which relative ones of submodules count. Submodules are fetched without any
-        credentials. `timeout` is in seconds, per Git command. Symbolic links come as they are: follow with
-        `refuse_escaping_symlinks`. Raises GitError, SubmoduleError.
+        credentials but the key for their own address, if there is one. `timeout` is in seconds, per Git command.
+        Symbolic links come as they are: follow with `refuse_escaping_symlinks`. Raises GitError, SubmoduleError.
         """
         if target.exists():
             shutil.rmtree(target)
@@ -137,11 +144,12 @@ class Mirror:
         """See whether the server at `url` lets us read the repository. Nothing is fetched. Raises GitError."""
         address = locate(url, self.policy)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        git(
-            self.path, "ls-remote", "--quiet", "--", address.url, "HEAD",
-            timeout=timeout, settings=self._settings(address), secret_settings=_authorization(address, token),
-            secrets=_secrets(token), keep_going=keep_going,
-        )  # fmt: skip
+        with self._ssh(address, None) as ssh:
+            git(
+                self.path, "ls-remote", "--quiet", "--", address.url, "HEAD",
+                timeout=timeout, settings=self._settings(address, ssh), secret_settings=authorization(address, token),
+                secrets=secrets(token), keep_going=keep_going,
+            )  # fmt: skip
 
     def size(self) -> int:
         """Bytes on disk, submodules' mirrors apart; 0 where nothing was fetched yet."""
@@ -153,9 +161,12 @@ class Mirror:
         self._damaged.touch()
 
     def submodule(self, url: str) -> "Mirror":
-        """The mirror of a submodule's repository."""
+        """The mirror of a submodule's repository. What came with a key is this repository's own: others, who may know
+        address and commit, have to bring a key themselves.
+        """
         name = hashlib.sha256(url.encode()).hexdigest()[:32]
-        return Mirror(self.path.parent / "sub" / name, self.policy, self.ca_file)
+        folder = f"{self.path.stem}.keyed" if self.keys.find(url) else "sub"
+        return Mirror(self.path.parent / folder / name, self.policy, self.ca_file, self.keys)
 
     @property
     def _damaged(self) -> Path:
@@ -171,25 +182,41 @@ class Mirror:
         keep_going: KeepGoing,
         *more: str,
     ) -> None:
-        address = locate(url, self.policy)
+        address, key = locate(url, self.policy), self.keys.find(url)
         deadline = time.monotonic() + timeout
 
-        def attempt() -> None:
+        def attempt(ssh: Session) -> None:
             self._prepare()
             git(
                 self.path, "fetch", "--no-tags", "--no-write-fetch-head", *more, "--", address.url, refspec,
                 timeout=max(1.0, deadline - time.monotonic()),
-                settings=self._settings(address), secret_settings=_authorization(address, token),
-                secrets=_secrets(token), output=output, keep_going=keep_going,
+                settings=self._settings(address, ssh), secret_settings=authorization(address, token),
+                secrets=secrets(token), output=output, keep_going=keep_going,
             )  # fmt: skip
 
-        with self._locked(deadline, keep_going):
+        with locked(self.path, deadline, keep_going), self._ssh(address, key) as ssh, self._noted(url, key, ssh):
             try:
-                attempt()
+                attempt(ssh)
             except RepositoryBroken:
                 output("The mirror on this machine is damaged; it is made anew.\n")
                 shutil.rmtree(self.path, ignore_errors=True)
-                attempt()
+                attempt(ssh)
+
+    def _ssh(self, address: Address, key: SshKey | None) -> AbstractContextManager[Session]:
+        folder = self.path.with_name(f"{self.path.name}.ssh")
+        return session(address, key, folder, self.path.parent / "known_hosts")
+
+    @contextmanager
+    def _noted(self, url: str, key: SshKey | None, ssh: Session) -> Iterator[None]:
+        """Tell the ring how its key fared."""
+        try:
+            yield
+        except GitError as error:
+            if key is not None:
+                self.keys.note(url, known_hosts=key.known_hosts, error=str(error))
+            raise
+        if key is not None:
+            self.keys.note(url, known_hosts=ssh.known_hosts, error="")
 
     def _prepare(self) -> None:
         """Make the mirror, or repair what a process that was killed left of one. Only while it is locked."""
@@ -203,9 +230,8 @@ class Mirror:
         (self.path / "info").mkdir(exist_ok=True)
         (self.path / "info" / "attributes").write_text(_ATTRIBUTES)
 
-    def _settings(self, address: Address) -> dict[str, str]:
-        known_hosts = shlex.quote(str(self.path.parent / "known_hosts"))
-        settings = {"core.sshCommand": f"{SSH} -oUserKnownHostsFile={known_hosts}"}
+    def _settings(self, address: Address, ssh: Session) -> dict[str, str]:
+        settings = {"core.sshCommand": ssh.command}
         if self.policy.allow_http:
             settings["protocol.http.allow"] = "always"
         if self.ca_file is not None:
@@ -213,21 +239,6 @@ class Mirror:
         if address.ips:  # what was checked is what is used, whatever the name server answers next
             settings["http.curloptResolve"] = f"{address.host}:{address.port}:{','.join(address.ips)}"
         return settings
-
-    @contextmanager
-    def _locked(self, deadline: float, keep_going: KeepGoing) -> Iterator[None]:
-        """Held by the kernel for this process, and so gone with it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.path.with_name(self.path.name + ".flock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            while not _try_lock(handle):
-                keep_going()
-                if time.monotonic() > deadline:
-                    raise GitError("Another fetch of this repository takes long. Try again later.", transient=True)
-                time.sleep(0.2)
-            yield
-        finally:
-            os.close(handle)
 
 
 @dataclass(frozen=True)
@@ -251,6 +262,8 @@ class _Export:
             path = os.path.join(prefix, submodule.path)
             place(submodule.path, folder).mkdir(parents=True, exist_ok=True)
             address = absolute_url(submodule.url, url)
+            if address != submodule.url:  # it says only that it lies beside: the way there is ours to choose
+                address = self.top.keys.ssh_url(address) or address
             if depth == MAX_DEPTH:
                 raise SubmoduleError(path, address, f"Submodules are nested deeper than {MAX_DEPTH}. Make it flatter.")
             self.output(f"Submodule {path} at {submodule.sha[:8]} from {address}\n")
@@ -261,15 +274,21 @@ class _Export:
     def _get(self, submodule: Submodule, path: str, address: str) -> Mirror:
         mirror = self.top.submodule(address)
         try:
+            if locate(address, mirror.policy).scheme == "ssh" and mirror.keys.find(address) is None:
+                raise SubmoduleError(path, address, NO_KEY, wants_key=True)
             mirror.fetch_commit(
                 address, submodule.sha, timeout=self.timeout, output=self.output, keep_going=self.keep_going
             )
+        except SubmoduleError:
+            raise
         except InvalidName as error:
             raise SubmoduleError(path, address, str(error)) from None
         except GitError as error:
             raise SubmoduleError(
-                path, address, str(error), transient=error.transient, output=error.output, exit_code=error.exit_code
-            ) from None
+                path, address, str(error),
+                transient=error.transient, output=error.output, exit_code=error.exit_code,
+                wants_key=mirror.keys.find(address) is not None and not error.transient,
+            ) from None  # fmt: skip
         return mirror
 
     def _write_files(self, mirror: Mirror, sha: str, folder: Path) -> None:
@@ -289,30 +308,7 @@ class _Export:
             index.unlink(missing_ok=True)
 
 
-def _try_lock(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _sha(sha: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{40}", sha):
         raise GitError(f"{sha[:60]!r} is no commit: those have 40 hexadecimal digits.")
     return sha
-
-
-def _authorization(address: Address, token: str | None) -> dict[str, str]:
-    """The header that GitHub's tokens want, for this server only."""
-    if not token:
-        return {}
-    return {f"http.{address.origin}.extraHeader": f"Authorization: Basic {_basic(token)}"}
-
-
-def _basic(token: str) -> str:
-    return base64.b64encode(f"x-access-token:{token}".encode()).decode()
-
-
-def _secrets(token: str | None) -> list[str]:
-    return [token, _basic(token)] if token else []

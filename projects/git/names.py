@@ -2,11 +2,10 @@
 
 import ipaddress
 import re
-import socket
-from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
+from portal.lookup import Resolve, is_public, resolve_host
 from projects.git.program import GitError
 
 MAX_URL = 1000
@@ -18,11 +17,13 @@ _HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?:\.(?!-)[A-Za-z0-9-]{1,63})*\.?")
 _SCP = re.compile(r"(?:(?P<user>[A-Za-z0-9_][\w.-]*)@)?(?P<host>[^:/@\s]+):(?P<path>(?!/?-)[^:\s]\S*)", re.ASCII)
 _PORTS = {"https": 443, "http": 80, "ssh": 22}
 
-Resolve = Callable[[str, int], list[str]]
-
 
 class InvalidName(GitError):
-    """An address or a branch name that Berth doesn't use."""
+    """An address or a branch name that Berth doesn't use; `reason` says why, as a part of a sentence."""
+
+    def __init__(self, text: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(text)
 
 
 @dataclass(frozen=True)
@@ -48,15 +49,6 @@ class Address:
         return f"{self.scheme}://{urlsplit(self.url).netloc}/"
 
 
-def resolve_host(host: str, port: int) -> list[str]:
-    """IP addresses of a host, [] when there are none."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return []
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
 def validate_url(url: str, *, allow_private: bool, allow_http: bool, resolve: Resolve = resolve_host) -> str:
     """`url`, if Berth may fetch from it. Raises InvalidName."""
     return locate(url, UrlPolicy(allow_private=allow_private, allow_http=allow_http), resolve).url
@@ -75,9 +67,37 @@ def locate(url: str, policy: UrlPolicy, resolve: Resolve = resolve_host) -> Addr
     if not ips:
         raise _invalid_url(f"the host {host} can't be found")
     for ip in ips:
-        if not _is_public(ip):
+        if not is_public(ip):
             raise _invalid_url(f"{host} is an address inside a private network")
     return Address(url, scheme, host, port, tuple(ips))
+
+
+def ssh_place(url: str) -> str:
+    """`user@host:port/path` of an SSH address, the same for both ways to write it. Raises InvalidName for any other."""
+    if "://" not in url:
+        _read_scp(url)
+        match = _SCP.fullmatch(url)
+        assert match is not None
+        user, host, port, path = match["user"], match["host"].lower(), _PORTS["ssh"], match["path"]
+    elif url.startswith("ssh://"):
+        _scheme, host, port = _read_url(url, UrlPolicy())
+        user, path = urlsplit(url).username, urlsplit(url).path
+    else:
+        raise _invalid_url("it is no SSH address")
+    return f"{user or ''}@{host}:{port}/{_plain(path)}"
+
+
+def host_and_path(url: str) -> str:
+    """What an https and an SSH address of one repository have in common: `host/path`. Raises InvalidName."""
+    if url.startswith(("https://", "http://")):
+        _scheme, host, _port = _read_url(url, UrlPolicy(allow_http=True))
+        return f"{host}/{_plain(urlsplit(url).path)}"
+    host, _slash, path = ssh_place(url).rpartition("@")[2].partition("/")
+    return f"{host.rpartition(':')[0]}/{path}"
+
+
+def _plain(path: str) -> str:
+    return path.strip("/").removesuffix(".git")
 
 
 def _read_url(url: str, policy: UrlPolicy) -> tuple[str, str, int]:
@@ -118,23 +138,11 @@ def _host(parts: SplitResult) -> str:
     return host
 
 
-def _is_public(ip: str) -> bool:
-    try:
-        address = ipaddress.ip_address(ip.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(address, ipaddress.IPv6Address):
-        # These carry an IPv4 address to which the packets go in the end.
-        address = address.ipv4_mapped or address.sixtofour or address
-        if address in ipaddress.ip_network("64:ff9b::/96" if address.version == 6 else "192.88.99.0/24"):
-            return False
-    return address.is_global and not address.is_multicast
-
-
 def _invalid_url(reason: str) -> InvalidName:
     return InvalidName(
         f"This repository address can't be used: {reason}. Nothing was fetched. "
-        "Use one like https://github.com/owner/name or git@github.com:owner/name.git."
+        "Use one like https://github.com/owner/name or git@github.com:owner/name.git.",
+        reason,
     )
 
 
@@ -169,5 +177,6 @@ def validate_branch(name: str) -> str:
 def _invalid_branch(name: str, reason: str) -> InvalidName:
     shown = name.encode(errors="replace").decode()[:60]
     return InvalidName(
-        f"{shown!r} can't be used as a branch name: {reason.strip()}. Nothing was changed. Rename the branch."
+        f"{shown!r} can't be used as a branch name: {reason.strip()}. Nothing was changed. Rename the branch.",
+        reason.strip(),
     )

@@ -24,12 +24,6 @@ _SETTINGS = {
     "protocol.ssh.allow": "always",
 }
 
-SSH = (
-    "ssh -F /dev/null -oBatchMode=yes -oStrictHostKeyChecking=accept-new -oIdentitiesOnly=yes -oIdentityFile=none"
-    " -oIdentityAgent=none -oConnectTimeout=15"
-)
-"""For `core.sshCommand`. No key of the machine's user is offered: it is not the customer's."""
-
 MAX_OUTPUT = 64_000_000
 """Characters: some 600,000 files or branches. What a remote server may make us keep has an end."""
 
@@ -157,8 +151,12 @@ _SIGNS = (
           "a branch or file has a name that is too long for this machine. Shorten it, then push again."),
     _Sign(r"could not read username|authentication failed|returned error: 40[13]|terminal prompts disabled",
           "the server wants a sign-in. Connect the account again, or make the repository public."),
-    _Sign(r"permission denied \(|host key verification failed",
-          "the server refused the SSH connection. Use the https:// address if the repository is public."),
+    _Sign(r"host key verification failed|remote host identification has changed",
+          "the server has another host key than it had before. Ask whoever runs it whether it was changed; if so, let"
+          " Berth forget the old one on the page of the project's submodules."),
+    _Sign(r"permission denied \(",
+          "the server refused the SSH key. Install its public half there, as a deploy key of that repository; it is on"
+          " the page of the project's submodules."),
     _Sign(r"repository (?:.* )?not found|returned error: 404|not found: did you run|does not appear to be a git",
           "there is no such repository, or it is private. Check its address."),
     _Sign(r"returned error: 30\d|redirect",

@@ -13,7 +13,9 @@ MAX_GITMODULES = 200_000
 
 
 class SubmoduleError(GitError):
-    """A submodule can't be had: which one, from where, why, and what to do."""
+    """A submodule can't be had: which one, from where, why, and what to do. `wants_key`: its deploy key is missing, or
+    the server doesn't take it.
+    """
 
     def __init__(
         self,
@@ -24,8 +26,9 @@ class SubmoduleError(GitError):
         transient: bool = False,
         output: str = "",
         exit_code: int | None = None,
+        wants_key: bool = False,
     ) -> None:
-        self.path, self.url, self.reason = path, url, reason
+        self.path, self.url, self.reason, self.wants_key = path, url, reason, wants_key
         source = f" from {url}" if url else ""
         super().__init__(
             f"The submodule {path}{source} can't be fetched. {reason} Nothing was built; what runs was left as it is.",

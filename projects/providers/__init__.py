@@ -27,6 +27,10 @@ class Forbidden(ProviderError):
     """The token is invalid, or doesn't carry the right."""
 
 
+class TokenRefused(Forbidden):
+    """The token is no good any more: the person took the grant back, or it ran out."""
+
+
 class ValidationFailed(ProviderError):
     """What was sent makes no sense to the provider, or what it sent makes none to us."""
 
@@ -133,6 +137,9 @@ class Provider(Protocol):
     def repository(self, full_name: str) -> Repository:
         """A former name leads to the repository as it is named now."""
 
+    def repository_by_id(self, provider_id: str) -> Repository:
+        """Whatever it is called by now."""
+
     def branches(self, full_name: str) -> Sequence[BranchHead]: ...
 
     def permission(self, full_name: str, login: str) -> Permission: ...
@@ -154,6 +161,9 @@ class Provider(Protocol):
 
     def webhook_state(self, full_name: str, url: str) -> Webhook | None: ...
 
+    def ping_webhook(self, full_name: str, webhook_id: int) -> None:
+        """Let the provider send it something harmless now."""
+
     def delete_webhook(self, full_name: str, webhook_id: int) -> None:
         """Remove it; not an error where it is gone already."""
 
@@ -168,3 +178,6 @@ class Provider(Protocol):
 
     def add_deploy_key(self, full_name: str, title: str, public_key: str, *, read_only: bool = True) -> int:
         """Install an SSH key and return its id; one that the repository has already is left as it is."""
+
+    def delete_deploy_key(self, full_name: str, key_id: int) -> None:
+        """Remove it; not an error where it is gone already."""

@@ -22,6 +22,7 @@ from projects.providers import (
     ProviderError,
     Push,
     Repository,
+    TokenRefused,
     Unreachable,
     ValidationFailed,
     Webhook,
@@ -101,6 +102,13 @@ class GitHub:
         with self._asking(f"show {full_name}"):
             return _repository(self._github.get_repo(_checked(full_name)).complete())
 
+    def repository_by_id(self, provider_id: str) -> Repository:
+        """https://docs.github.com/en/rest/repos/repos#get-a-repository, at /repositories/ID, where answers lead that a
+        former name gets.
+        """
+        with self._asking(f"show the repository {provider_id}"):
+            return _repository(self._github.get_repo(int(provider_id)).complete())
+
     def branches(self, full_name: str) -> Sequence[BranchHead]:
         """https://docs.github.com/en/rest/branches/branches#list-branches"""
         with self._asking(f"list the branches of {full_name}"):
@@ -162,6 +170,12 @@ class GitHub:
                     return Webhook(hook.id, url, hook.active, events, last.code, last.message or last.status or "")
         return None
 
+    def ping_webhook(self, full_name: str, webhook_id: int) -> None:
+        """https://docs.github.com/en/rest/repos/webhooks#ping-a-repository-webhook"""
+        path = f"/repos/{_checked(full_name)}/hooks/{webhook_id}/pings"
+        with self._asking(f"try the webhook of {full_name}"):
+            self._insistent.requester.requestJsonAndCheck("POST", path)
+
     def delete_webhook(self, full_name: str, webhook_id: int) -> None:
         """https://docs.github.com/en/rest/repos/webhooks#delete-a-repository-webhook"""
         path = f"/repos/{_checked(full_name)}/hooks/{webhook_id}"
@@ -220,6 +234,15 @@ class GitHub:
                     return each.id
             return repo.create_key(title, " ".join(material), read_only).id
 
+    def delete_deploy_key(self, full_name: str, key_id: int) -> None:
+        """https://docs.github.com/en/rest/deploy-keys/deploy-keys#delete-a-deploy-key"""
+        path = f"/repos/{_checked(full_name)}/keys/{key_id}"
+        try:
+            with self._asking(f"remove a deploy key of {full_name}"):
+                self._github.requester.requestJsonAndCheck("DELETE", path)
+        except NotFound:
+            return
+
     # Underneath
 
     def _repo(self, full_name: str) -> "github.Repository.Repository":
@@ -264,7 +287,7 @@ def _meaning(error: github.GithubException) -> tuple[type[ProviderError], str]:
     if isinstance(error, github.RateLimitExceededException) or error.status == 429:
         return Unreachable, "It has had too many requests with this token; it takes more of them within the hour."
     if error.status == 401:
-        return Forbidden, "The token was refused: sign in with GitHub again."
+        return TokenRefused, "The token was refused: sign in with GitHub again."
     if error.status == 403:
         return (
             Forbidden,

@@ -94,6 +94,14 @@
     const follow = document.querySelector("[data-follow]");
     if (follow && !follow.checked && event.target.matches(".log-follow")) event.preventDefault();
   });
+  document.addEventListener("htmx:responseError", (event) => { // a role was taken away meanwhile, or the thing is gone
+    if (![403, 404].includes(event.detail.xhr.status) || !event.target.matches("#live, .log-follow")) return;
+    const note = document.createElement("p");
+    note.className = "note is-warning";
+    note.setAttribute("role", "alert");
+    note.textContent = "This ends here: you may not see it any more, or it is gone. Reload the page to see what there is.";
+    event.target.replaceWith(note); // htmx asks no more for what isn't in the page
+  });
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-wrap]")) document.getElementById("log").classList.toggle("wrap", event.target.checked);
     if (event.target.matches("[data-follow]") && event.target.checked) toEnd();
@@ -102,24 +110,6 @@
     for (const log of all(".log")) log.scrollTop = log.scrollHeight;
     if (again) requestAnimationFrame(() => toEnd(again - 1));
   };
-
-  // --- Dragging a branch to another stage (the menu beside its name does the same) ---------------------------------
-  let dragged = null;
-  document.addEventListener("dragstart", (event) => { dragged = event.target.closest?.("[data-move]") || null; });
-  document.addEventListener("dragend", () => { dragged = null; for (const each of all(".drop")) each.classList.remove("drop"); });
-  document.addEventListener("dragover", (event) => {
-    const target = dragged && event.target.closest?.("[data-stage]");
-    for (const each of all(".drop")) each.classList.toggle("drop", each === target);
-    if (!target || target.contains(dragged)) return;
-    target.classList.add("drop");
-    event.preventDefault();
-  });
-  document.addEventListener("drop", (event) => {
-    const target = dragged && event.target.closest?.("[data-stage]");
-    if (!target || target.contains(dragged)) return;
-    event.preventDefault();
-    location.assign(`${dragged.dataset.move}?stage=${target.dataset.stage}`); // that page says what it does, and asks
-  });
 
   // --- New project ----------------------------------------------------------------------------------------------
   const slug = (name) => name.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^[^a-z]+|-+$/g, "").slice(0, 31);
@@ -212,7 +202,10 @@
   };
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") {
-      for (const menu of all("details.menu[open]")) menu.open = false;
+      for (const menu of all("details.menu[open]")) {
+        if (menu.contains(document.activeElement)) menu.querySelector("summary").focus();
+        menu.open = false;
+      }
       if (event.target.matches?.("[data-search]")) event.target.blur();
     }
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches?.("input, textarea, select")) return;

@@ -47,6 +47,15 @@ class Portal:
         self.page.get_by_role("button", name=name).click()
         self.page.wait_for_url(f"{self.url}/**")
 
+    def sign_in_as_operator(self) -> None:
+        demo = self.installation.demo()
+        self.open("/sign-in/")
+        self.page.get_by_text("Sign in as operator").click()
+        self.page.locator("input[name=username]").fill(demo["operator"])
+        self.page.locator("input[name=password]").fill(demo["operator_password"])
+        self.page.get_by_role("button", name="Sign in", exact=True).click()
+        self.page.wait_for_url(f"{self.url}/")
+
     def examine(self, name: str) -> None:
         """Let axe look at the page in light and dark, and take pictures of it, wide and narrow."""
         for theme, width in (("light", 1400), ("dark", 390)):

@@ -55,4 +55,7 @@ def test_a_repository_is_connected_and_its_production_answers(portal: Portal, tm
     connected = page.get_by_role("button", name=f"alice/{name}")
     expect(connected).to_be_disabled()
     expect(connected).to_contain_text("connected already")
+    portal.open(f"/{name}/settings/subscription/")
+    expect(page.get_by_text("Trial: 30 days left.").first).to_be_visible()
+    portal.examine("trial")
     assert portal.complaints == []

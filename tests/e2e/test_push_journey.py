@@ -59,8 +59,11 @@ def test_from_signing_in_to_a_second_push_that_is_live(portal: Portal) -> None:
     expect(page.get_by_role("heading", name="Builds")).to_be_visible()
     portal.examine("builds")
     portal.open("/demo/settings/")
-    expect(page.get_by_text("Installed", exact=True)).to_be_visible()
     portal.examine("settings")
+    page.get_by_role("navigation", name="Settings").get_by_role("link", name="GitHub").click()
+    webhook = page.get_by_role("region", name="Webhook")
+    expect(webhook.get_by_text("In order", exact=True)).to_be_visible()
+    portal.examine("github")
     assert portal.complaints == []
 
 
@@ -103,7 +106,7 @@ def test_a_push_that_fails_says_why_and_the_next_one_works(portal: Portal) -> No
     expect(page).to_have_url(re.compile(f"/builds/{build.number + 1}/"))
     wait_until_done(page)
     expect(page.locator("h1")).to_contain_text("to development")
-    expect(page.locator(".tests")).to_contain_text("passed")
+    expect(page.locator(".tests").filter(has_text="tests passed")).to_be_visible()
     assert portal.complaints == []
 
 

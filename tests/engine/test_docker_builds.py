@@ -181,6 +181,8 @@ def test_what_failed_builds_left_is_removed_when_it_is_old(hosted: Tenants, tmp_
         build(hosted, tmp_path, "RUN echo prune > /file", "RUN exit 1")
     orphan = hosted.docker.api.create_container(hosted.image_id, ["sleep", "1"])["Id"]  # as an engine leaves that dies
     keep = hosted.docker.ensure_running(hosted.spec())
+    finished = build(hosted, tmp_path, "RUN echo finished")
+    by_hand = hosted.docker.api.create_container(finished, ["sleep", "1"])["Id"]
 
     assert hosted.docker.prune_builds(older_than_s=3600) == []
     time.sleep(1.1)
@@ -188,6 +190,8 @@ def test_what_failed_builds_left_is_removed_when_it_is_old(hosted: Tenants, tmp_
 
     assert [line.split()[0] for line in removed[:2]] == ["container", "layer"]
     assert hosted.docker.inspect(orphan) is None
+    assert hosted.docker.inspect(by_hand) is not None
+    hosted.docker.remove(by_hand)
     assert hosted.docker.require(keep.name) == keep
     hosted.docker.remove(keep.name)
 

@@ -17,6 +17,7 @@ from projects.providers import (
     NotFound,
     Provider,
     ProviderError,
+    TokenRefused,
     Unreachable,
     ValidationFailed,
 )
@@ -93,6 +94,23 @@ def test_a_former_name_leads_to_the_renamed_repository(hub: FakeHub, alice: Prov
     assert [head.name for head in alice.branches(NAME)] == ["main"]
 
 
+def test_a_renamed_and_transferred_repository_is_found_by_its_id_whoever_took_its_name(
+    hub: FakeHub, alice: Provider
+) -> None:
+    there = alice.repository(NAME).provider_id
+    hub.rename(NAME, "store")
+    hub.create_repo(NAME, {"README.md": "Another\n"})
+    assert alice.repository_by_id(there).full_name == "alice/store"
+    assert alice.repository(NAME).provider_id != there
+    repository = hub.repo("alice/store")
+    hub.core.transfer(repository, hub.create_user("acme"), hub.core.owner(repository))
+    found = alice.repository_by_id(there)
+    assert (found.full_name, found.clone_url) == ("acme/store", f"{hub.url}/acme/store.git")
+    hub.core.delete_repository(repository, hub.core.owner(repository))
+    with pytest.raises(NotFound):
+        alice.repository_by_id(there)
+
+
 def test_what_may_not_be_seen_is_not_found(hub: FakeHub) -> None:
     hub.create_repo("alice/secret", private=True)
     for name in ("alice/secret", "alice/nothing"):
@@ -165,6 +183,22 @@ def test_the_webhooks_state_is_told(hub: FakeHub, alice: Provider, receiver: Rec
     assert muted.muted
 
 
+def test_a_webhook_that_fails_works_again_after_it_was_tried(hub: FakeHub, alice: Provider, receiver: Receiver) -> None:
+    webhook_id = alice.ensure_webhook(NAME, receiver.url, "s3cret")
+    receiver.code = 500
+    hub.commit(NAME)
+    hub.settle()
+    failing = alice.webhook_state(NAME, receiver.url)
+    assert failing
+    assert failing.last_code == 500
+    receiver.code = 202
+    alice.ping_webhook(NAME, webhook_id)
+    hub.settle()
+    working = alice.webhook_state(NAME, receiver.url)
+    assert working
+    assert working.last_code == 202
+
+
 def test_a_webhook_is_deleted_however_often(hub: FakeHub, alice: Provider, receiver: Receiver) -> None:
     webhook_id = alice.ensure_webhook(NAME, receiver.url, "s3cret")
     alice.delete_webhook(NAME, webhook_id)
@@ -220,6 +254,13 @@ def test_a_deploy_key_is_installed_once(hub: FakeHub, alice: Provider) -> None:
         alice.add_deploy_key("alice/other", "berth", KEY)
 
 
+def test_a_deploy_key_is_removed_however_often(hub: FakeHub, alice: Provider) -> None:
+    key = alice.add_deploy_key(NAME, "Berth", KEY)
+    alice.delete_deploy_key(NAME, key)
+    alice.delete_deploy_key(NAME, key)
+    assert alice.add_deploy_key(NAME, "Berth", KEY) != key
+
+
 def test_it_tells_who_lacks_the_right(hub: FakeHub) -> None:
     oscar = speaking_as(hub, "oscar")
     with pytest.raises(Forbidden, match="doesn't carry that right"):
@@ -231,7 +272,7 @@ def test_it_tells_who_lacks_the_right(hub: FakeHub) -> None:
 def test_a_revoked_token_is_told(hub: FakeHub) -> None:
     token = hub.token("tom", "repo")
     hub.revoke(token)
-    with pytest.raises(Forbidden, match="sign in with GitHub again"):
+    with pytest.raises(TokenRefused, match="sign in with GitHub again"):
         GitHub(token, hub.api_url).account()
 
 

@@ -128,9 +128,30 @@ def test_it_cancels_jobs_that_did_not_end(odoo: InstanceDatabase) -> None:
     assert (odoo.cancel_jobs(), odoo.cancel_jobs()) == (4, 0)
 
 
+def test_jobs_that_did_not_end_are_parked_and_let_run_again(odoo: InstanceDatabase) -> None:
+    assert odoo.park_jobs() == 0
+    odoo.resume_jobs()
+    states = ("wait_dependencies", "pending", "enqueued", "started", "done", "failed", "cancelled")
+    values = ", ".join(f"('{state}', NULL)" for state in states)
+    by_tenant(odoo, "CREATE TABLE queue_job (id serial, state varchar, exc_info text)")
+    by_tenant(odoo, f"INSERT INTO queue_job (state, exc_info) VALUES {values}")
+    assert (odoo.park_jobs(), odoo.park_jobs()) == (4, 4)
+    assert jobs(odoo) == ["cancelled"] * 4 + ["done", "failed", "cancelled"]
+    odoo.resume_jobs()
+    odoo.resume_jobs()  # told again: whoever did it died before that was written down
+    assert jobs(odoo) == ["wait_dependencies", *["pending"] * 3, "done", "failed", "cancelled"]
+
+
+def jobs(odoo: InstanceDatabase) -> list[str]:
+    with psycopg.connect(
+        host=odoo.host, port=odoo.port, user=odoo.user, password=odoo.password, dbname=odoo.name
+    ) as inside:
+        return [str(state) for (state,) in inside.execute("SELECT state FROM queue_job ORDER BY id")]
+
+
 def test_a_table_of_that_name_that_holds_no_jobs_is_let_be(odoo: InstanceDatabase) -> None:
     by_tenant(odoo, "CREATE TABLE queue_job (id serial)")
-    assert odoo.cancel_jobs() == 0
+    assert (odoo.cancel_jobs(), odoo.park_jobs()) == (0, 0)
 
 
 def test_setting_a_parameter_where_no_odoo_is_fails(empty: InstanceDatabase) -> None:

@@ -1,6 +1,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -185,6 +186,25 @@ def test_a_copy_succeeds_while_clients_keep_coming_back(server: Server, postgres
     assert "t_busy" in server.databases("t_")
 
 
+def test_many_copies_of_one_database_are_made_at_once(server: Server, postgres_cluster: Cluster, tenant: str) -> None:
+    """As builds make theirs of one template, whose role may not log in any more."""
+    with enter(postgres_cluster, tenant, tenant) as inside:
+        inside.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+    server.close_role(tenant)
+    with pytest.raises(psycopg.OperationalError, match="not permitted to log in"):
+        enter(postgres_cluster, tenant, tenant)
+    names = [f"t_copy{number}" for number in range(6)]
+    for name in names:
+        server.create_role(name, PASSWORD, connection_limit=5)
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(lambda name: server.copy_database(tenant, name, name), names))
+    for name in names:
+        with enter(postgres_cluster, name, name) as inside:
+            inside.execute("UPDATE kept SET answer = 43")
+        server.drop_database(name)
+        server.drop_role(name)
+
+
 def test_a_copy_never_overwrites_a_database(server: Server, tenant: str) -> None:
     server.create_database("t_target", tenant)
     with pytest.raises(DatabaseInUse, match="left as it is"):
@@ -205,11 +225,29 @@ def test_copying_nothing_says_so(server: Server) -> None:
         server.copy_database("t_nothing", "t_target", "t_alice")
 
 
-def test_renaming_ends_connections_and_may_be_repeated(server: Server, postgres_cluster: Cluster, tenant: str) -> None:
-    with enter(postgres_cluster, tenant, tenant):
-        server.rename_database(tenant, "t_new")
-    server.rename_database(tenant, "t_new")
-    assert server.databases("t_") == {"t_new"}
+def test_two_databases_change_names_in_one_moment_and_who_is_late_changes_nothing(
+    server: Server, postgres_cluster: Cluster, tenant: str
+) -> None:
+    server.create_database("t_beside", tenant)
+    with enter(postgres_cluster, tenant, "t_beside") as inside:
+        inside.execute("CREATE TABLE beside ()")
+        with enter(postgres_cluster, tenant, tenant):
+            server.exchange_database(tenant, by="t_beside", keep="t_former")
+    server.exchange_database(tenant, by="t_beside", keep="t_former")
+    assert server.databases("t_") == {tenant, "t_former"}
+    with enter(postgres_cluster, tenant, tenant) as inside:
+        assert value(inside, "SELECT to_regclass('beside')") == "beside"
+    server.create_database("t_beside", tenant)
+    with pytest.raises(DatabaseError):  # `keep` is there: neither is renamed
+        server.exchange_database(tenant, by="t_beside", keep="t_former")
+    assert server.databases("t_") == {tenant, "t_former", "t_beside"}
+    with enter(postgres_cluster, tenant, tenant) as inside:
+        assert value(inside, "SELECT to_regclass('beside')") == "beside"
+
+
+def test_what_is_gone_already_is_only_replaced(server: Server, tenant: str) -> None:
+    server.exchange_database("t_production", by=tenant, keep="t_former")
+    assert server.databases("t_") == {"t_production"}
 
 
 def test_dropping_ends_connections_and_may_be_repeated(server: Server, postgres_cluster: Cluster, tenant: str) -> None:
@@ -219,6 +257,27 @@ def test_dropping_ends_connections_and_may_be_repeated(server: Server, postgres_
     server.drop_role(tenant)
     server.drop_role(tenant)
     assert (server.databases("t_"), server.roles("t_")) == (set(), set())
+
+
+def test_what_an_interrupted_drop_left_is_no_database_and_can_be_dropped(
+    server: Server, postgres_cluster: Cluster, tenant: str
+) -> None:
+    """PostgreSQL marks it so before it waits for a checkpoint, in which it may be killed or run out of time."""
+    with psycopg.connect(postgres_cluster.dsn, autocommit=True) as admin:
+        admin.execute("UPDATE pg_database SET datconnlimit = -2 WHERE datname = %s", [tenant])
+    assert not server.is_finished(tenant)
+    server.drop_database(tenant)
+    assert server.databases("t_") == set()
+
+
+def test_a_copy_takes_the_place_of_what_an_interrupted_drop_left(
+    server: Server, postgres_cluster: Cluster, tenant: str
+) -> None:
+    with psycopg.connect(postgres_cluster.dsn, autocommit=True) as admin:
+        admin.execute("CREATE DATABASE t_target OWNER t_alice")
+        admin.execute("UPDATE pg_database SET datconnlimit = -2 WHERE datname = 't_target'")
+    server.copy_database(tenant, "t_target", tenant)
+    enter(postgres_cluster, tenant, "t_target").close()
 
 
 def test_a_role_with_a_database_is_not_dropped(server: Server, tenant: str) -> None:

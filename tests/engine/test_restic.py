@@ -243,6 +243,18 @@ def test_a_full_disk_is_said(small_disk: Path, tmp_path: Path) -> None:
     assert repository.snapshots() == []
 
 
+def test_a_copy_that_finds_no_room_says_so_and_not_restics_stack(small_disk: Path, tmp_path: Path) -> None:
+    ours, there = Repository(tmp_path / "vault", "key"), Repository(small_disk / "vault", "key")
+    ours.create()
+    there.create(like=ours)
+    (tmp_path / "much").mkdir()
+    (tmp_path / "much" / "file").write_bytes(secrets.token_bytes(16 * MIB))
+    stored = store(ours, tmp_path / "much")
+    with pytest.raises(DiskFull, match="no space left on device") as refused:
+        there.copy(ours, [stored.snapshot], timeout=60, keep_going=lambda: None)
+    assert ".go:" not in str(refused.value)
+
+
 def locks(repository: Repository) -> set[str]:
     return {file.name for file in (repository.folder / "locks").iterdir()}
 

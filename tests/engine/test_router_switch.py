@@ -1,10 +1,14 @@
 """The switch: nobody notices it, and nobody is left behind on the old pool."""
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
+from itertools import pairwise
+from operator import itemgetter
 
 import pytest
 
@@ -125,6 +129,23 @@ def test_websockets_of_the_old_pool_are_closed_and_come_back_on_the_new_one(
     assert router.in_flight(2) == (0, 1)
     old.close()
     new.close()
+
+
+def last_words(tunnel: socket.socket) -> tuple[bytes, float]:
+    """What is heard before a connection ends, and when, by the monotonic clock."""
+    return tunnel.recv(100), time.monotonic()
+
+
+def test_websockets_that_are_closed_within_a_time_come_back_one_after_the_other(router: Router) -> None:
+    tunnels = [websocket(router)[0] for _ in range(4)]
+    with ThreadPoolExecutor(5) as together:
+        ends = [together.submit(last_words, tunnel) for tunnel in tunnels]
+        router.close_websockets(1, within=0.8)
+        closed = sorted((end.result() for end in ends), key=itemgetter(1))
+    assert [said for said, _ in closed] == 4 * [b""]
+    assert all(after - before > 0.1 for (_, before), (_, after) in pairwise(closed)), closed
+    for tunnel in tunnels:
+        tunnel.close()
 
 
 def test_a_server_that_refuses_connections_is_passed_over(router: Router, pools: tuple[Pool, Pool]) -> None:

@@ -195,7 +195,7 @@ def test_a_database_is_handed_over_with_all_that_is_in_it(scene: Scene) -> None:
     try:
         for _ in range(2):
             scene.server.hand_over_database("t_import", "t_production")
-        scene.server.rename_database("t_import", "t_production")
+        scene.server.exchange_database("t_production", by="t_import", keep="t_former")
         owners = "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'"
         assert scene.rows(owners, "t_production") == [("t_production",)]
         assert scene.rows("SELECT * FROM pg_db_role_setting", "postgres") == []

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from portal import environment
-from tests.fakehub import seed
+from tests.fakehub import seed, ssh
 from tests.fakehub.hub import Hub
 from tests.fakehub.server import listen, make_server
 
@@ -36,7 +36,8 @@ def main() -> None:
         _write_private(options.root / "access.json", json.dumps(access, indent=2) + "\n")
         print(f"GitHub stand-in at {hub.url}; see {options.root / 'access.json'}", flush=True)
         try:
-            make_server(hub).run([listening])
+            with ssh.serving(hub):
+                make_server(hub).run([listening])
         finally:
             hub.close()
 

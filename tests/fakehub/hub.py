@@ -32,6 +32,7 @@ class Hub:
     def __init__(self, root: Path, url: str, client_id: str = "", client_secret: str = "") -> None:
         """The OAuth client is the given one, or one made at the first start."""
         self.root, self.url = root, url.rstrip("/")
+        self.ssh_port = 0  # while Git is served over SSH
         self.faults = Faults()
         (root / "git").mkdir(parents=True, exist_ok=True, mode=0o700)
         self.store = Store(root / "state.sqlite3")

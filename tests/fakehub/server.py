@@ -9,6 +9,7 @@ from pathlib import Path
 
 import uvicorn
 
+from tests.fakehub import ssh
 from tests.fakehub.app import make_app
 from tests.fakehub.hub import Hub
 
@@ -39,7 +40,8 @@ def running(root: Path, port: int = 0) -> Iterator[Hub]:
         thread.start()
         try:
             _wait_until_started(server, thread)
-            yield hub
+            with ssh.serving(hub):
+                yield hub
         finally:
             server.should_exit = True
             thread.join(timeout=10)

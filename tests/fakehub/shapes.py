@@ -94,6 +94,11 @@ def repository(hub: "Hub", repo: Repository, reader: Account | None) -> Shape:
     }
 
 
+def _ssh_url(hub: "Hub", host: str, full_name: str) -> str:
+    """GitHub's are all of the first form, as it listens on port 22."""
+    return f"ssh://git@{host}:{hub.ssh_port}/{full_name}.git" if hub.ssh_port else f"git@{host}:{full_name}.git"
+
+
 def webhook_repository(hub: "Hub", repo: Repository) -> Shape:
     full_name = hub.full_name(repo)
     page, url = f"{hub.url}/{full_name}", f"{hub.api}/repos/{full_name}"
@@ -114,7 +119,7 @@ def webhook_repository(hub: "Hub", repo: Repository) -> Shape:
         "updated_at": repo.pushed_at,
         "pushed_at": repo.pushed_at,
         "git_url": f"git://{host}/{full_name}.git",
-        "ssh_url": f"git@{host.split(':')[0]}:{full_name}.git",
+        "ssh_url": _ssh_url(hub, host.split(":")[0], full_name),
         "clone_url": f"{page}.git",
         "svn_url": page,
         "homepage": None,

@@ -4,13 +4,15 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet, MultiFernet
 
 from tests.backups import ask, end, page
-from tests.faults.changes import PATHS, change_static_file
+from tests.faults.changes import PATHS, change_static_file, raise_version
+from tests.faults.test_stage_moves import until
 from tests.holding import Moment, hold
 from tests.installation import Installation
 
@@ -141,6 +143,31 @@ def test_a_deploy_does_not_wait_for_a_backup(installation: Installation) -> None
     assert row["proof"] == "proven"
     assert row["commit"] != build.commit
     assert installation.settled() == []
+
+
+def test_one_that_is_taken_while_production_is_updated_is_of_one_state(installation: Installation) -> None:
+    """It waits for the end of the update, and is proven with the code of after it."""
+    with hold(installation, "dump", Moment.BEGINS) as dumping:
+        backup = ask(installation)
+        dumping.wait()
+        with hold_update(installation) as sha:
+            dumping.let_go()
+        build = installation.wait_for_build(sha)
+    row = end(installation, backup)
+    assert build.result in ("success", "warning"), build
+    assert (row["proof"], row["wrong"], row["commit"]) == ("proven", "", sha)
+    for each in installation.query("SELECT id FROM hosting_backup WHERE state <> 'done'"):
+        assert end(installation, each["id"])["proof"] == "proven"
+    assert installation.settled() == []
+
+
+@contextmanager
+def hold_update(installation: Installation) -> Iterator[str]:
+    """A deploy whose update has begun, so that visitors wait, when the block is entered."""
+    sha = raise_version(installation)
+    held = "SELECT 1 FROM hosting_instance WHERE door = 'held'"
+    until(lambda: bool(installation.query(held)))
+    yield sha
 
 
 @pytest.mark.parametrize("step", ["dump", "store", "prove", "tidy"])

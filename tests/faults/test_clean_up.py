@@ -10,10 +10,12 @@ import pytest
 
 from deploy.processes import CHECKOUT, PYTHON
 from portal.commands import run
+from tests import restores
 from tests.backups import ask, end
 from tests.clone import Clone
 from tests.faults.changes import change_static_file, raise_version
-from tests.faults.test_stage_moves import built, move
+from tests.faults.test_backup_places import copy_that, placed
+from tests.faults.test_stage_moves import built, move, until
 from tests.installation import STATIC_FILE, Installation
 from tests.portal import Portal
 
@@ -64,7 +66,12 @@ def shift(installation: Installation, by: str) -> None:
 
 
 def there(installation: Installation) -> list[dict[str, Any]]:
-    return installation.query("SELECT id FROM hosting_instance WHERE state = 'ready' ORDER BY id")
+    """Databases that serve or served; not those that are only there to be copied, which are made anew."""
+    return installation.query(
+        "SELECT id FROM hosting_instance WHERE state = 'ready'"
+        " AND id NOT IN (SELECT drill_id FROM hosting_backup WHERE drill_id IS NOT NULL)"
+        " AND id NOT IN (SELECT instance_id FROM hosting_template WHERE instance_id IS NOT NULL) ORDER BY id"
+    )
 
 
 @pytest.mark.parametrize("by", [AHEAD, BACK], ids=["ahead", "back"])
@@ -90,6 +97,20 @@ def test_a_clock_that_jumps_takes_nothing_early(installation: Installation, clon
     assert after[0]["count"] == kept[0]["count"] + 1
     assert installation.query("SELECT count(*) FROM portal_logchunk")[0]["count"] >= pieces[0]["count"]
     assert "The clock of this machine jumped" in page
+
+
+def test_a_clock_that_was_set_back_stops_no_copy_to_a_place(installation: Installation, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    with placed(installation, "disk", str(tmp_path / "disk")):
+        assert end(installation, ask(installation))["proof"] == "proven"
+        copy_that(installation, "disk")
+        installation.query("UPDATE hosting_vaultcopy SET next_at = next_at + %s::interval", "10 years")
+        backup = end(installation, ask(installation))
+        there = (
+            "SELECT 1 FROM hosting_vaultcopy_backups b JOIN hosting_vaultcopy c ON c.id = b.vaultcopy_id"
+            " WHERE c.vault_id IS NOT NULL AND b.backup_id = %s"
+        )
+        until(lambda: bool(installation.query(there, backup["id"])))
 
 
 # --- production that is ten times larger than what is free ------------------------------------------------------------
@@ -131,6 +152,22 @@ def test_what_needs_a_copy_is_refused_with_numbers_and_the_rest_goes_on(
     assert during == versions
     assert installation.branch(name="feature")["instance_id"] is not None  # what it had serves on
     assert plain.result == "success", plain
+
+
+def test_a_restore_that_the_disk_has_no_room_for_is_refused_with_numbers(
+    installation: Installation, large: Path
+) -> None:
+    backup, answer = end(installation, ask(installation)), installation.answer("/web/login")
+    assert backup["proof"] == "proven"
+    grow(large, installation)
+    row = restores.ended(installation, "builds_restore", restores.restore(installation, int(backup["id"])))
+    large.unlink()
+    told = restores.told(installation, row)
+    assert row["result"] == "failure", told
+    assert "Not enough disk for the restore" in told
+    assert "MB are free" in told
+    assert installation.answer("/web/login").commit == answer.commit
+    assert installation.settled() == []
 
 
 def test_a_deploy_that_takes_no_copy_goes_on(installation: Installation, large: Path) -> None:

@@ -6,14 +6,20 @@ import socket
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
+import requests
 
 from tests import restores, zips
 from tests.backups import ask, end
-from tests.faults.changes import PATHS
+from tests.faults import killing
+from tests.faults.changes import PATHS, raise_version
+from tests.faults.test_stage_moves import until
+from tests.holding import Moment, hold
 from tests.installation import Installation
+from tests.portal import Portal
 
 pytestmark = pytest.mark.faults
 
@@ -157,6 +163,8 @@ def test_a_good_one_replaces_production_with_what_works_by_itself_off(
 ) -> None:
     brought = "INSERT INTO public.ir_config_parameter (key, value) VALUES ('brought', 'along');"
     brought += "\nUPDATE public.ir_cron SET active = true;"
+    brought += "\nCREATE TABLE public.queue_job (id serial, state varchar, exc_info text);"
+    brought += "\nINSERT INTO public.queue_job (state) VALUES ('pending'), ('done');"
     with installation.load(PATHS) as load:
         load.wait_for(20)
         upload = restores.upload(installation, with_sql(archive, brought))
@@ -167,7 +175,10 @@ def test_a_good_one_replaces_production_with_what_works_by_itself_off(
     assert installation.in_production("SELECT value FROM ir_config_parameter WHERE key = 'brought'")
     assert installation.in_production("SELECT 1 FROM ir_cron WHERE active") == []
     parked = installation.query("SELECT * FROM builds_parked WHERE restore_id = %s", restore["id"])
-    assert len(parked) == installation.in_production("SELECT count(*) AS n FROM ir_cron")[0]["n"]
+    assert len(parked) == installation.in_production("SELECT count(*) AS n FROM ir_cron")[0]["n"] + 1  # all jobs
+    jobs = installation.in_production("SELECT state FROM queue_job ORDER BY id")
+    assert [job["state"] for job in jobs] == ["cancelled", "done"]
+    installation.in_production("DROP TABLE queue_job")
     assert installation.settled() == []
 
 
@@ -182,3 +193,100 @@ def test_a_good_one_into_staging_is_neutralised(installation: Installation, arch
     name = f"b{installation.values['BERTH_INSTALLATION']}_i{ended.instance}"
     assert re.fullmatch(r"b\w+_i\d+", name)
     assert installation.answer("/web/login", ended).status == 200
+
+
+# --- killed on the way ------------------------------------------------------------------------------------------------
+BROUGHT = "INSERT INTO public.ir_config_parameter (key, value) VALUES ('brought', '{}');"
+
+
+@pytest.mark.parametrize("step", ["look", "compare"])
+def test_a_killed_worker_harms_no_look_at_an_archive(installation: Installation, archive: Path, step: str) -> None:
+    with hold(installation, step, Moment.ENDS) as held:
+        begin = Thread(target=restores.upload, args=(installation, archive))
+        begin.start()
+        held.wait()
+        installation.kill("worker")
+    begin.join()
+    row = restores.ended(installation, "builds_upload", restores.newest(installation, "builds_upload"))
+    assert row["result"] == "success", restores.told(installation, row)
+
+
+@pytest.mark.parametrize("step", ["fill_beside", "open_beside", "swap", "switch_restored"])
+@pytest.mark.parametrize("moment", [Moment.MIDDLE, Moment.ENDS])
+def test_a_killed_worker_harms_no_import(installation: Installation, archive: Path, step: str, moment: Moment) -> None:
+    brought = f"{step}, {moment}"
+    upload = restores.upload(installation, with_sql(archive, BROUGHT.format(brought)))
+    with hold(installation, step, moment) as held:
+        restore = restores.import_here(installation, upload["id"])
+        held.wait()
+        installation.kill("worker")
+    row = restores.ended(installation, "builds_restore", restore)
+    assert row["result"] in ("success", "warning"), restores.told(installation, row)
+    (found,) = installation.in_production("SELECT value FROM ir_config_parameter WHERE key = 'brought'")
+    assert found["value"] == brought
+    assert installation.in_production("SELECT 1 FROM ir_cron WHERE active") == []
+    parked = installation.query("SELECT count(*) AS n FROM builds_parked WHERE restore_id = %s", restore)
+    assert parked[0]["n"] > 0
+    for backup in installation.query("SELECT id FROM hosting_backup WHERE state <> 'done'"):
+        end(installation, backup["id"])
+    assert installation.settled() == []
+
+
+def test_web_processes_that_are_killed_lose_no_piece_of_an_upload(installation: Installation, archive: Path) -> None:
+    content, url = archive.read_bytes(), restores.pages(installation)
+    half = len(content) // 2
+    with Portal(installation) as portal:
+        portal.page(f"{url}/import/")
+        begun = portal.ask(f"{url}/import/begin/", name=archive.name, size=str(len(content)))
+        at = 0
+        while at < half:
+            piece = content[at : min(at + restores.PIECE, half)]
+            at = portal.send(f"{url}/uploads/{begun['upload']}/piece/?offset={at}", piece)["received"]
+    for name in killing.WEB:
+        installation.kill(name)
+    until(lambda: portal_answers(installation))
+    row = restores.upload(installation, archive)
+    assert (row["id"], row["result"]) == (begun["upload"], "success"), restores.told(installation, row)
+    assert (installation.home / "uploads" / f"u{row['id']}").read_bytes() == content
+
+
+def portal_answers(installation: Installation) -> bool:
+    try:
+        return requests.get(installation.demo()["portal_url"], timeout=10).status_code < 500
+    except requests.RequestException:
+        return False
+
+
+def test_of_two_imports_that_are_asked_for_at_once_one_is_told(installation: Installation, archive: Path) -> None:
+    upload, slug = restores.upload(installation, archive), installation.demo()["project"]
+    (last,) = installation.query("SELECT coalesce(max(id), 0) AS id FROM builds_restore")
+    page = f"{restores.pages(installation)}/uploads/{upload['id']}/"
+    with Portal(installation) as one, Portal(installation) as another:
+        one.page(page)
+        another.page(page)
+        clicks = [Thread(target=p.post, args=(f"{page}import/",), kwargs={"typed": slug}) for p in (one, another)]
+        for click in clicks:
+            click.start()
+        for click in clicks:
+            click.join()
+    rows = installation.query("SELECT id FROM builds_restore WHERE id > %s", last["id"])
+    assert len(rows) == 1
+    row = restores.ended(installation, "builds_restore", rows[0]["id"])
+    assert row["result"] in ("success", "warning"), restores.told(installation, row)
+    assert installation.settled() == []
+
+
+def test_an_import_and_a_deploy_take_turns(installation: Installation, archive: Path) -> None:
+    upload = restores.upload(installation, with_sql(archive, BROUGHT.format("before a deploy")))
+    with hold(installation, "open_beside", Moment.BEGINS) as held:
+        restore = restores.import_here(installation, upload["id"])
+        held.wait()
+        sha = raise_version(installation)
+        installation.wait_for(sha, lambda _build: True)
+    row = restores.ended(installation, "builds_restore", restore)
+    build = installation.wait_for_build(sha)
+    assert row["result"] in ("success", "warning"), restores.told(installation, row)
+    assert build.result in ("success", "warning"), build
+    (found,) = installation.in_production("SELECT value FROM ir_config_parameter WHERE key = 'brought'")
+    assert found["value"] == "before a deploy"
+    assert installation.answer("/web/login").commit == sha

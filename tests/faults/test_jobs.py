@@ -22,7 +22,8 @@ ASKS = "asking Odoo to run job"
 @pytest.fixture
 def with_jobs(installation: Installation) -> Installation:
     """Production has queue_job, installed as a person does it, and its runner has begun with it."""
-    addon = {f"queue_job/{path.name}": path.read_text() for path in ADDON.glob("*.py")}
+    files = (path for path in ADDON.rglob("*") if path.suffix in (".py", ".csv"))
+    addon = {f"queue_job/{path.relative_to(ADDON)}": path.read_text() for path in files}
     build = installation.wait_for_build(installation.push(addon, "Add queue_job"))
     web = web_container(installation, build)
     once = ["--workers=0", "--max-cron-threads=0", "--no-http", "--stop-after-init"]

@@ -20,7 +20,10 @@ pytestmark = pytest.mark.faults
 
 PATIENCE_S = 120.0
 FEW = 0.05  # of the requests: what a container was working on, and who came to it while the other was at its limit
-FORM = "install, workers, strategy, probe_path, full_timeout_seconds, drain_seconds, keep_minutes, hold_seconds"
+FORM = (
+    "on_push, install, workers, strategy, probe_path, full_timeout_seconds, drain_seconds, keep_minutes, hold_seconds,"
+    " long_updates"
+)
 
 
 @pytest.fixture
@@ -41,7 +44,7 @@ def deploy(installation: Installation, *, replicas: int) -> BuildRow:
     """Save the settings page with so many web containers, to be applied now; the build that came of it."""
     page, before = settings_page(installation), newest(installation)
     (form,) = installation.query(
-        f"SELECT {FORM}, long_updates FROM projects_branch WHERE id = %s", page.rstrip("/").rpartition("/")[2]
+        f"SELECT {FORM} FROM projects_branch WHERE id = %s", page.rstrip("/").rpartition("/")[2]
     )
     with Portal(installation) as portal:
         portal.page(f"{page}settings/")

@@ -1,5 +1,7 @@
 """Restores of production on the real path: nothing acknowledged is lost that was not asked for, whatever goes wrong."""
 
+import os
+import signal
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +11,12 @@ import pytest
 
 from tests import restores
 from tests.backups import ask, end
+from tests.faults import killing
 from tests.faults.changes import PATHS, change_static_file, raise_version
+from tests.faults.test_stage_moves import until
 from tests.holding import Moment, hold
 from tests.installation import Installation
+from tests.portal import Portal
 
 pytestmark = pytest.mark.faults
 KEY = "later"
@@ -68,6 +73,115 @@ def test_a_killed_worker_harms_no_restore(installation: Installation, backup: in
     assert row["result"] == "success", restores.told(installation, row)
     assert written(installation) == ""
     assert installation.answer("/web/login").status == 200
+    before(installation)
+    assert installation.settled() == []
+
+
+@pytest.mark.parametrize("step", ["switch_restored", "settle_restored"])
+def test_a_worker_that_is_killed_after_the_places_were_changed_harms_no_restore(
+    installation: Installation, backup: int, step: str
+) -> None:
+    with installation.load(PATHS) as load:
+        load.wait_for(20)
+        with hold(installation, step, Moment.ENDS) as held:
+            restore = restores.restore(installation, backup)
+            held.wait()
+            installation.kill("worker")
+        row = restores.ended(installation, "builds_restore", restore)
+        load.wait_for(20)
+    assert row["result"] == "success", restores.told(installation, row)
+    assert written(installation) == ""
+    assert load.figures().failed == 0, load.figures()
+    before(installation)
+    assert installation.settled() == []
+
+
+@pytest.mark.parametrize("step", ["swap", "back_up_before", "fill_beside"])
+def test_a_worker_that_is_killed_while_it_takes_back_leaves_all_as_it_was(
+    installation: Installation, backup: int, step: str
+) -> None:
+    with hold(installation, step, Moment.UNDONE) as held:
+        restore = restores.restore(installation, backup)
+        story = cancel_in(installation, restore, "swap")
+        held.wait()
+        os.kill(installation.teller(story), signal.SIGKILL)
+    row = restores.ended(installation, "builds_restore", restore)
+    assert row["result"] == "cancelled", restores.told(installation, row)
+    assert written(installation) == "after the backup"
+    assert installation.answer("/web/login").status == 200
+    before(installation)
+    assert installation.settled() == []
+
+
+def cancel_in(installation: Installation, restore: int, step: str) -> int:
+    """Cancel it as soon as that step is told. Returns its story."""
+    (row,) = installation.query("SELECT story_id FROM builds_restore WHERE id = %s", restore)
+    begun = "SELECT 1 FROM portal_step WHERE story_id = %s AND name = %s AND state = 'running'"
+    until(lambda: bool(installation.query(begun, row["story_id"], step)))
+    installation.query("UPDATE portal_story SET cancel_requested = true WHERE id = %s", row["story_id"])
+    return int(row["story_id"])
+
+
+@pytest.mark.parametrize("moment", [Moment.MIDDLE, Moment.ENDS])
+@pytest.mark.parametrize("killed", ["router", "postgresql"])
+def test_what_it_stands_on_is_killed_while_places_change(
+    installation: Installation, backup: int, killed: str, moment: Moment
+) -> None:
+    """It ends as it was asked for, or as if nobody had asked; never with neither database."""
+    with hold(installation, "swap", moment) as held:
+        restore = restores.restore(installation, backup)
+        held.wait()
+        if killed == "router":
+            killing.kill_router(installation)
+        else:
+            killing.kill_postgresql(installation, "hosted")
+    row = restores.ended(installation, "builds_restore", restore)
+    assert written(installation) == ("" if row["switched_at"] else "after the backup"), row
+    until(lambda: installation.answer("/web/login").status == 200)
+    before(installation)
+    until(lambda: installation.settled() == [])
+
+
+def test_of_two_that_are_asked_for_at_once_one_is_told(installation: Installation, backup: int) -> None:
+    """Two people click in the same instant."""
+    last, slug = restores.newest(installation, "builds_restore") if any_restore(installation) else 0, demo(installation)
+    page = f"{restores.pages(installation)}/backups/{backup}/restore/"
+    with Portal(installation) as one, Portal(installation) as another:
+        one.page(page)
+        another.page(page)
+        clicks = [Thread(target=portal.post, args=(page,), kwargs={"typed": slug}) for portal in (one, another)]
+        for click in clicks:
+            click.start()
+        for click in clicks:
+            click.join()
+    rows = installation.query("SELECT * FROM builds_restore WHERE id > %s", last)
+    assert len(rows) == 1
+    row = restores.ended(installation, "builds_restore", rows[0]["id"])
+    assert row["result"] == "success", restores.told(installation, row)
+    assert written(installation) == ""
+    before(installation)
+    assert installation.settled() == []
+
+
+def any_restore(installation: Installation) -> bool:
+    return bool(installation.query("SELECT 1 FROM builds_restore LIMIT 1"))
+
+
+def demo(installation: Installation) -> str:
+    return installation.demo()["project"]
+
+
+def test_one_that_is_asked_for_after_another_restores_over_it(installation: Installation, backup: int) -> None:
+    """What was there before the first lies aside beside what was there before the second."""
+    for _ in range(2):
+        row = restores.ended(installation, "builds_restore", restores.restore(installation, backup))
+        assert row["result"] == "success", restores.told(installation, row)
+        write(installation, "after the backup")
+    asides = installation.in_production(
+        "SELECT datname FROM pg_database WHERE datname LIKE current_database() || '\\_r%%' ORDER BY 1"
+    )
+    kept = installation.query("SELECT id FROM builds_restore WHERE kept_until IS NOT NULL ORDER BY id")
+    assert sorted(each["datname"].rpartition("_r")[2] for each in asides) == sorted(str(each["id"]) for each in kept)
     before(installation)
     assert installation.settled() == []
 

@@ -20,7 +20,7 @@ from tests.rows import BuildRow
 
 pytestmark = pytest.mark.faults
 PATIENCE_S = 300.0
-STEPS = ("stop_serving", "put_aside", "clear_away")
+STEPS = ("back_up_last", "stop_serving", "put_aside", "clear_away")
 
 
 def move(installation: Installation, name: str, stage: str, **form: str) -> None:

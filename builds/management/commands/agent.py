@@ -30,14 +30,21 @@ ROUNDS = {  # the queue of each, and how many seconds lie between two
     "builds.actions.look_after": ("rounds", 30.0),
     "builds.backup.begin_due": ("rounds", 60.0),
     "builds.vaultcopies.begin_due": ("rounds", 60.0),
+    "builds.plans.look_after": ("rounds", 60.0),
     "builds.alarming.tell_all": ("rounds", 60.0),
     "builds.rounds.poll": ("rounds", 120.0),
+    "projects.following.look_at_webhooks": ("rounds", 600.0),
+    "projects.outgoing.send_due": ("outside", 30.0),
+    "projects.notices.mail_due": ("outside", 60.0),
     "builds.rounds.clean_up": ("rounds", 3600.0),
+    "projects.domaincheck.look_after": ("outside", 30.0),
+    "hosting.certificates.look_after": ("outside", 60.0),
     "builds.measuring.measure": ("background", 3600.0),  # it may take minutes
 }
 
 
 class Command(BaseCommand):
+    requires_system_checks = ()  # they load every page, which this process never shows
     help = (
         "Ring for lost stories every 5 s and for the rounds of mending, polling and cleaning up; read the request log;"
         " catch mails."

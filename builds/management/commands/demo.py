@@ -13,11 +13,12 @@ from builds.begin import begin
 from builds.models import Build
 from hosting import images
 from hosting.engines import probe
-from portal import accounts, environment
-from portal.models import State
+from portal import accounts, apitokens, environment
+from portal.models import Scope, State
 from portal.stories import StoryError
+from projects import subscriptions
 from projects.connect import connect, github
-from projects.models import Project, Stage
+from projects.models import Project, Role, Stage, Subscription
 
 SERIES = "18.0"
 SLUG = "demo"
@@ -43,6 +44,7 @@ class Command(BaseCommand):
                 "portal_url": settings.BERTH_PORTAL_URL,
                 "operator": accounts.OPERATOR,
                 "operator_password": environment.secret("BERTH_OPERATOR_PASSWORD"),
+                "api_token": _api_token(project),
                 "project": project.slug,
                 "push_url": access["push_url"],
                 "production_url": address,
@@ -71,9 +73,29 @@ def _make_project(access: dict[str, Any]) -> Project:
     token = access["tokens"]["alice"]
     alice = accounts.of_github(uid=github(token).account().id, login="alice", token=token)
     try:
-        return connect(by=alice, repository=access["repository"], name="Demo", slug=SLUG, series=SERIES)
+        fields = {"repository": access["repository"], "name": "Demo", "slug": SLUG, "series": SERIES}
+        return connect(by=alice, code=_code(), **fields)
     except StoryError as error:
         raise CommandError(f"{error.title}. {error.detail} {error.remedy}") from error
+
+
+def _api_token(project: Project) -> str:
+    """Of the project's admin: the one that demo.json has, while it is good. Tokens are stored nowhere else."""
+    try:
+        token = str(json.loads((Path(settings.BERTH_HOME) / "demo.json").read_text())["api_token"])
+        apitokens.find(token)
+    except (OSError, ValueError, KeyError, apitokens.BadToken):
+        alice = project.members.filter(role=Role.ADMIN).earliest("pk").user
+        _row, token = apitokens.make(user=alice, name="The demo's", scope=Scope.ADMIN)
+    return token
+
+
+def _code() -> str:
+    """Of a subscription without limits, so that the demo is no trial. Made once."""
+    holder, kind = "the demo", Subscription.Kind.ENTERPRISE
+    found = Subscription.objects.filter(holder=holder, kind=kind, project=None).first()
+    made = found or subscriptions.add(Subscription(code=subscriptions.new_code(), kind=kind, holder=holder), by=None)
+    return made.code
 
 
 def _deploy(project: Project) -> None:

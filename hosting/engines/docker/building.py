@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from hosting.engines.docker.errors import BuildFailed
-from hosting.engines.docker.specs import LATER_WEIGHT
+from hosting.engines.docker.specs import FINGERPRINT_LABEL, FINISHED_LABEL, LATER_WEIGHT
 from hosting.engines.docker.states import KILLED
 
 DOCKERFILE = "Dockerfile.berth"
@@ -38,7 +38,7 @@ def build_params(
         "cpuquota": round(cpus * _CPU_PERIOD),
         "cpushares": LATER_WEIGHT,
         "networkmode": network,
-        "labels": json.dumps(dict(labels), sort_keys=True),
+        "labels": json.dumps({**labels, FINISHED_LABEL: "yes"}, sort_keys=True),
     }
 
 
@@ -53,9 +53,15 @@ def base_images(dockerfile: str) -> list[str]:
     return found
 
 
-def with_label(dockerfile: str, name: str, value: str) -> str:
-    """`dockerfile` with a label on every step, so that also what a failed build leaves tells whose it is."""
-    return _FROM.sub(lambda match: f'{match[0]}\nLABEL {name}="{value}"', dockerfile)
+def with_labels(dockerfile: str, labels: Mapping[str, str]) -> str:
+    """`dockerfile` with labels on every step, so that also what a failed build leaves tells whose it is."""
+    words = " ".join(f'{name}="{value}"' for name, value in labels.items())
+    return _FROM.sub(lambda match: f"{match[0]}\nLABEL {words}", dockerfile)
+
+
+def is_builder(labels: Mapping[str, str]) -> bool:
+    """Of a container: it is neither one of ours nor made of a finished image."""
+    return FINGERPRINT_LABEL not in labels and labels.get(FINISHED_LABEL) != "yes"
 
 
 def pack(folder: Path, dockerfile: str, target: BinaryIO) -> None:

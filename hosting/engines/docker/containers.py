@@ -44,12 +44,6 @@ class Containers(Connection):
             raise ContainerMissing(f"There is no container {name} in the engine. Start the database again.")
         return state
 
-    def names(self) -> tuple[str, ...]:
-        """Of this installation's containers, running or not: one question, however many there are."""
-        with self.asking("list containers"):
-            found = self.api.containers(all=True, filters={"label": f"{INSTALLATION_LABEL}={self.installation}"})
-        return tuple(sorted(entry["Names"][0].lstrip("/") for entry in found))
-
     def list(self, labels: Mapping[str, str] | None = None) -> tuple[ContainerState, ...]:
         """This installation's containers, running or not, that bear all of `labels`."""
         wanted = {**(labels or {}), INSTALLATION_LABEL: self.installation}

@@ -5,10 +5,18 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from hosting.engines.docker.building import BuildLog, base_images, build_params, event_text, pack, with_label
+from hosting.engines.docker.building import (
+    BuildLog,
+    base_images,
+    build_params,
+    event_text,
+    is_builder,
+    pack,
+    with_labels,
+)
 from hosting.engines.docker.connection import Connection
 from hosting.engines.docker.errors import EngineError, ImageMissing, TimedOut
-from hosting.engines.docker.specs import FINGERPRINT_LABEL, INSTALLATION_LABEL
+from hosting.engines.docker.specs import FINISHED_LABEL, INSTALLATION_LABEL
 from hosting.engines.docker.states import ImageInfo, ImagesUse, image_info, images_use
 from hosting.engines.docker.streams import KeepGoing, follow, forever
 from hosting.engines.docker.wire import Stream
@@ -80,7 +88,7 @@ class Images(Connection):
                 raise ImageMissing(
                     f"The image to build on, {base}, is missing. Nothing was built; make or pull it first."
                 )
-        owned = with_label(dockerfile, INSTALLATION_LABEL, self.installation)
+        owned = with_labels(dockerfile, {INSTALLATION_LABEL: self.installation, FINISHED_LABEL: "no"})
         params = build_params(tag=tag, labels=labels, memory_bytes=memory_bytes, cpus=cpus, network=network)
         log = BuildLog()
         late = TimedOut(f"Building image {tag} took over {timeout:.0f} s and was stopped. No image was made.")
@@ -94,19 +102,27 @@ class Images(Connection):
                     output(text)
         return log.finished()
 
+    def builders(self, *, older_than_s: float = 0) -> tuple[str, ...]:
+        """Names of the containers in which commands of image builds run, or ran when the engine died.
+
+        One that a person made of a finished image bears that image's label, and is none of them.
+        """
+        before, own = time.time() - older_than_s, {"label": f"{INSTALLATION_LABEL}={self.installation}"}
+        with self.asking("list containers"):
+            found = [entry for entry in self.api.containers(all=True, filters=own) if entry["Created"] < before]
+        return tuple(sorted(entry["Names"][0].lstrip("/") for entry in found if is_builder(entry["Labels"])))
+
     def prune_builds(self, *, older_than_s: float) -> list[str]:
         """Remove what builds left that failed, or died with the engine: containers, and layers that no image uses.
 
         Younger layers stay: they make the next build of the same repository quick. Returns what was removed.
         """
         filters = {"label": f"{INSTALLATION_LABEL}={self.installation}"}
-        before = time.time() - older_than_s
         removed = []
         with self.asking("remove what builds left"):
-            for entry in self.api.containers(all=True, filters=filters):
-                if FINGERPRINT_LABEL not in entry["Labels"] and entry["Created"] < before:
-                    self.api.remove_container(entry["Id"], v=True, force=True)
-                    removed.append(f"container {entry['Names'][0].lstrip('/')}")
+            for name in self.builders(older_than_s=older_than_s):
+                self.api.remove_container(name, v=True, force=True)
+                removed.append(f"container {name}")
             dangling = filters | {"dangling": "true", "until": f"{older_than_s:.0f}s"}
             pruned = self.api.prune_images(filters=dangling)["ImagesDeleted"] or ()  # type: ignore[no-untyped-call]
         return [*removed, *(f"layer {entry['Deleted']}" for entry in pruned if "Deleted" in entry)]

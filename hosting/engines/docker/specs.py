@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 INSTALLATION_LABEL = "berth.installation"
 FINGERPRINT_LABEL = "berth.spec"
+FINISHED_LABEL = "berth.finished"  # of an image that was built to its end, and of what is made of it
 
 LOG_MAX_SIZE = "10m"
 LOG_MAX_FILES = "3"

@@ -12,6 +12,7 @@ from hosting.engines.haproxy.runtime import UnexpectedAnswer
 from hosting.engines.haproxy.values import (
     PAGES,
     SERVERS_PER_SLOT,
+    Marks,
     Robots,
     Route,
     RouterBusy,
@@ -25,6 +26,7 @@ from hosting.engines.haproxy.values import (
 __all__ = [
     "PAGES",
     "SERVERS_PER_SLOT",
+    "Marks",
     "Request",
     "Robots",
     "Route",

@@ -9,7 +9,17 @@ from hosting.engines.haproxy.values import PAGES, SERVERS_PER_SLOT, RouterConfig
 _HERE = Path(__file__).parent
 _PAGES_DIR = _HERE.parent / "pages"
 
-HOSTS, ROUTES, HOLDS = "hosts.map", "routes.map", "hold.map"
+HOSTS, ROUTES, HOLDS, MARKS = "hosts.map", "routes.map", "hold.map", "marks.map"
+
+_INTERMEDIATE = (
+    "ssl-default-bind-curves X25519:prime256v1:secp384r1",
+    "ssl-default-bind-ciphers ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
+    "DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384:DHE-RSA-CHACHA20-POLY1305",
+    "ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256",
+    "ssl-default-bind-options prefer-client-ciphers ssl-min-ver TLSv1.2 no-tls-tickets",
+    "tune.ssl.default-dh-param 2048",
+)
 
 EMPTY = Server("127.0.0.1", 1, 1)
 """Stands in a place of a slot that nobody has: in maintenance, and nothing listens there."""
@@ -31,7 +41,26 @@ def render_config(config: RouterConfig) -> str:
         hard_stop=config.request_timeout + 180,
         pages="".join(_page_rule(page) for page in PAGES),
         commit_header=shown if config.commit_header else "",
+        tls=_tls(config),
+        tls_bind=_tls_bind(config),
+        tls_address="" if config.tls_port == 443 else f":{config.tls_port}",
     )
+
+
+def _tls(config: RouterConfig) -> str:
+    """Mozilla's "intermediate" settings (https://ssl-config.mozilla.org/guidelines/5.7.json)."""
+    return f"{indented(_INTERMEDIATE)}\n" if config.tls_port else ""
+
+
+def _tls_bind(config: RouterConfig) -> str:
+    if not config.tls_port:
+        return ""
+    files = f"crt {config.default_certificate} crt-list {config.certificate_list}"
+    return f"    bind {config.bind}:{config.tls_port} ssl {files} alpn h2,http/1.1\n"
+
+
+def indented(lines: Sequence[str]) -> str:
+    return "\n".join(f"    {line}" for line in lines)
 
 
 def render_slot(config: RouterConfig, number: int, servers: Sequence[Server]) -> str:
@@ -59,11 +88,12 @@ def render_slots(config: RouterConfig, state: RouterState) -> dict[str, str]:
 
 
 def render_maps(state: RouterState) -> dict[str, str]:
-    """The three map files by name."""
+    """The map files by name."""
     return {
         HOSTS: render_map(dict(state.hosts)),
         ROUTES: render_map({instance: route.value for instance, route in state.routes.items()}),
         HOLDS: render_map(dict.fromkeys(state.held, "1")),
+        MARKS: render_map({host: marks.value for host, marks in state.marks.items() if marks}),
     }
 
 

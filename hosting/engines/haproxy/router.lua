@@ -43,7 +43,7 @@ local inside, portal, secret = os.getenv("ROUTER_INSIDE"), os.getenv("ROUTER_POR
 local routes = Map.new("routes.map", Map._str)
 local asked_again = 3000 -- milliseconds after which the portal is asked again, in case it was away, or gave up
 local refused_for = 10000 -- milliseconds in which nobody is held after the portal refused
-local together = 20 -- requests that a pool which has just woken gets at a time: more would time out in its queue
+local together = 12 -- requests that a pool which has just woken gets at a time: more would time out in its queue
 
 local asked, refused, let_go = {}, {}, {} -- by instance
 

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from hosting.engines.haproxy import render
+from hosting.engines.haproxy.certificates import Certificates
 from hosting.engines.haproxy.files import write_atomically
-from hosting.engines.haproxy.process import Process
-from hosting.engines.haproxy.render import EMPTY, HOLDS, HOSTS, ROUTES
+from hosting.engines.haproxy.render import EMPTY, HOLDS, HOSTS, MARKS, ROUTES
 from hosting.engines.haproxy.runtime import Line
 from hosting.engines.haproxy.values import (
     SERVERS_PER_SLOT,
+    Marks,
     Route,
     RouterBusy,
     RouterError,
@@ -23,10 +24,13 @@ from hosting.engines.haproxy.values import (
 _SETTLE = 0.02
 """Seconds after which a request that looked up the old value of a map has reached its backend, and is counted there."""
 
+_APART_S = 0.25
+"""The longest time between two websockets that are closed in turn."""
+
 _ADDRESS_SET = r"(IP changed from|port changed from|no need to change the addr).*"
 
 
-class Router(Process):
+class Router(Certificates):
     """One installation's router. Safe to use from several processes: changes are made one at a time, under a lock.
 
     A change that raises RouterDown is in the files, and holds when the router is started. After any other RouterError
@@ -71,6 +75,14 @@ class Router(Process):
 
     def remove_host(self, host: str) -> None:
         self._drop(HOSTS, check_host(host))
+        self._drop(MARKS, host)
+
+    def mark_host(self, host: str, marks: Marks) -> None:
+        """Say what else holds for a host; nothing, where there are no marks."""
+        if marks:
+            self._put(MARKS, check_host(host), marks.value)
+        else:
+            self._drop(MARKS, check_host(host))
 
     def set_route(self, route: Route) -> None:
         """The switch. When this returns, no request that comes from now on goes where the old route led."""
@@ -177,15 +189,23 @@ class Router(Process):
         shown = self.in_each(lambda pid: self.show_stat(pid, backend))
         return sum(line.sessions for lines in shown for line in lines if line.name == name)
 
-    def close_websockets(self, number: int) -> None:
-        """End the slot's websockets at once, so that their clients connect again, where the route now leads."""
+    def close_websockets(self, number: int, *, within: float = 0.0) -> None:
+        """End the slot's websockets, so that their clients connect again, where the route now leads.
+
+        At once, or one after the other `within` seconds: where all come back together, everybody else waits for them.
+        """
+        if within:
+            self.in_current(partial(self._shut_down, f"ws_s{number}", within))
         for place in range(1, SERVERS_PER_SLOT + 1):
             self.in_current(partial(self.tell, command=f"shutdown sessions server ws_s{number}/p{place}"))
-        self.in_old(partial(self._shut_down, f"ws_s{number}"))
+        self.in_old(partial(self._shut_down, f"ws_s{number}", 0.0))
 
-    def _shut_down(self, backend: str, pid: int) -> None:
-        for session in self.show_sessions(pid, backend):
+    def _shut_down(self, backend: str, within: float, pid: int) -> None:
+        sessions = self.show_sessions(pid, backend)
+        pause = min(within / max(1, len(sessions)), _APART_S)
+        for session in sessions:
             self.tell(pid, f"shutdown session {session}", r"No such session.*")
+            time.sleep(pause)
 
     def serving_addresses(self) -> set[str]:
         """Addresses that some router process, old ones too, has in a slot: not to be given to another container."""
@@ -197,12 +217,13 @@ class Router(Process):
     def live_state(self) -> RouterState:
         """What the running router really has, to be compared with what the database says. Empty slots are left out."""
         pid = self.workers().current[0]
-        hosts, routes, holds = (self.show_map(pid, name) for name in (HOSTS, ROUTES, HOLDS))
+        hosts, routes, holds, marks = (self.show_map(pid, name) for name in (HOSTS, ROUTES, HOLDS, MARKS))
         return RouterState(
             hosts=hosts,
             routes={instance: Route.parse(instance, value) for instance, value in routes.items()},
             slots=_filled(self.show_stat(pid)),
             held=frozenset(holds),
+            marks={host: Marks.parse(value) for host, value in marks.items()},
         )
 
 

@@ -9,7 +9,7 @@ from typing import Final, Literal, cast
 
 Robots = Literal["open", "closed"]
 
-PAGES: Final = ("updating", "asleep", "stopped")
+PAGES: Final = ("updating", "asleep", "stopped", "locked")
 """Pages of the router's own that a route may name in place of a slot."""
 
 SERVERS_PER_SLOT: Final = 4
@@ -89,6 +89,27 @@ class Route:
 
 
 @dataclass(frozen=True)
+class Marks:
+    """What holds for a host beside where it leads: `https`, where its visitors are sent to https and shall stay there,
+    and `hidden`, where search engines shall use another name."""
+
+    https: bool = False
+    hidden: bool = False
+
+    def __bool__(self) -> bool:
+        return self.https or self.hidden
+
+    @property
+    def value(self) -> str:
+        """The value in marks.map."""
+        return ",".join(name for name in ("https", "hidden") if getattr(self, name))
+
+    @classmethod
+    def parse(cls, value: str) -> "Marks":
+        return cls(**dict.fromkeys(value.split(","), True))
+
+
+@dataclass(frozen=True)
 class RouterState:
     """What the router should have, as the database says it; also what a running router has (`Router.live_state`)."""
 
@@ -96,6 +117,7 @@ class RouterState:
     routes: Mapping[str, Route] = field(default_factory=dict)
     slots: Mapping[int, Sequence[Server]] = field(default_factory=dict)
     held: frozenset[str] = frozenset()
+    marks: Mapping[str, Marks] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for host, instance in self.hosts.items():
@@ -112,16 +134,17 @@ class RouterState:
 class RouterConfig:
     """How one installation's router runs. Times are in seconds.
 
-    `home` holds what HAProxy reads, `run` its sockets, `web` those of the portal. It starts as root and becomes `user`,
-    who must be able to reach `run` (see `Router.check`). The control sockets belong to `owner`, the user of Berth's
-    workers. `portal_host` is a name that the portal answers to, for its health checks. `extra` is appended to the
-    configuration as it is: further sections of the operator's.
+    `tls_port` is where https comes in; 0: nowhere. `home` holds what HAProxy reads, `run` its sockets, `web` those of
+    the portal. It starts as root and becomes `user`, who must be able to reach `run` (see `Router.check`). The control
+    sockets belong to `owner`, the user of Berth's workers. `portal_host` is a name that the portal answers to, for its
+    health checks. `extra` is appended to the configuration as it is: further sections of the operator's.
     """
 
     home: Path
     run: Path
     bind: str = "127.0.0.1"
     router_port: int = 8080
+    tls_port: int = 0
     portal_port: int = 8000
     portal_host: str = "127.0.0.1"
     slots: int = 64
@@ -146,6 +169,22 @@ class RouterConfig:
     @property
     def config_file(self) -> Path:
         return self.home / "haproxy.cfg"
+
+    @property
+    def certificates_dir(self) -> Path:
+        """Certificates with their keys, a file for each host. HAProxy reads them as root, before it gives that up."""
+        return self.home / "certificates"
+
+    @property
+    def certificate_list(self) -> Path:
+        return self.home / "certificates.list"
+
+    @property
+    def default_certificate(self) -> Path:
+        return self.certificates_dir / "_default.pem"
+
+    def certificate(self, host: str) -> Path:
+        return self.certificates_dir / f"{host}.pem"
 
     @property
     def slots_dir(self) -> Path:

@@ -14,6 +14,7 @@ from hosting.engines.postgres.errors import (
 from hosting.engines.postgres.instance import InstanceDatabase, ModuleState
 from hosting.engines.postgres.server import EXTENSIONS, FIXED_IN, Load, Server, Version, gate
 from hosting.engines.postgres.shape import Column, Constraint, Shape
+from hosting.engines.postgres.switches import Switch, emptied
 
 __all__ = [
     "EXTENSIONS",
@@ -33,7 +34,9 @@ __all__ = [
     "ServerTooOld",
     "ServerUnreachable",
     "Shape",
+    "Switch",
     "TookTooLong",
     "Version",
+    "emptied",
     "gate",
 ]

@@ -1,7 +1,7 @@
 """The portal's own database, whole, as a file. It holds no tenant's code, so restoring it needs no container."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -10,9 +10,10 @@ from portal.commands import run
 KeepGoing = Callable[[], None]
 
 
-def dump(url: str, file: Path, *, timeout: float, keep_going: KeepGoing) -> None:
-    """Uncompressed, as who stores it compresses. Raises CommandError."""
+def dump(url: str, file: Path, *, timeout: float, keep_going: KeepGoing, without_rows_of: Sequence[str] = ()) -> None:
+    """Uncompressed, as who stores it compresses. The tables `without_rows_of` are empty in it. Raises CommandError."""
     argv = ["pg_dump", "--format=custom", "--compress=0", "--no-owner", "--no-acl", f"--file={file}"]
+    argv += [f"--exclude-table-data={table}" for table in without_rows_of]
     run(argv, timeout=timeout, env=_surroundings(url), keep_going=keep_going)
 
 

@@ -15,11 +15,15 @@ from psycopg.rows import TupleRow
 from hosting.engines.postgres import shape as shapes
 from hosting.engines.postgres.errors import TableMissing, translated
 from hosting.engines.postgres.shape import Column, Constraint, Shape
+from hosting.engines.postgres.switches import COLUMNS, Switch, by_table
 
 Connection = psycopg.Connection[TupleRow]
 
 WORKING = {"ir_cron": "cron_name", "ir_mail_server": "name", "fetchmail_server": "name"}
 """Tables of what works by itself, each with the column of its name."""
+
+PARKED_JOB = "Kept from running by Berth; its state was "
+"""What stands in a parked job, followed by its state. OCA's queue_job has errors there, of cancelled ones none."""
 
 
 @dataclass(frozen=True)
@@ -168,13 +172,57 @@ class InstanceDatabase:
 
     def cancel_jobs(self) -> int:
         """Cancel the jobs of OCA's queue_job that did not end; how many they were. 0 where a database knows none."""
-        asked = "SELECT 1 FROM information_schema.columns WHERE (table_schema, table_name, column_name) = (%s, %s, %s)"
-        if not self._read(asked, ["public", "queue_job", "state"]):
+        if not self._jobs_have("state"):
             return 0
         with self._connect() as connection:
             return connection.execute(
                 "UPDATE public.queue_job SET state = 'cancelled' WHERE state NOT IN ('done', 'failed', 'cancelled')"
             ).rowcount
+
+    def park_jobs(self) -> int:
+        """Keep queue_job's jobs that did not end from being run, until `resume_jobs`; how many are kept so by now."""
+        if not self._jobs_have("state", "exc_info"):
+            return 0
+        with self._connect() as connection, connection.transaction():
+            connection.execute(
+                "UPDATE public.queue_job SET exc_info = %s || state, state = 'cancelled'"
+                " WHERE state NOT IN ('done', 'failed', 'cancelled')",
+                [PARKED_JOB],
+            )
+            kept = "SELECT count(*) FROM public.queue_job WHERE state = 'cancelled' AND starts_with(exc_info, %s)"
+            return int(connection.execute(kept, [PARKED_JOB]).fetchall()[0][0])
+
+    def resume_jobs(self) -> None:
+        """Let them be run. One that ran when it was parked begins anew. Safe to repeat."""
+        if not self._jobs_have("state", "exc_info"):
+            return
+        with self._connect() as connection:
+            connection.execute(
+                "UPDATE public.queue_job SET exc_info = NULL,"
+                " state = CASE WHEN exc_info = %(mark)s || %(chained)s THEN %(chained)s ELSE 'pending' END"
+                " WHERE state = 'cancelled' AND starts_with(exc_info, %(mark)s)",
+                {"mark": PARKED_JOB, "chained": "wait_dependencies"},
+            )
+
+    def _jobs_have(self, *columns: str) -> bool:
+        asked = "SELECT column_name FROM information_schema.columns WHERE (table_schema, table_name) = (%s, %s)"
+        return {*columns} <= {name for (name,) in self._read(asked, ["public", "queue_job"])}
+
+    def drop_parameter(self, key: str) -> None:
+        with self._connect() as connection:
+            connection.execute("DELETE FROM public.ir_config_parameter WHERE key = %s", [key])
+
+    def switched_on(self, switches: Sequence[Switch], *, timeout: float) -> dict[str, int]:
+        """How many rows are switched on, by what they are; without what has none. Each may take `timeout` seconds."""
+        with self._connect() as connection:
+            return _counted(connection, switches, timeout)
+
+    def switch_all_off(self, switches: Sequence[Switch], *, timeout: float) -> dict[str, int]:
+        """Switch all of it off, or nothing. Returns what is on all the same, as a trigger may want it."""
+        with self._connect() as connection, connection.transaction():
+            for switch in _known(connection, switches, timeout):
+                connection.execute(switch.flip())
+            return _counted(connection, switches, timeout)
 
     @contextmanager
     def frozen(self, *, timeout: float) -> Iterator[Moment]:
@@ -227,3 +275,20 @@ class InstanceDatabase:
             )  # fmt: skip
             with connection:
                 yield connection
+
+
+def _known(connection: Connection, switches: Sequence[Switch], timeout: float) -> list[Switch]:
+    """Those whose table and columns this database has."""
+    connection.execute(f"SET statement_timeout = {int(timeout * 1000)}".encode())
+    found = connection.execute(COLUMNS.encode(), [[switch.table for switch in switches]])
+    columns = by_table(found.fetchall())
+    return [switch for switch in switches if switch.is_in(columns)]
+
+
+def _counted(connection: Connection, switches: Sequence[Switch], timeout: float) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for switch in _known(connection, switches, timeout):
+        (rows,) = connection.execute(switch.count()).fetchone() or (0,)
+        if rows:
+            found[switch.what] = found.get(switch.what, 0) + int(rows)
+    return found

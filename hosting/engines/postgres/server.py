@@ -28,7 +28,10 @@ EXTENSIONS = ("pg_trgm", "unaccent")
 """The trusted extensions that Odoo uses; hosted databases get these and no others."""
 
 _ROLE = sql.SQL("LOGIN NOCREATEDB NOCREATEROLE")
+_HAND_OVER = 4712  # an advisory lock of the maintenance database
 _UNFINISHED = 0  # the connection limit of a database that `create_database` has not finished: no tenant was ever in it
+_INVALID = -2  # that of one whose DROP was interrupted; PostgreSQL lets it be dropped, and nothing else
+_DROP_S = 600.0  # it waits for a checkpoint
 
 
 @dataclass(frozen=True, order=True)
@@ -113,6 +116,11 @@ class Server:
             )
             connection.execute(sql.SQL("GRANT CONNECT ON DATABASE postgres TO {}").format(role))
 
+    def close_role(self, name: str) -> None:
+        """Nobody logs in as this role any more, until `create_role` is called again."""
+        with self._connect() as connection:
+            connection.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(identifier(name)))
+
     def set_limit(self, role: str, connection_limit: int) -> None:
         with self._connect() as connection:
             connection.execute(
@@ -156,7 +164,7 @@ class Server:
         with self._connect(timeout=timeout) as connection:
             former = self._owner(connection, source)
             if _exists(connection, "pg_database", "datname", target):
-                if self._connection_limit(connection, target) != _UNFINISHED:
+                if self._connection_limit(connection, target) not in (_UNFINISHED, _INVALID):
                     raise DatabaseInUse(f"The database {target} exists already and was left as it is. Drop it first.")
                 self.drop_database(target)
             statement = sql.SQL(
@@ -164,19 +172,26 @@ class Server:
             ).format(identifier(target), identifier(owner), identifier(source), sql.Literal(_UNFINISHED))
             _alone(connection, source, statement)
             if former != owner:
+                # It changes what the whole cluster shares, and PostgreSQL refuses two who change that at once.
+                connection.execute("SELECT pg_advisory_lock(%s)", [_HAND_OVER])  # until this connection ends
                 with self._connect(target, timeout=timeout) as inside:
                     _hand_over(inside, former=former, owner=owner)
             _close_to_others(connection, target, owner)
             connection.execute(sql.SQL("ALTER DATABASE {} CONNECTION LIMIT -1").format(identifier(target)))
 
-    def rename_database(self, old: str, new: str) -> None:
-        """Rename, ending the connections of `old`; nothing when it is done already."""
-        statement = sql.SQL("ALTER DATABASE {} RENAME TO {}").format(identifier(old), identifier(new))
+    def exchange_database(self, name: str, *, by: str, keep: str) -> None:
+        """In one moment `name`, if there is one, is called `keep`, and `by` is called `name`: who dies leaves no moment
+        without it. Ends their connections. Where there is no `by` nothing is done: that is how it ends.
+        """
+        rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
+        both = [rename.format(identifier(by), identifier(name))]
         with self._connect() as connection:
-            done = _exists(connection, "pg_database", "datname", new)
-            if done and not _exists(connection, "pg_database", "datname", old):
+            if not _exists(connection, "pg_database", "datname", by):
                 return
-            _alone(connection, old, statement)
+            if _exists(connection, "pg_database", "datname", name):
+                both.insert(0, rename.format(identifier(name), identifier(keep)))
+            _terminate(connection, by)
+            _alone(connection, name, sql.SQL("; ").join(both))  # sent as one: PostgreSQL makes one transaction of it
 
     def hand_over_database(self, name: str, owner: str) -> None:
         """Give a database with all that is in it to another role. What its former owner set for it is set no more.
@@ -202,8 +217,10 @@ class Server:
             connection.execute(sql.SQL("ALTER ROLE {} IN DATABASE {} RESET ALL").format(owner, database))
 
     def drop_database(self, name: str) -> None:
-        with self._connect() as connection:
-            if _exists(connection, "pg_database", "datname", name):
+        """Ending its connections. Safe to repeat, also when an earlier call was interrupted."""
+        with self._connect(timeout=_DROP_S) as connection:
+            there = _exists(connection, "pg_database", "datname", name)
+            if there and self._connection_limit(connection, name) != _INVALID:
                 _make_plain(connection, name)
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier(name)))
 
@@ -219,7 +236,7 @@ class Server:
         """Whether a database is there, and not only what an interrupted call left of one."""
         with self._connect() as connection:
             there = _exists(connection, "pg_database", "datname", name)
-            return there and self._connection_limit(connection, name) != _UNFINISHED
+            return there and self._connection_limit(connection, name) not in (_UNFINISHED, _INVALID)
 
     def databases(self, prefix: str) -> set[str]:
         return self._names("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", prefix)

@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from hosting import machines, routing
+from hosting import certificates, machines, routing
+from hosting.pem import BadCertificate
 
 
 class Command(BaseCommand):
@@ -15,5 +17,15 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, write: bool, **_options: Any) -> None:
         if write:
-            routing.write()
+            self._write()
         machines.router().check()
+
+    def _write(self) -> None:
+        try:
+            certificates.write()
+        except (OSError, BadCertificate) as error:
+            raise CommandError(
+                f"BERTH_TLS_CERTIFICATE={settings.BERTH_TLS_CERTIFICATE} can't be used: {error} The router's files are "
+                "as they were. Name a PEM file with the certificate, its chain and its key."
+            ) from error
+        routing.write()

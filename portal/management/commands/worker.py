@@ -28,6 +28,7 @@ LOOK_S = 0.5  # for rings that were not heard, and for processes that have ended
 
 
 class Command(BaseCommand):
+    requires_system_checks = ()  # they load every page, which this process never shows
     help = "Answer the rings of queues until told to stop. Stories are then handed over after their present step."
 
     _stopping = False

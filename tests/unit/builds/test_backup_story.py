@@ -18,7 +18,7 @@ from tests.unit.fakes import kept
 from tests.unit.fakes.kept import CONTENT, NAME, attachment, data
 from tests.unit.fakes.kept import instance as production
 from tests.unit.fakes.leftovers import leftovers
-from tests.unit.fakes.stage import OLD, Scenery
+from tests.unit.fakes.stage import NEW, OLD, Scenery
 from tests.unit.fakes.world import Killed
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -44,9 +44,11 @@ def told(stage: Scenery, backup: Backup) -> Backup:
 
 
 def left(stage: Scenery, branch: Branch) -> list[str]:
-    """Whatever came of it, nothing of the throwaway stays."""
+    """Whatever came of it, nothing of the throwaway stays, but the newest one that was proven."""
     folders = [str(path) for path in machines.folder(production(branch)).parent.glob("*/backup")]
-    return [*leftovers(stage), *folders, *(str(each) for each in Backup.objects.exclude(drill=None))]
+    stays = Backup.objects.filter(proof=Backup.Proof.PROVEN).order_by("-pk")[:1].values("pk")
+    others = Backup.objects.exclude(drill=None).exclude(pk__in=stays)
+    return [*leftovers(stage), *folders, *(str(each) for each in others)]
 
 
 # --- a good one -------------------------------------------------------------------------------------------------------
@@ -54,6 +56,7 @@ def test_it_is_stored_and_proven(stage: Scenery, branch: Branch) -> None:
     backup = told(stage, begun(branch))
     assert (backup.result, backup.proof, backup.wrong) == (Result.SUCCESS, Backup.Proof.PROVEN, "")
     assert (backup.commit, backup.size_bytes, backup.new_bytes) == (OLD, 100, 10)
+    assert backup.odoo_image == "odoo:18.0 (odoo)"
     assert backup.proven_at is not None
     assert backup.restore_seconds is not None
     assert left(stage, branch) == []
@@ -174,6 +177,28 @@ def test_an_update_that_ends_the_dump_makes_it_begin_anew(stage: Scenery, branch
 
 
 # --- killed -----------------------------------------------------------------------------------------------------------
+def test_one_whose_worker_died_before_an_update_is_proven_with_the_code_after_it(
+    stage: Scenery, branch: Branch
+) -> None:
+    """And says that commit: on a new machine it is what is deployed on these rows."""
+
+    def die(what: str) -> None:
+        if what == "freeze":
+            stage.world.dead = True
+            raise Killed
+
+    backup = begun(branch)
+    stage.world.before = die
+    stage.look(backup)
+    stage.world.commits[NEW] = {"shop": "1.1"}
+    stage.look(stage.build(branch, NEW))
+    backup = told(stage, backup)
+    assert (backup.proof, backup.commit) == (Backup.Proof.PROVEN, NEW)
+    for each in Backup.objects.exclude(state=State.DONE):
+        told(stage, each)
+    assert left(stage, branch) == []
+
+
 def test_it_survives_its_worker_wherever_that_dies(stage: Scenery, branch: Branch) -> None:
     stage.world.seen.clear()
     told(stage, begun(branch))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.http import HttpResponse
 from django.test import Client
+from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from builds import deliveries
 from builds.models import Build, Delivery
@@ -117,7 +118,7 @@ def test_what_breaks_us_is_acknowledged_and_kept_for_later(
     ("event", "content", "outcome"),
     [
         ("ping", b"{}", "the webhook works"),
-        ("repository", b"{}", "not of interest: repository"),
+        ("issues", b"{}", "not of interest: issues"),
         ("push", b"[]", "refused: "),
         ("push", body(ref="refs/tags/v1"), "not a branch"),
         ("push", body(ref="refs/heads/-rf"), "refused: "),
@@ -129,3 +130,19 @@ def test_each_delivery_has_its_outcome(
 ) -> None:
     assert send(client, project, content, X_GitHub_Event=event).status_code == 202
     assert Delivery.objects.get().outcome.startswith(outcome)
+
+
+@pytest.mark.parametrize("action", ["renamed", "transferred", "deleted", "edited"])
+def test_what_becomes_of_the_repository_is_asked_at_once(
+    client: Client,
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    action: str,
+) -> None:
+    asked: list[tuple[object, ...]] = []
+    monkeypatch.setattr(deliveries, "async_task", lambda *told, **_options: asked.append(told))
+    with django_capture_on_commit_callbacks(execute=True):
+        send(client, project, json.dumps({"action": action}).encode(), X_GitHub_Event="repository")
+    assert asked == [("builds.rounds.ask", project.pk)]
+    assert Delivery.objects.get().outcome == "GitHub is asked what became of the repository"

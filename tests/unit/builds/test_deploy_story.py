@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from django.test import Client
 
 from builds import deploy
 from builds.models import Build
@@ -10,8 +11,9 @@ from hosting import proof
 from hosting.engines.docker import BuildFailed, TimedOut
 from hosting.models import Instance, Pool
 from portal.models import Command, LogChunk, Result, Story
-from projects.git import GitError
-from projects.models import Branch, Stage
+from projects.git import GitError, SubmoduleError
+from projects.models import Branch, Member, Role, Stage
+from tests import cast
 from tests.unit.fakes.engine import FakeEngine
 from tests.unit.fakes.github import FakeMirror
 from tests.unit.fakes.stage import NEW, OLD, Scenery, said
@@ -38,6 +40,8 @@ def test_the_steps_are_those_of_the_stage(stage: Scenery) -> None:
             *prepare[name],
             *("prove_ready", "switch_over", "drain", "report"),
         ]
+    kept = [step.name for step in deploy.steps(Build(stage=Stage.STAGING, keeps_database=True))]
+    assert kept[4:7] == ["keep_database", "start_pool", "update_production"]
 
 
 def test_a_deploy_tells_what_it_did_and_who_wrote_it(stage: Scenery) -> None:
@@ -103,6 +107,23 @@ def test_a_passing_fault_of_git_is_to_be_retried(
     monkeypatch.setattr(FakeMirror, "fetch", raising(GitError("no route", transient=transient)))
     build = stage.tell(stage.first())
     assert Story.objects.get(pk=build.story_id or 0).error_remedy.startswith(remedy)
+
+
+def test_a_submodule_without_a_key_that_works_leads_to_where_one_is_made(
+    stage: Scenery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build, url = stage.first(), "git@github.com:acme/lib.git"
+    monkeypatch.setattr(FakeMirror, "checkout", raising(SubmoduleError("lib", url, "No key.", wants_key=True)))
+    build = stage.tell(build)
+    assert "The submodule lib from git@github.com:acme/lib.git can't be fetched" in said(build)
+    assert build.inspection == {"wants_key": url}
+    for person, shown in ((cast.person("Root", is_superuser=True), True), (cast.person("Dev"), False)):
+        Member.objects.get_or_create(project=build.project, user=person, defaults={"role": Role.TESTER})
+        client = Client()
+        client.force_login(person)
+        page = client.get(f"/{build.project.slug}/builds/{build.number}/").content.decode()
+        link = f"/{build.project.slug}/settings/submodules/?url=git%40github.com%3Aacme%2Flib.git"
+        assert (link in page) == shown
 
 
 def test_a_repository_without_addons_is_refused_before_anything_is_built(stage: Scenery) -> None:

@@ -121,7 +121,7 @@ class Course:
         return f"{self.strike.__name__} at {self.at} ({self.moments[self.at].what})" if self.at is not None else "calm"
 
 
-@pytest.mark.parametrize("scene", ["first", "same", "update", "development", "staging"])
+@pytest.mark.parametrize("scene", ["first", "same", "update", "development", "staging", "staging_restored", "kept"])
 def test_a_deploy_survives_whatever_happens_to_it(stage: Scenery, scene: str) -> None:
     build: Build = getattr(stage, scene)()
     before, saved = stage.world.summary(), Saved(stage.world, stage.home)

@@ -15,12 +15,12 @@ from hosting import databases
 from hosting.engines.docker import ContainerSpec
 from hosting.models import Backup
 from portal import clock
-from portal.models import AuditEntry, Result, Step, User
+from portal.models import AuditEntry, Result, State, Step, User
 from portal.stories import ProjectError
 from projects.models import Branch
 from tests.unit.fakes import kept
 from tests.unit.fakes.leftovers import leftovers
-from tests.unit.fakes.stage import Scenery
+from tests.unit.fakes.stage import Scenery, nothing
 from tests.unit.fakes.world import Killed
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -160,3 +160,23 @@ def test_it_survives_its_worker_wherever_that_dies(stage: Scenery, branch: Branc
         assert left(stage) == [], number
     again = Step.objects.filter(story__kind="download", attempts__gt=1)
     assert set(again.values_list("name", flat=True)) == {"take_out", "pack", "tidy"}
+
+
+def test_one_that_was_cancelled_after_it_was_written_can_be_made_again(
+    stage: Scenery, branch: Branch, backup: Backup, alice: User
+) -> None:
+    download = begun(branch, backup, alice)
+    tidying = Step.objects.filter(story=download.story, name="tidy", state=State.RUNNING)
+
+    def strike(what: str) -> None:
+        if what == "list databases" and tidying.exists():
+            stage.world.before = nothing
+            raise OSError("struck")
+
+    stage.world.before = strike
+    kept.tell(stage, download)
+    assert download.result == Result.FAILURE
+    again = begun(branch, backup, alice)
+    assert again != download
+    kept.tell(stage, again)
+    assert story_of.file(again).exists()

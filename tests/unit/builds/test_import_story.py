@@ -9,14 +9,15 @@ from types import SimpleNamespace
 import pytest
 
 from builds import restore as restores
-from builds import rounds
+from builds import rounds, stages
 from builds import upload as story_of
-from builds.models import Build, Parked, Restore, Upload
+from builds.models import Build, Parked, Restore, Retired, Upload
+from builds.origin import Origin, Way
 from builds.parked import begin as switch_on
-from hosting import machines
+from hosting import databases, machines
 from hosting.models import Backup, Instance
 from portal import clock
-from portal.models import AuditEntry, Result, State, User
+from portal.models import AuditEntry, LogChunk, Result, State, Story, User
 from portal.stories import ProjectError
 from projects.models import Branch, Stage
 from tests import zips
@@ -38,9 +39,9 @@ def alice(people: SimpleNamespace) -> User:
     return people.alice  # type: ignore[no-any-return]
 
 
-def content(tmp_path: Path, *, modules: dict[str, str] | None = None, series: str = "18.0") -> bytes:
+def content(tmp_path: Path, *, modules: dict[str, str] | None = None, series: str = "18.0", jobs: int = 0) -> bytes:
     installed = {"base": "18.0.1.3", "shop": "18.0.1.0"} if modules is None else modules
-    held = {"modules": installed, "parameters": {}, "rows": ["brought along"], "active": ACTIVE}
+    held = {"modules": installed, "parameters": {}, "rows": ["brought along"], "active": ACTIVE, "jobs": jobs}
     held["files"] = [zips.NAME.removeprefix("filestore/")]
     about = zips.manifest(modules=installed, major_version=series)
     return zips.write(tmp_path / "a.zip", f"{zips.SQL}\n-- {json.dumps(held)}", about).read_bytes()
@@ -128,6 +129,18 @@ def test_what_nobody_imports_goes_after_two_days(stage: Scenery, branch: Branch,
     assert not story_of.file(whole).exists()
 
 
+def test_no_file_is_removed_through_a_link_that_the_web_processes_made(
+    stage: Scenery, branch: Branch, alice: User, tmp_path: Path
+) -> None:
+    """Their folder is theirs; who removes what has no row is root."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "passwd").touch()
+    (stage.home / "web").mkdir(exist_ok=True)
+    (stage.home / "web" / "uploads").symlink_to(tmp_path / "etc")
+    story_of.forget()
+    assert (tmp_path / "etc" / "passwd").exists()
+
+
 # --- looked at --------------------------------------------------------------------------------------------------------
 def test_it_says_what_is_in_it(stage: Scenery, branch: Branch, alice: User, tmp_path: Path) -> None:
     upload = looked_at(stage, branch, content(tmp_path), alice)
@@ -211,6 +224,20 @@ def test_one_by_one_they_are_switched_on(stage: Scenery, branch: Branch, alice: 
     assert [entry.object for entry in AuditEntry.objects.filter(verb="switch on")] == ["Scheduled action Clean up"]
 
 
+def test_jobs_that_waited_in_it_wait_until_they_are_switched_on(
+    stage: Scenery, branch: Branch, alice: User, tmp_path: Path
+) -> None:
+    upload = looked_at(stage, branch, content(tmp_path, jobs=1200), alice)
+    restore = end(stage, restores.begin_import(branch=branch, upload=upload, by=alice))
+    assert (kept.data(stage, branch).jobs, kept.data(stage, branch).parked_jobs) == (0, 1200)
+    chosen = restore.parked.get(kind=Parked.Kind.JOBS)
+    assert chosen.name == "1,200 jobs that waited"
+    switch_on(parked=chosen, by=alice)
+    chosen.refresh_from_db()
+    stage.look(chosen)  # type: ignore[arg-type]
+    assert (kept.data(stage, branch).jobs, kept.data(stage, branch).parked_jobs) == (1200, 0)
+
+
 def test_those_of_a_database_that_is_gone_are_not_switched_on(
     stage: Scenery, branch: Branch, alice: User, tmp_path: Path
 ) -> None:
@@ -219,6 +246,62 @@ def test_those_of_a_database_that_is_gone_are_not_switched_on(
     end(stage, restores.begin_import(branch=branch, upload=upload, by=alice))
     with pytest.raises(ProjectError, match="not switched on"):
         switch_on(parked=restore.parked.all()[0], by=alice)
+
+
+def test_those_of_a_database_that_was_retired_are_not_switched_on_in_the_next_one(
+    stage: Scenery, branch: Branch, alice: User, tmp_path: Path
+) -> None:
+    """Its records have the same numbers, and are other ones."""
+    upload = looked_at(stage, branch, content(tmp_path), alice)
+    restore = end(stage, restores.begin_import(branch=branch, upload=upload, by=alice))
+    branch.refresh_from_db()
+    stages.move(branch=branch, stage=Stage.DEVELOPMENT, by=alice)
+    stage.look(retired := Retired.objects.get())  # type: ignore[arg-type]
+    assert Story.objects.get(pk=retired.story_id or 0).state == State.DONE
+    branch.refresh_from_db()
+    stages.move(branch=branch, stage=Stage.PRODUCTION, by=alice)
+    assert stage.deploy(branch, OLD).result == Result.SUCCESS
+    with pytest.raises(ProjectError, match="not switched on"):
+        switch_on(parked=restore.parked.all()[0], by=alice)
+
+
+def test_one_that_waits_to_be_switched_on_is_not_in_a_database_that_came_since(
+    stage: Scenery, branch: Branch, alice: User, tmp_path: Path
+) -> None:
+    upload = looked_at(stage, branch, content(tmp_path), alice)
+    restore = end(stage, restores.begin_import(branch=branch, upload=upload, by=alice))
+    switch_on(parked=restore.parked.all()[0], by=alice)
+    end(stage, restores.begin_import(branch=branch, upload=upload, by=alice))
+    stage.look(restore.parked.all()[0])  # type: ignore[arg-type]
+    assert kept.data(stage, branch).active == {}
+    assert restore.parked.all()[0].switched_on_at is None
+
+
+def test_a_file_that_an_attachment_names_is_looked_for_nowhere_else(
+    stage: Scenery, branch: Branch, alice: User, tmp_path: Path
+) -> None:
+    """A dump may name any file of the machine, and one that no disk can have."""
+    secret = tmp_path / "secret"
+    secret.touch()
+
+    def name_them(what: str) -> None:
+        for data in stage.world.databases["hosted"].values() if what == "freeze" else ():
+            data.files = (str(secret), "ab/" + "x" * 290) if data.rows == ("brought along",) else data.files
+
+    upload = looked_at(stage, branch, content(tmp_path), alice)
+    stage.world.before = name_them
+    restore = end(stage, restores.begin_import(branch=branch, upload=upload, by=alice))
+    assert restore.result == Result.WARNING, restore.story and restore.story.error_detail
+    said = "".join(LogChunk.objects.filter(step__story=restore.story).values_list("text", flat=True))
+    assert "2 files that attachments name are not in the archive" in said
+
+
+def test_an_archive_that_an_import_waits_for_stays(stage: Scenery, branch: Branch, alice: User, tmp_path: Path) -> None:
+    upload = looked_at(stage, branch, content(tmp_path), alice)
+    restore = restores.begin_import(branch=branch, upload=upload, by=alice)
+    with clock.moved(story_of.KEPT + timedelta(minutes=1)):
+        story_of.forget()
+    assert end(stage, restore).result == Result.SUCCESS
 
 
 def test_what_is_no_odoo_inside_changes_nothing(stage: Scenery, branch: Branch, alice: User, tmp_path: Path) -> None:
@@ -254,6 +337,19 @@ def test_it_survives_its_worker_wherever_that_dies(stage: Scenery, branch: Branc
         assert restore.parked.count() == 3, number
 
 
+# --- the disk ---------------------------------------------------------------------------------------------------------
+def test_an_upload_never_takes_the_last_of_the_disk(
+    branch: Branch, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others may have filled it since it was begun."""
+    upload = begun(branch, 10, alice)
+    monkeypatch.setattr(databases, "free_disk", lambda: databases.SPARE)
+    with pytest.raises(OSError, match="No space left"):
+        story_of.receive(upload, 0, io.BytesIO(b"0123"))
+    upload.refresh_from_db()
+    assert (upload.received_bytes, story_of.coming(upload).exists()) == (0, False)
+
+
 # --- into staging -----------------------------------------------------------------------------------------------------
 @pytest.fixture
 def staging(stage: Scenery, branch: Branch) -> Branch:
@@ -281,6 +377,8 @@ def test_a_backup_is_restored_into_staging(stage: Scenery, branch: Branch, stagi
     served = kept.instance(Branch.objects.select_related("instance").get(pk=staging.pk))
     assert (machines.folder(served) / "data" / "filestore" / served.database / kept.NAME).read_bytes() == kept.CONTENT
     assert not (machines.folder(served) / "backup").exists()
+    assert (found := Origin.of(Build.objects.get(pk=build.pk)))
+    assert (found.way, found.backup, found.moment) == (Way.BACKUP, backup.pk, backup.taken_at)
 
 
 def test_what_was_brought_goes_into_staging_neutralised(
@@ -290,6 +388,27 @@ def test_what_was_brought_goes_into_staging_neutralised(
     build = story_of.into_staging(branch=staging, upload=upload, by=alice)
     assert stage.tell(build).result == Result.SUCCESS
     assert lab(stage, staging) == ("brought along",)
+    assert (found := Origin.of(Build.objects.get(pk=build.pk)))
+    assert found.way == Way.IMPORT
+
+
+@pytest.mark.parametrize("source", ["upload", "backup"])
+def test_what_the_disk_has_no_room_for_is_not_brought_into_staging(
+    stage: Scenery, branch: Branch, staging: Branch, alice: User, tmp_path: Path, source: str
+) -> None:
+    """An archive of some gigabytes may hold a thousand times as much."""
+    if source == "upload":
+        upload = looked_at(stage, staging, content(tmp_path), alice)
+        Upload.objects.update(found=upload.found | {"bytes": 1 << 50})
+        build = story_of.into_staging(branch=staging, upload=upload, by=alice)
+    else:
+        backup = kept.backed_up(stage, branch)
+        Backup.objects.update(size_bytes=1 << 50)
+        build = restores.into_staging(branch=staging, backup=backup, by=alice)
+    before = stage.world.summary()["databases"]
+    assert stage.tell(build).result == Result.FAILURE
+    assert Story.objects.get(pk=build.story_id or 0).error_title == "Not enough disk for this copy"
+    assert stage.world.summary()["databases"] == before
 
 
 def test_where_it_fails_staging_goes_on_serving(stage: Scenery, branch: Branch, staging: Branch, alice: User) -> None:

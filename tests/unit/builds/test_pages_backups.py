@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from builds import backup as story_of
-from hosting.models import Backup, Instance, Vault
+from hosting.models import Backup, Instance, Place, Vault, VaultCopy
 from portal import clock
 from portal.models import AuditEntry, Result, State, Step, Story
 from projects.models import Branch, Project, Stage
@@ -58,6 +58,20 @@ def test_where_nothing_was_deployed_nothing_can_be_backed_up(alice: Client, bran
     text = page(alice, branch)
     assert "There is no production database yet." in text
     assert "Back up now" not in text
+
+
+def test_each_says_which_odoo_served(alice: Client, branch: Branch) -> None:
+    backup = proven(branch, odoo_image="odoo:18.0 (5c8ebf5e3599)")
+    proven(branch)  # taken before that was written down
+    assert page(alice, branch).count("The Odoo image whose code served") == 1
+    shown = alice.get(f"/demo/branches/{branch.pk}/backups/{backup.pk}/").content.decode()
+    assert "odoo:18.0 (5c8ebf5e3599)" in shown
+
+
+def test_where_only_the_rows_are_is_no_place_of_a_backup(alice: Client, branch: Branch) -> None:
+    backup, place = proven(branch), Place.objects.create(name="far", address="/mnt/far")
+    VaultCopy.objects.create(vault=None, place=place).backups.add(backup)
+    assert "1 place<" in page(alice, branch)
 
 
 def test_it_says_how_old_the_newest_proven_one_is_and_how_long_restoring_took(alice: Client, branch: Branch) -> None:

@@ -12,8 +12,8 @@ from projects.models import Branch, Project, Stage
 from tests import cast
 
 ON_PRODUCTION = {"workers", "replicas", "strategy", "drain_seconds", "keep_minutes", "hold_seconds", "long_updates"}
-ON_COPIES = {"run_tests", "test_tags", "idle_minutes"}
-EVERYWHERE = {"on_push", "install", "install_list", "probe_path", "full_timeout_seconds"}
+INSTALL, TESTS = {"install", "install_list"}, {"run_tests", "test_tags", "from_template"}
+EVERYWHERE = {"on_push", "probe_path", "full_timeout_seconds"}
 
 
 @pytest.fixture
@@ -46,9 +46,9 @@ def save(client: Client, branch: Branch, **changes: Any) -> str:
 @pytest.mark.parametrize(
     ("stage", "shown"),
     [
-        (Stage.PRODUCTION, EVERYWHERE | ON_PRODUCTION),
-        (Stage.STAGING, EVERYWHERE | ON_COPIES),
-        (Stage.DEVELOPMENT, EVERYWHERE | ON_COPIES),
+        (Stage.PRODUCTION, EVERYWHERE | ON_PRODUCTION | INSTALL),
+        (Stage.STAGING, EVERYWHERE | {"idle_minutes", "copy_hours"}),
+        (Stage.DEVELOPMENT, EVERYWHERE | {"idle_minutes"} | INSTALL | TESTS),
     ],
 )
 def test_it_shows_what_means_something_on_the_stage(

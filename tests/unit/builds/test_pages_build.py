@@ -1,11 +1,14 @@
 """The page of one build."""
 
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 from django.test import Client
 
 from builds.models import Build
+from builds.origin import Origin, Way
+from portal import clock
 from portal.models import AuditEntry, Result, State, Story
 from projects.models import Branch, Stage
 from tests import cast
@@ -129,6 +132,16 @@ def test_a_waiting_one_says_what_it_waits_for(dev: Client, branch: Branch) -> No
     assert "Waiting for build #1 of the same branch" in page(dev, waiting)
 
 
+def test_one_that_was_put_off_says_that_it_waits(dev: Client, branch: Branch) -> None:
+    build = cast.build(branch, result=None)
+    Story.objects.filter(pk=story(build).pk).update(state=State.QUEUED, not_before=clock.now() + timedelta(seconds=30))
+
+    found = page(dev, build)
+
+    assert f"{build.short} waits: the open step below says for what" in found
+    assert 'hx-trigger="every 2s"' in found
+
+
 def test_failing_tests_are_named(dev: Client, branch: Branch) -> None:
     told = {"total": 5, "failed": 1, "errors": 1, "names": ["FAIL: TestA.test_x", "ERROR: TestB.test_y"]}
 
@@ -231,3 +244,70 @@ def test_what_was_checked_beforehand_is_shown_and_open_where_something_is_amiss(
     assert "1 of 2 to look at" in amiss
     assert "Add disk soon." in amiss
     assert '<details class="checks" open>' in amiss
+
+
+# --- where its database came from -------------------------------------------------------------------------------------
+@pytest.fixture
+def copied(people: SimpleNamespace) -> Build:
+    """A build of staging, from a proven restore."""
+    branch = cast.branch(cast.project("demo", people), "next", Stage.STAGING)
+    instance = cast.instance(Stage.STAGING, "next.localhost")
+    instance.neutralised = {"found": {"Scheduled actions": 12, "API keys": 1}, "at": "2026-11-22T02:10:00+00:00"}
+    instance.save()
+    build = cast.build(branch, instance=instance)
+    made = Origin(Way.RESTORE, seconds=8.3, backup=4, taken_at="2026-11-22T02:00:00+00:00", bytes=2**30, files=3)
+    made.keep(build)
+    return build
+
+
+def test_a_copy_says_of_what_it_is_and_what_was_switched_off(
+    client: Client, people: SimpleNamespace, copied: Build
+) -> None:
+    client.force_login(people.tom)
+    found = page(client, copied)
+    assert "A copy of production, made in 8.3 s" in found
+    assert "the backup of 22 November, 02:00 UTC" in found
+    assert "13 things switched off on it" in found
+    told = client.get(f"/demo/builds/{copied.number}/neutralised/").content.decode()
+    assert "13 things in all" in told
+    assert '<th scope="row">Scheduled actions</th><td>12</td>' in told
+    assert "Bank connections, " in told
+    assert "Scheduled actions, " not in told
+
+
+@pytest.mark.parametrize(
+    ("way", "words"),
+    [
+        (Way.LIVE, "Of production as it was on 22 November, 02:00 UTC"),
+        (Way.BACKUP, "The backup of 22 November, 02:00 UTC was restored"),
+        (Way.IMPORT, "What was imported, restored in 8.3 s"),
+    ],
+)
+def test_it_says_what_it_is_a_copy_of(
+    client: Client, people: SimpleNamespace, copied: Build, way: Way, words: str
+) -> None:
+    Origin(way, seconds=8.3, taken_at="2026-11-22T02:00:00+00:00").keep(copied)
+    client.force_login(people.tom)
+    assert words in page(client, copied)
+
+
+def test_a_copy_of_before_there_were_reports_says_so(client: Client, people: SimpleNamespace, copied: Build) -> None:
+    Build.objects.filter(pk=copied.pk).update(instance=None)
+    client.force_login(people.tom)
+    assert "isn&#x27;t there any more" in client.get(
+        f"/demo/builds/{copied.number}/neutralised/"
+    ).content.decode().replace("'", "&#x27;")
+
+
+def test_a_template_says_what_it_saved(dev: Client, branch: Branch) -> None:
+    build = cast.build(branch)
+    Origin(Way.TEMPLATE, seconds=2.1, saved=93.6, modules=("base", "sale")).keep(build)
+    found = page(dev, build)
+    assert "A template saved 1 min 34 s" in found
+    assert "<code>sale</code>" in found
+
+
+def test_one_from_nothing_says_why(dev: Client, branch: Branch) -> None:
+    build = cast.build(branch)
+    Origin(Way.NOTHING, why="The branch's settings want it so.").keep(build)
+    assert "Everything was installed from nothing. The branch&#x27;s settings want it so." in page(dev, build)

@@ -12,7 +12,7 @@ from portal.models import Result
 from projects.models import Branch, Project, Stage
 from tests import cast
 
-MOST = 14  # queries of a page, those for session, person and alarms included
+MOST = 15  # queries of a page, those for session, person, alarms and the bell included
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def test_it_connects_the_repository_and_begins_production(
     response = alice.post("/new/", FORM)
 
     assert response["Location"] == "/addons/branches/"
-    assert connect.call_args.kwargs == {"by": people.alice, **FORM}
+    assert connect.call_args.kwargs == {"by": people.alice, **FORM, "code": ""}
     assert Build.objects.get().commit == "4" * 40
 
 

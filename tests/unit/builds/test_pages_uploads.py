@@ -184,7 +184,12 @@ def test_one_taken_by_hand_can_be_deleted_and_no_other(alice: Client, branch: Br
 @pytest.fixture
 def restore(branch: Branch) -> Restore:
     made = Restore.objects.create(
-        branch=branch, imported=True, state=State.DONE, result=Result.SUCCESS, switched_at=clock.now()
+        branch=branch,
+        imported=True,
+        state=State.DONE,
+        result=Result.SUCCESS,
+        switched_at=clock.now(),
+        pool=branch.instance.live_pool if branch.instance else None,
     )
     Parked.objects.create(restore=made, kind=Parked.Kind.ACTION, record_id=7, name="Send <mails>")
     Parked.objects.create(restore=made, kind=Parked.Kind.OUTGOING, record_id=1, name="mail.example.com")

@@ -1,11 +1,13 @@
 """The pre-flight: what stops a deploy, what is only said, and that nothing is touched."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from builds import preflight
+from builds.begin import SKIPPED
 from builds.models import Build
 from hosting import databases, machine_state, walls
 from hosting.engines import probe
@@ -13,10 +15,10 @@ from hosting.engines.docker import EngineUnreachable, ImageInfo
 from hosting.engines.postgres import Load, ServerUnreachable, Version
 from hosting.models import Instance, Pool
 from portal import clock, stories
-from portal.models import LogChunk, Result, Story
+from portal.models import LogChunk, Result, State, Story
 from projects import quota
 from projects.git import GitError
-from projects.models import Branch, DiskUse, Project
+from projects.models import Branch, DiskUse, Project, Stage
 from tests import cast
 from tests.unit.fakes.cluster import FakeCluster
 from tests.unit.fakes.engine import FakeEngine
@@ -126,19 +128,54 @@ def output(build: Build) -> str:
     return "".join(chunk.text for chunk in chunks)
 
 
+def put_off(stage: Scenery, build: Build) -> Story:
+    stage.look(build)
+    told = story(build)
+    assert told.is_put_off
+    return told
+
+
 def test_below_a_tenth_of_the_disk_it_waits_and_says_why(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
     build = stage.same()
-    seen = disk(monkeypatch, *[9_000] * 8, 20_000)
-    build = stage.tell(build)
-    assert build.result == Result.SUCCESS
+    disk(monkeypatch, 9_000)
+    put_off(stage, build)
     assert "9,000 MB of 100,000 MB are free, which is less than 10 %: new builds wait then." in output(build)
-    assert len(seen) > 8
+    disk(monkeypatch, 20_000)
+    with clock.passed(timedelta(minutes=1)):
+        assert stage.tell(build).result == Result.SUCCESS
+
+
+def test_who_waits_for_disk_keeps_nobody_busy(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The only worker of a queue tells what comes next."""
+    waiting = stage.same(), stage.build(stage.branch("feature", Stage.DEVELOPMENT), "2" * 40)
+    last = stage.build(stage.branch("other", Stage.DEVELOPMENT), "2" * 40)
+    disk(monkeypatch, 9_000)
+    for build in waiting:
+        put_off(stage, build)
+    disk(monkeypatch, 20_000)
+    assert stage.tell(last).result == Result.SUCCESS
+    assert [story(build).state for build in waiting] == [State.QUEUED] * 2
+
+
+def test_a_push_takes_the_place_of_one_that_waits_for_disk(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = stage.same()
+    disk(monkeypatch, 9_000)
+    put_off(stage, first)
+    second = stage.build(first.branch, first.commit)
+    disk(monkeypatch, 20_000)
+    first = stage.tell(first)
+    assert (first.result, first.verdict) == (Result.CANCELLED, SKIPPED)
+    assert stage.tell(second).result == Result.SUCCESS
 
 
 def test_after_an_hour_of_waiting_it_fails_with_the_reason(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
     build = stage.same()
     disk(monkeypatch, 9_000)
-    told = story(stage.tell(build))
+    put_off(stage, build)
+    with clock.passed(timedelta(minutes=59)):
+        put_off(stage, build)
+    with clock.passed(timedelta(minutes=61)):
+        told = story(stage.tell(build))
     assert told.error_title == "The disk of this machine is nearly full"
     assert "9,000 MB of 100,000 MB are free" in told.error_detail
     assert [step.name for step in told.steps.exclude(started_at=None)] == ["check_beforehand"]
@@ -147,7 +184,7 @@ def test_after_an_hour_of_waiting_it_fails_with_the_reason(stage: Scenery, monke
 def test_who_waits_for_disk_can_be_cancelled(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
     build = stage.same()
     disk(monkeypatch, 9_000)
-    stories.cancel(story(build))
+    stories.cancel(put_off(stage, build))
     assert stage.tell(build).result == Result.CANCELLED
 
 
@@ -159,8 +196,8 @@ def test_old_caches_go_first(stage: Scenery, monkeypatch: pytest.MonkeyPatch) ->
     (mirrors / f"p{build.project_id}.git").mkdir()
     stage.world.images["sha256:unused"] = ImageInfo("sha256:unused", (), {"berth.build": "b0"}, 1)
     serving = {container.spec.image_id for container in stage.world.containers.values()}
-    disk(monkeypatch, *[9_000] * 9, 20_000)
-    assert stage.tell(build).result == Result.SUCCESS
+    disk(monkeypatch, 9_000)
+    put_off(stage, build)
     assert "sha256:unused" not in stage.world.images
     assert serving <= set(stage.world.images)
     assert [path.name for path in mirrors.iterdir()] == [f"p{build.project_id}.git"]
@@ -192,7 +229,7 @@ def test_an_update_is_refused_by_its_rehearsal_and_production_serves_on(
     large(stage, monkeypatch)
     build = stage.tell(build)
     assert story(build).error_title == "Not enough disk for the rehearsal of the update"
-    assert "The database has 200000 MB; 20000 MB are free." in story(build).error_detail
+    assert "It needs about 400,500 MB; 20,000 MB are free." in story(build).error_detail
     assert "An update of modules takes 400,000 MB more" in checks(build)["Disk"]["says"]
     assert stage.world.summary() == before
 

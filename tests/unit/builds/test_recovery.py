@@ -1,15 +1,18 @@
 """Production brought back on a machine that has nothing but the portal's rows and a place with the backups."""
 
 import shutil
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 
 from builds import backup as story_of
-from builds import recovery, vaultcopies
-from builds.models import Build
+from builds import download, recovery, vaultcopies
+from builds import restore as restores
+from builds.models import Build, Download
 from hosting.engines.restic import Unreachable
 from hosting.models import Backup, Instance, Place, Pool, Slot, VaultCopy
+from portal import clock
 from portal.models import Alarm, State, Story
 from projects.models import Branch, Stage
 from tests.unit.fakes.leftovers import leftovers
@@ -38,6 +41,26 @@ def branch(stage: Scenery) -> Branch:
     assert VaultCopy.objects.get(vault=Backup.objects.get().vault).backups.count() == 1
     stage.build(branch, NEW)
     return Branch.objects.get(pk=branch.pk)
+
+
+def attached(stage: Scenery, branch: Branch) -> set[str]:
+    return set(stage.world.databases["hosted"][branch.instance.database].rows) if branch.instance else set()
+
+
+def another_place(stage: Scenery, branch: Branch) -> Backup:
+    """One that alone has the newest backup, as the first is away. Both answer again when this ends."""
+    assert branch.instance is not None
+    stage.world.databases["hosted"][branch.instance.database].rows += ("a later customer",)
+    Build.objects.exclude(state=State.DONE).delete()
+    Story.objects.filter(kind="deploy").exclude(state=State.DONE).delete()
+    stage.look(newest := story_of.begin(branch=branch, kind=Backup.Kind.MANUAL, by=None))
+    Place.objects.update(removed_at=clock.now())
+    cellar = Place.objects.create(name="cellar", address="cellar")
+    VaultCopy.objects.create(vault=None, place=cellar, done_at=clock.now())
+    vaultcopies.begin_due()
+    tell(stage, "copy")
+    Place.objects.update(removed_at=None)
+    return Backup.objects.get(pk=newest.pk)
 
 
 def tell(stage: Scenery, kind: str) -> None:
@@ -106,3 +129,59 @@ def test_a_place_that_does_not_answer_leaves_all_as_it_was(stage: Scenery, branc
     assert Story.objects.get(kind="recover").error_title == "No place gave the vault"
     assert Alarm.objects.get().title.startswith("Shop could not be brought back")
     assert stage.world.databases["hosted"] == {}
+
+
+def test_the_newest_is_brought_back_whichever_place_has_it(stage: Scenery, branch: Branch) -> None:
+    newest = another_place(stage, branch)
+    lose_the_machine(stage)
+    recovery.begin_all()
+    tell(stage, "recover")
+    newest.refresh_from_db()
+    assert newest.forgotten_at is None
+    assert "a later customer" in attached(stage, branch)
+
+
+def test_what_only_a_silent_place_has_is_not_let_go_there(stage: Scenery, branch: Branch) -> None:
+    newest = another_place(stage, branch)
+    lose_the_machine(stage)
+    recovery.begin_all()
+    (stage.home / "places" / "cellar").rename(stage.home / "cellar")
+    tell(stage, "recover")
+    assert Story.objects.get(kind="recover").result == "warning"
+    assert "a customer" in attached(stage, branch)
+    (stage.home / "cellar").rename(stage.home / "places" / "cellar")
+    vaultcopies.begin_due()
+    tell(stage, "copy")
+    there = (stage.home / "places" / "cellar").glob("*/*")
+    assert newest.tag in {folder.name.partition(".")[2] for folder in there}
+
+
+def test_after_a_clock_that_was_set_back_the_newest_is_still_the_last_one(stage: Scenery, branch: Branch) -> None:
+    newest = another_place(stage, branch)
+    Backup.objects.filter(pk=newest.pk).update(taken_at=newest.created_at - timedelta(days=400))
+    lose_the_machine(stage)
+    recovery.begin_all()
+    tell(stage, "recover")
+    assert "a later customer" in attached(stage, branch)
+
+
+def test_no_new_backup_is_called_like_one_that_the_rows_do_not_know(stage: Scenery, branch: Branch) -> None:
+    """It lies at the place, stored by the machine that was lost after its rows had been."""
+    known = Backup.objects.latest("pk")
+    lose_the_machine(stage)
+    recovery.begin_all()
+    new = Backup.objects.create(vault=known.vault, instance=known.instance, kind=Backup.Kind.MANUAL)
+    assert new.pk > known.pk + 1000
+
+
+def test_a_restore_that_went_on_hinders_no_later_one(stage: Scenery, branch: Branch, people: SimpleNamespace) -> None:
+    begun = restores.begin(branch=branch, backup=Backup.objects.get(), by=people.alice)
+    file = download.begin(branch=branch, backup=Backup.objects.get(), form=Download.Form.ZIP, by=people.alice)
+    lose_the_machine(stage)
+    recovery.begin_all()
+    tell(stage, "recover")
+    stage.tell(Build.objects.latest("pk"))
+    begun.refresh_from_db()
+    file.refresh_from_db()
+    assert (begun.state, begun.result) == (file.state, file.result) == ("done", "cancelled")
+    assert restores.refusal(Branch.objects.get(pk=branch.pk), Backup.objects.get()) == ""

@@ -9,6 +9,7 @@ from builds.models import Build
 from hosting.models import Instance
 from portal import clock
 from portal.models import Result, State, Story
+from portal.stories import ProjectError
 from projects.models import Branch, Stage
 from tests import cast
 
@@ -94,3 +95,11 @@ def test_what_sleeps_does_not_fall_asleep() -> None:
     branch()
     Instance.objects.update(door=Instance.Door.ASLEEP)
     assert resting.idle() == []
+
+
+def test_who_wakes_a_locked_database_is_told_that_it_sleeps_on() -> None:
+    made = branch()
+    Instance.objects.update(door=Instance.Door.ASLEEP, locked=True)
+    with pytest.raises(ProjectError, match="fix sleeps on"):
+        resting.wake(Branch.objects.get(pk=made.pk))
+    assert not Story.objects.filter(kind="wake").exists()

@@ -1,19 +1,20 @@
 """A backup becomes production's database: proven beside it, switched by name, and the old state is never lost."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 
 from builds import restore as story_of
-from builds import rounds
+from builds import rollback, rounds, stages
 from builds.models import Build, Restore
 from hosting import databases, swaps
 from hosting.models import Backup, Instance, Pool
 from portal import clock, stories
 from portal.models import AuditEntry, Result, State, Step, Story, User
 from portal.stories import ProjectError
-from projects.models import Branch
+from projects.models import Branch, Stage
 from tests.unit.fakes import kept
 from tests.unit.fakes.leftovers import leftovers
 from tests.unit.fakes.stage import NEW, OLD, Scenery, nothing
@@ -123,7 +124,7 @@ def test_the_dump_is_over_before_anybody_waits(stage: Scenery, branch: Branch, b
     stage.world.before = lambda what: order.append((what, stage.world.answer(host)))
     kept.tell(stage, begun(branch, backup, alice))
     assert ("pg_dump ends", OLD) in order
-    assert ("rename database", "held") in order
+    assert ("exchange databases", "held") in order
 
 
 def test_a_backup_from_before_an_update_is_brought_up_to_the_code_that_serves(
@@ -183,7 +184,7 @@ def test_too_little_disk_is_said_before_anything_is_made(
     assert stage.world.summary() == before
 
 
-EVENTS = ("check vault", "pg_restore ends", "pg_dump ends", "rename database", "hand over database", "start web")
+EVENTS = ("check vault", "pg_restore ends", "pg_dump ends", "exchange databases", "hand over database", "start web")
 
 
 @pytest.mark.parametrize("how", ["cancelled", "failed"])
@@ -274,6 +275,68 @@ def test_it_survives_its_worker_wherever_that_dies(stage: Scenery, branch: Branc
     assert set(again.values_list("name", flat=True)) >= names - {"switch_restored"}
 
 
+# --- a rollback comes between -----------------------------------------------------------------------------------------
+def rolled_back_when(stage: Scenery, branch: Branch, by: User, when: Callable[[str], bool]) -> None:
+    """To the build before, by the urgent worker, at the first event that is `when`."""
+
+    def strike(what: str) -> None:
+        if when(what):
+            stage.world.before = nothing
+            target = rollback.target(kept.instance(branch))
+            assert target is not None
+            stories.look(rollback.begin(build=target, by=by).story_id or 0)
+
+    stage.world.before = strike
+
+
+@pytest.fixture
+def newer(stage: Scenery, branch: Branch, backup: Backup) -> None:
+    """Another commit serves, and the one before is kept to roll back to."""
+    stage.world.commits[NEW] = {"shop": "1.0"}
+    stage.deploy(branch, NEW)
+
+
+@pytest.mark.usefixtures("newer")
+def test_a_rollback_at_the_last_moment_is_not_undone(
+    stage: Scenery, branch: Branch, backup: Backup, alice: User
+) -> None:
+    restore = begun(branch, backup, alice)
+    swapping = Step.objects.filter(story=restore.story, name="swap", state=State.RUNNING)
+    rolled_back_when(stage, branch, alice, lambda what: what == 'UPDATE "hosting_pool" SET' and swapping.exists())
+    restore = end(stage, restore)
+    assert restore.story is not None
+    assert restore.story.error_title == "Another build came to serve meanwhile"
+    assert stage.world.answer(kept.instance(branch).hostname) == OLD
+    assert LATER in kept.data(stage, branch).rows
+    rounds.clear_away()
+    assert left(stage) == []
+
+
+@pytest.mark.usefixtures("newer")
+def test_a_backup_is_served_by_no_other_code_than_it_was_opened_with(
+    stage: Scenery, branch: Branch, backup: Backup, alice: User
+) -> None:
+    """Who restored it died, and what serves was rolled back before another went on."""
+    restore = begun(branch, backup, alice)
+
+    def die(what: str) -> None:
+        if what == "pg_restore ends":
+            stage.world.dead = True
+            raise Killed
+
+    stage.world.before = die
+    stage.look(restore)  # type: ignore[arg-type]
+    target = rollback.target(kept.instance(branch))
+    assert target is not None
+    stories.look(rollback.begin(build=target, by=alice).story_id or 0)
+    assert stage.world.answer(kept.instance(branch).hostname) == OLD
+    restore = end(stage, restore)
+    assert restore.story is not None
+    assert restore.story.error_title == "Another build came to serve meanwhile"
+    rounds.clear_away()
+    assert left(stage) == []
+
+
 # --- asked for --------------------------------------------------------------------------------------------------------
 def test_one_at_a_time(branch: Branch, backup: Backup, alice: User) -> None:
     begun(branch, backup, alice)
@@ -291,6 +354,26 @@ def test_a_deploy_waits_for_it_and_it_for_a_deploy(stage: Scenery, branch: Branc
     assert Build.objects.get(pk=build.pk).state == State.QUEUED
     assert end(stage, restore).result == Result.SUCCESS
     assert stage.tell(build).result == Result.SUCCESS
+
+
+def test_none_begins_while_production_is_being_retired(
+    stage: Scenery, branch: Branch, backup: Backup, alice: User
+) -> None:
+    stages.move(branch=branch, stage=Stage.DEVELOPMENT, by=alice)
+    with pytest.raises(ProjectError) as refused:
+        begun(branch, backup, alice)
+    assert "being retired" in refused.value.detail
+
+
+def test_one_that_waited_until_production_was_retired_says_so(
+    stage: Scenery, branch: Branch, backup: Backup, alice: User
+) -> None:
+    """Both were asked for in the same instant."""
+    restore = begun(branch, backup, alice)
+    Branch.objects.update(instance=None, stage=Stage.DEVELOPMENT)
+    restore = end(stage, restore)
+    assert restore.story is not None
+    assert restore.story.error_title == "The branch has no database any more"
 
 
 @pytest.mark.parametrize("proof", [Backup.Proof.NONE, Backup.Proof.FAILED])

@@ -89,7 +89,7 @@ def test_a_last_backup_is_taken_and_its_dump_can_be_had(
     assert "Make a zip" in client.get("/shop/retired/").content.decode()
     assert client.post(f"/shop/retired/{retired.pk}/download/", {"backup": backup.pk}).status_code == 302
     made = Download.objects.get(asked_by=people.alice)
-    stage.look(made)  # type: ignore[arg-type]
+    stage.look(made)
     made.refresh_from_db()
     assert made.result == Result.SUCCESS
     sent = client.get(f"/shop/retired/{retired.pk}/download/{made.pk}/")
@@ -186,6 +186,39 @@ def test_one_that_is_attached_can_not_be_attached_twice(stage: Scenery, main: Br
         stages.move(branch=main, stage=Stage.PRODUCTION, by=people.alice, attach=retired)
     main.refresh_from_db()
     assert main.stage == Stage.DEVELOPMENT
+
+
+def test_one_is_not_attached_while_what_served_it_is_cleared_away(
+    stage: Scenery, main: Branch, people: SimpleNamespace
+) -> None:
+    """That would stop what the branch's deploy had started by then."""
+    retired = ask(main, people)
+
+    def die(what: str) -> None:
+        if not what.startswith(("INSERT", "UPDATE", "DELETE")) and Retired.objects.exclude(at=None):
+            stage.world.dead = True
+            raise Killed
+
+    stage.world.before = die
+    stage.look(retired)  # type: ignore[arg-type]
+    assert Branch.objects.get(pk=main.pk).stage == Stage.DEVELOPMENT
+    other = stage.branch("other", Stage.DEVELOPMENT, head=OLD)
+    with pytest.raises(ProjectError, match="can't be attached"):
+        stages.move(branch=other, stage=Stage.PRODUCTION, by=people.alice, attach=retired)
+    tell(stage, retired)
+    stages.move(branch=other, stage=Stage.PRODUCTION, by=people.alice, attach=retired)
+    assert build_all(stage).result == Result.SUCCESS
+    assert stage.world.answer(HOST) == OLD
+
+
+def test_production_is_not_moved_while_its_first_database_is_made(stage: Scenery, people: SimpleNamespace) -> None:
+    """It would be nobody's, and keep production's address for good."""
+    build = stage.first()
+    with pytest.raises(ProjectError) as refused:
+        stages.move(branch=build.branch, stage=Stage.DEVELOPMENT, by=people.alice)
+    assert "being made" in refused.value.detail
+    assert stage.tell(build).result == Result.SUCCESS
+    assert stage.world.answer(HOST) == NEW
 
 
 def test_a_push_that_waits_behind_it_makes_no_second_production(

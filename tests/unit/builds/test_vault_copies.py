@@ -32,7 +32,8 @@ def branch(stage: Scenery, people: SimpleNamespace, monkeypatch: pytest.MonkeyPa
         Member.objects.create(project=branch.project, user=person, role=role)
     place = Place.objects.create(name="attic", address="attic")
     VaultCopy.objects.create(vault=None, place=place, done_at=clock.now())
-    monkeypatch.setattr(vaultcopies, "SELF_EVERY", timedelta(days=999))
+    for each in ("SELF_EVERY", "SELF_SOON"):
+        monkeypatch.setattr(vaultcopies, each, timedelta(days=999))
     return Branch.objects.get(pk=branch.pk)
 
 
@@ -179,3 +180,33 @@ def test_a_place_that_is_removed_while_a_copy_is_on_its_way_stops_nothing(stage:
     copied(stage)
     assert not Story.objects.open().filter(kind="copy").exists()
     assert not (stage.home / "places").exists()
+
+
+def test_a_clock_that_was_set_back_stops_no_copy(
+    stage: Scenery, branch: Branch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later(monkeypatch, timedelta(days=400))
+    backup = backed_up(stage, branch)
+    stage.world.before = away
+    assert copied(stage).error
+    stage.world.before = lambda _what: None
+    later(monkeypatch, timedelta(days=-400))
+    assert vaultcopies.is_red(VaultCopy.objects.exclude(vault=None).get()), "nobody knows since when"
+    assert set(copied(stage).backups.all()) == {backup}
+
+
+def test_the_installation_itself_is_copied_again_soon_after_a_backup_was_proven(
+    stage: Scenery, branch: Branch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows are what names the backup: older ones would bring an older one back."""
+    monkeypatch.setattr(vaultcopies, "SELF_EVERY", timedelta(days=1))
+    monkeypatch.setattr(vaultcopies, "SELF_SOON", timedelta(hours=1))
+    itself = VaultCopy.objects.get(vault=None)
+    later(monkeypatch, timedelta(hours=2))
+    assert not vaultcopies.is_due(itself)
+    backup = backed_up(stage, branch)
+    assert vaultcopies.is_due(itself)
+    itself.backups.add(backup)
+    assert not vaultcopies.is_due(itself)
+    later(monkeypatch, timedelta(days=-400))
+    assert vaultcopies.is_due(itself), "the clock was set back: its day would come in a year"

@@ -17,17 +17,21 @@ def modules(tmp_path: Path) -> Path:
 
 
 def test_only_the_needed_files_are_copied(modules: Path, tmp_path: Path) -> None:
-    frontend.copy(modules, tmp_path / "vendor")
+    frontend.copy(frontend.FILES, modules, tmp_path / "vendor")
     copied = {str(file.relative_to(tmp_path / "vendor")) for file in (tmp_path / "vendor").rglob("*") if file.is_file()}
     assert copied == set(frontend.FILES.values())
 
 
 def test_no_file_names_a_source_map_that_is_not_served(modules: Path, tmp_path: Path) -> None:
-    frontend.copy(modules, tmp_path / "vendor")
+    frontend.copy(frontend.FILES, modules, tmp_path / "vendor")
     for name in ("bootstrap.min.css", "htmx.min.js"):
         content = (tmp_path / "vendor" / name).read_text()
         assert "sourceMappingURL" not in content
         assert "/* kept */" in content
+
+
+def test_swagger_ui_is_where_its_package_has_it() -> None:
+    assert all((frontend.sidecar() / name).is_file() for name in frontend.OF_SIDECAR)
 
 
 def test_nothing_is_fetched_while_the_lock_is_the_same(tmp_path: Path) -> None:

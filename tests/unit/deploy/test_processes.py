@@ -53,7 +53,7 @@ def test_a_percent_sign_in_a_path_is_no_expansion(sections: configparser.ConfigP
 def test_each_queue_has_its_worker_which_may_finish_its_step(sections: configparser.ConfigParser) -> None:
     assert sorted(queue for queues in WORKERS.values() for queue in queues) == sorted(settings.BERTH_WORKERS)
     worker = sections["program:worker"]
-    assert worker["command"].endswith('manage.py" "worker" "deploy" "background" "rounds"')
+    assert worker["command"].endswith('manage.py" "worker" "deploy" "background" "rounds" "outside"')
     assert worker["stopasgroup"] == "false"
     assert int(worker["stopwaitsecs"]) >= 60
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploy.testing import SPARE_ENGINE, choose, sample
+from deploy.testing import SPARE_ENGINE, UNIT, choose, parts, sample, worst
 
 FAULTS = [f"tests/faults/test_kill.py::test_{number}" for number in range(7)]
 
@@ -37,3 +37,29 @@ def test_all_means_the_faults_too_and_keeps_other_arguments() -> None:
 def test_all_of_what_is_named_is_that_alone(named: str) -> None:
     arguments = [named, "--all", "--splits", "4", "--group", "1"]
     assert choose(arguments, {}) == [named, "--splits", "4", "--group", "1"]
+
+
+def test_unit_tests_run_beside_one_another_and_apart_from_what_has_only_one_engine() -> None:
+    beside, others = parts(choose(["--all", "--splits", "4", "--group", "1"], {}))
+    assert beside[0] == "-n"
+    assert int(beside[1]) >= 1
+    assert beside[2:] == [UNIT, "--splits", "4", "--group", "1"]
+    assert UNIT not in others
+    assert "-n" not in others
+    assert {"tests/engine", "tests/faults", "--splits"} <= set(others)
+
+
+@pytest.mark.parametrize("arguments", [["tests/unit/deploy", "-k", "x"], ["tests/engine"], ["-k", "webhook"]])
+def test_what_else_was_asked_for_is_one_run_as_it_was_said(arguments: list[str]) -> None:
+    assert parts(arguments) == [arguments]
+
+
+def test_unit_tests_alone_are_one_run() -> None:
+    assert [run[2:] for run in parts([*SPARE_ENGINE, UNIT])] == [[UNIT, *SPARE_ENGINE]]
+
+
+@pytest.mark.parametrize(
+    ("codes", "said"), [([0, 0], 0), ([1, 0], 1), ([0, 2], 2), ([-9, 0], -9), ([5, 0], 0), ([5, 1], 1), ([5], 5)]
+)
+def test_no_run_hides_what_another_found(codes: list[int], said: int) -> None:
+    assert worst(codes) == said

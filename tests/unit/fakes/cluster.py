@@ -1,9 +1,9 @@
 """PostgreSQL clusters in memory: as their administrator sees them, and as a hosted database's own role does."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from hosting.engines.postgres import DatabaseInUse, DatabaseMissing, Load, ModuleState, Shape, Version
+from hosting.engines.postgres import DatabaseInUse, DatabaseMissing, Load, ModuleState, Shape, Switch, Version
 from tests.unit.fakes.world import Data, World
 
 
@@ -18,11 +18,16 @@ class FakeCluster:
     def create_role(self, name: str, password: str, connection_limit: int) -> None:
         self.world.happen("create role")
         self.world.roles[self.purpose].add(name)
+        self.world.closed.discard(name)
         self.world.connections[name] = connection_limit
 
     def set_limit(self, role: str, connection_limit: int) -> None:
         self.world.happen("set limit")
         self.world.connections[role] = connection_limit
+
+    def close_role(self, name: str) -> None:
+        self.world.happen("close role")
+        self.world.closed.add(name)
 
     def create_database(self, name: str, owner: str) -> None:
         self.world.happen("create database")
@@ -43,13 +48,17 @@ class FakeCluster:
         self.world.happen("finish copy")
         self.held[target].finished = True
 
-    def rename_database(self, old: str, new: str) -> None:
-        self.world.happen("rename database")
-        if old not in self.held and new in self.held:
+    def exchange_database(self, name: str, *, by: str, keep: str) -> None:
+        if by not in self.held:
             return
-        if new in self.held:
-            raise DatabaseInUse(f"The database {new} exists already.")
-        self.held[new] = self.held.pop(old)
+        self.world.happen("exchange databases")
+        if by not in self.held:
+            raise DatabaseMissing(f"There is no database {by}.")
+        if name in self.held and keep in self.held:
+            raise DatabaseInUse(f"The database {keep} exists already.")
+        if name in self.held:
+            self.held[keep] = self.held.pop(name)
+        self.held[name] = self.held.pop(by)
 
     def hand_over_database(self, name: str, owner: str) -> None:
         self.world.happen("hand over database")
@@ -69,6 +78,7 @@ class FakeCluster:
         if any(data.owner == name for data in self.held.values()):
             raise DatabaseInUse(f"{name} owns a database.")
         self.world.roles[self.purpose].discard(name)
+        self.world.closed.discard(name)
 
     def is_finished(self, name: str) -> bool:
         self.world.happen("ask for database")
@@ -155,10 +165,32 @@ class FakeDatabase:
         self.data.active[table] = [*self.data.active.get(table, ()), str(record_id)]
         return True
 
+    def drop_parameter(self, key: str) -> None:
+        self.world.happen("drop parameter")
+        self.data.parameters.pop(key, None)
+
+    def switched_on(self, switches: Sequence[Switch], *, timeout: float) -> dict[str, int]:
+        self.world.happen("count switches")
+        return dict(self.data.switched_on)
+
+    def switch_all_off(self, switches: Sequence[Switch], *, timeout: float) -> dict[str, int]:
+        self.world.happen("switch all off")
+        self.data.switched_on = {}
+        return {}
+
     def cancel_jobs(self) -> int:
         self.world.happen("cancel jobs")
         waiting, self.data.jobs = self.data.jobs, 0
         return waiting
+
+    def park_jobs(self) -> int:
+        self.world.happen("park jobs")
+        self.data.jobs, self.data.parked_jobs = 0, self.data.jobs + self.data.parked_jobs
+        return self.data.parked_jobs
+
+    def resume_jobs(self) -> None:
+        self.world.happen("resume jobs")
+        self.data.jobs, self.data.parked_jobs = self.data.jobs + self.data.parked_jobs, 0
 
     def set_password(self, login: str, password_hash: str) -> bool:
         self.world.happen("set password")

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -40,9 +39,9 @@ class FakeEngine:
         container = self.world.containers.get(name)
         return None if container is None else self._state(name, container)
 
-    def names(self) -> tuple[str, ...]:
+    def builders(self, *, older_than_s: float = 0) -> tuple[str, ...]:
         self.world.happen("list")
-        return tuple(sorted(self.world.containers))
+        return tuple(name for name in self.world.containers if not name.startswith("berth-"))
 
     def list(self, labels: Mapping[str, str] | None = None) -> tuple[ContainerState, ...]:
         self.world.happen("list")
@@ -51,6 +50,8 @@ class FakeEngine:
     def ensure_running(self, spec: ContainerSpec) -> ContainerState:
         self.world.happen(f"start {_role(spec.name)}")
         self._check(spec)
+        if spec.argv[0] == "pg_dump":
+            return self._feed(spec)
         container = self.world.containers.get(spec.name)
         if container is not None and _but_size(container.spec) == _but_size(spec):
             container.spec = spec
@@ -61,6 +62,16 @@ class FakeEngine:
             self.world.wrongs.append(f"{spec.name} was started on a database that is being worked on")
         container.running = True
         return self._state(spec.name, container)
+
+    def _feed(self, spec: ContainerSpec) -> ContainerState:
+        """A dump into a pipe has ended before it is asked for."""
+        pipe = next(Path(mount.source) / "dump" for mount in spec.mounts)
+        assert pipe.is_fifo()
+        pipe.unlink()
+        self.world.containers[spec.name] = Container(spec)
+        self._program(spec, discard, lambda: None)
+        self.world.containers[spec.name].running = False
+        return self._state(spec.name, self.world.containers[spec.name])
 
     def addresses(self, name: str) -> set[str]:
         self.world.happen("ask the network")
@@ -212,14 +223,12 @@ class FakeEngine:
             assert exchange is not None
             held, data = json.loads((exchange / "dump").read_text()), self._data(spec)
             data.modules, data.parameters, data.rows = held["modules"], held["parameters"], tuple(held["rows"])
-            data.jobs, data.files = held["jobs"], tuple(held["files"])
+            data.jobs, data.files, data.switched_on = held["jobs"], tuple(held["files"]), held["switched_on"]
         elif program == "python3":
             return self._unpack(spec)
         elif program == "find":
             names = ["base", "web", *self.world.modules_of(spec.image_id)]
             output("".join(f"/addons/{name}/__manifest__.py\n" for name in names))
-        elif program == "cp":
-            self._copy({mount.target: Path(mount.source) for mount in spec.mounts}, *spec.argv[-2:])
         self.world.happen(f"{program} ends")
         return 0
 
@@ -228,7 +237,7 @@ class FakeEngine:
         with zipfile.ZipFile(self._inside(spec, spec.argv[2])) as archive:
             held, data = json.loads(archive.read("dump.sql").splitlines()[-1].removeprefix(b"-- ")), self._data(spec)
             data.modules, data.parameters, data.rows = held["modules"], held["parameters"], tuple(held["rows"])
-            data.active, data.files = held["active"], tuple(held["files"])
+            data.active, data.files, data.jobs = held["active"], tuple(held["files"]), held["jobs"]
             for name in data.files:
                 file = self._inside(spec, spec.argv[3]) / name
                 file.parent.mkdir()
@@ -241,14 +250,6 @@ class FakeEngine:
         return next(
             Path(mount.source) / path[len(mount.target) + 1 :] for mount in spec.mounts if path.startswith(mount.target)
         )
-
-    def _copy(self, mounts: Mapping[str, Path], source: str, target: str) -> None:
-        """As `cp --recursive --no-dereference --no-target-directory` within a container."""
-        there, here = (
-            next(folder / path[len(inside) + 1 :] for inside, folder in mounts.items() if path.startswith(inside))
-            for path in (source, target)
-        )
-        shutil.copytree(there, here, symlinks=True, dirs_exist_ok=True)
 
     def _data(self, spec: ContainerSpec) -> Data:
         name = spec.env["PGDATABASE"]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from projects.git import Checkout, Commit, GitError
-from projects.providers import BranchHead, CommitState, Repository
+from projects.providers import BranchHead, CommitState, Repository, Webhook
 from tests.unit.fakes.world import World
 
 
@@ -19,16 +19,28 @@ class FakeGitHub:
         return Repository(
             full_name=self.world.repository,
             clone_url=f"{url}.git",
-            ssh_url="",
+            ssh_url=f"git@github.com:{self.world.repository}.git",
             html_url=url,
             private=False,
             default_branch="main",
             provider_id="id-shop",
         )
 
+    def repository_by_id(self, provider_id: str) -> Repository:
+        self.world.happen("ask for the repository")
+        return self.repository(self.world.repository)
+
     def branches(self, full_name: str) -> Sequence[BranchHead]:
         self.world.happen("list branches")
         return [BranchHead(name, sha) for name, sha in self.world.heads.items()]
+
+    def merge(self, full_name: str, *, base: str, head: str, message: str) -> str | None:
+        self.world.happen("merge")
+        if self.world.heads[base] == self.world.heads[head]:
+            return None
+        self.world.merges.append((head, base, message))
+        self.world.heads[base] = "e" * 40
+        return self.world.heads[base]
 
     def set_commit_status(self, full_name: str, sha: str, state: CommitState, **_told: str) -> None:
         self.world.happen("set commit status")
@@ -36,7 +48,24 @@ class FakeGitHub:
 
     def ensure_webhook(self, full_name: str, url: str, secret: str) -> int:
         self.world.happen("install webhook")
+        self.world.webhook = Webhook(1, url, active=True, events=("push",), last_code=None, last_message="")
         return 1
+
+    def webhook_state(self, full_name: str, url: str) -> Webhook | None:
+        self.world.happen("look at the webhook")
+        return self.world.webhook
+
+    def ping_webhook(self, full_name: str, webhook_id: int) -> None:
+        self.world.happen("try the webhook")
+
+    def add_deploy_key(self, full_name: str, title: str, public_key: str) -> int:
+        self.world.happen("install deploy key")
+        self.world.deploy_keys.append(public_key)
+        return len(self.world.deploy_keys)
+
+    def delete_deploy_key(self, full_name: str, key_id: int) -> None:
+        self.world.happen("remove deploy key")
+        self.world.deploy_keys[key_id - 1] = ""
 
 
 class FakeMirror:

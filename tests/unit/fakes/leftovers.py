@@ -60,4 +60,7 @@ def _instances(scenery: Scenery, live: int) -> Iterator[str]:
         yield f"folders {folders}"
     if len(generations := list(folder.glob("*/g*"))) != live + len(_kept()):
         yield f"folders of generations {generations}"
-    yield from (f"folder {path}" for path in [*folder.glob("*/copy"), *(scenery.home / "builds").glob("*")])
+    yield from (
+        f"folder {path}"
+        for path in [*folder.glob("*/copy"), *folder.glob("*/files"), *(scenery.home / "builds").glob("*")]
+    )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from builds import beside, deploy, preflight, room
+from builds import beside, deploy, preflight
 from hosting import backups, machine_state, machines, places, proof, switch, walls
 from hosting.engines import probe
 from hosting.engines.probe import Answer
@@ -54,7 +54,7 @@ def install(world: World, monkeypatch: pytest.MonkeyPatch, settings: Settings, h
     monkeypatch.setattr(stories, "async_task", lambda *_arguments, **_options: None)
     monkeypatch.setattr(walls, "missing", lambda _installation, _bridges: [])
     _answer_for_pools(world, monkeypatch, settings)
-    for waiting in (backups, beside, proof, room, switch):
+    for waiting in (backups, beside, proof, switch):
         monkeypatch.setattr(waiting, "time", Haste())
 
 
@@ -103,6 +103,7 @@ def _answer_for_pools(world: World, monkeypatch: pytest.MonkeyPatch, settings: S
         return 200 if runs(address) else 0
 
     monkeypatch.setattr(probe, "status", status)
+    monkeypatch.setattr(probe, "listens", lambda address, _port: runs(address))
     monkeypatch.setattr(probe, "websocket", lambda address, port, path, host: 101 if runs(address) else 0)
 
 

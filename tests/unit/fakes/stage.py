@@ -12,8 +12,9 @@ import pytest
 from django.db import connection
 from pytest_django import Settings
 
+from builds import backup
 from builds.begin import begin
-from builds.models import Build
+from builds.models import Build, Download
 from hosting.models import Backup, Instance
 from portal import clock, stories
 from portal.models import Result, State, Story
@@ -63,6 +64,28 @@ class Scenery:
         self.deploy(self.branch("main", Stage.PRODUCTION), OLD)
         return self._second(self.branch("next", Stage.STAGING))
 
+    def kept(self) -> Build:
+        """A copy of production that a push updates."""
+        build = self.staging()
+        Build.objects.filter(pk=build.pk).update(keeps_database=True)
+        return Build.objects.get(pk=build.pk)
+
+    def staging_restored(self) -> Build:
+        """The same, where a backup of production was proven and its restore stays."""
+        build = self.staging()
+        self.back_up()
+        return build
+
+    def back_up(self) -> Backup:
+        """Of production, to the end."""
+        found = backup.begin(branch=Branch.objects.get(stage=Stage.PRODUCTION), kind=Backup.Kind.NIGHTLY, by=None)
+        for _ in range(8):
+            self.look(found)
+            found = Backup.objects.get(pk=found.pk)
+            if found.state == State.DONE:
+                return found
+        raise AssertionError(f"still {found.state}")
+
     def _second(self, branch: Branch) -> Build:
         self.deploy(branch, OLD)
         return self.build(branch, NEW)
@@ -81,7 +104,7 @@ class Scenery:
         return build
 
     # --- telling ----------------------------------------------------------------------------------------------------
-    def look(self, build: Build | Backup) -> None:
+    def look(self, build: Build | Backup | Download) -> None:
         """As a worker does it. One that was killed or gave up is noticed by its lease, which here ends at once."""
         try:
             with connection.execute_wrapper(self._statement):

@@ -69,7 +69,7 @@ class FakeRepository:
     def snapshots(self) -> list[Snapshot]:
         self._look()
         names = (folder.name.partition(".") for folder in self.folder.iterdir())
-        return [Snapshot(key, frozenset({tag})) for key, _dot, tag in names]
+        return [Snapshot(key, frozenset(tags.split(","))) for key, _dot, tags in names]
 
     def forget(self, snapshots: Sequence[str], *, timeout: float, keep_going: Callable[[], None]) -> None:
         self.world.happen("forget")

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hosting.engines.docker import ContainerSpec, ImageInfo
-from hosting.engines.haproxy import Route, Server
+from hosting.engines.haproxy import Marks, Route, Server
+from projects.providers import Webhook
 
 ODOO_IMAGE = "sha256:odoo"
 
@@ -26,15 +27,26 @@ class Data:
     parameters: dict[str, str] = field(default_factory=dict)
     rows: tuple[str, ...] = ()
     jobs: int = 0  # of queue_job, that wait
+    parked_jobs: int = 0
     mail_server: tuple[str, int] = ("invalid", 1025)  # after Odoo's neutralisation
     active: dict[str, list[str]] = field(default_factory=dict)  # table -> names of what works by itself
     files: tuple[str, ...] = ()  # of the filestore, that attachments name
+    switched_on: dict[str, int] = field(default_factory=dict)  # what speaks to the outside, by kind
     finished: bool = True
 
     def copy(self, owner: str, *, finished: bool) -> "Data":
         modules, parameters = dict(self.modules), dict(self.parameters)
         active = {table: list(names) for table, names in self.active.items()}
-        return replace(self, owner=owner, modules=modules, parameters=parameters, active=active, finished=finished)
+        on = dict(self.switched_on)
+        return replace(
+            self,
+            owner=owner,
+            modules=modules,
+            parameters=parameters,
+            active=active,
+            switched_on=on,
+            finished=finished,
+        )
 
 
 @dataclass
@@ -53,15 +65,21 @@ class World:
     images: dict[str, ImageInfo] = field(default_factory=dict)
     databases: dict[str, dict[str, Data]] = field(default_factory=lambda: {"hosted": {}, "lab": {}})
     roles: dict[str, set[str]] = field(default_factory=lambda: {"hosted": set(), "lab": set()})
+    closed: set[str] = field(default_factory=set)  # of them, those that may not log in
     connections: dict[str, int] = field(default_factory=dict)  # role -> how many it may open
     hosts: dict[str, str] = field(default_factory=dict)
+    marks: dict[str, Marks] = field(default_factory=dict)
+    certificates: dict[str, str] = field(default_factory=dict)
     routes: dict[str, Route] = field(default_factory=dict)
     held: set[str] = field(default_factory=set)
     slots: dict[int, list[Server]] = field(default_factory=dict)
     commits: dict[str, dict[str, str]] = field(default_factory=dict)  # commit -> module -> version
     repository: str = "acme/shop"  # what GitHub calls it now
     heads: dict[str, str] = field(default_factory=dict)  # branch -> commit
+    merges: list[tuple[str, str, str]] = field(default_factory=list)  # branch, the one that got it, message
     statuses: list[tuple[str, str]] = field(default_factory=list)  # commit, state
+    webhook: Webhook | None = None
+    deploy_keys: list[str] = field(default_factory=list)  # public halves, "" once removed; the first has id 1
     used_bytes: int = 0  # of each container's memory
     watch: Callable[[], None] = lambda: None
     before: Callable[[str], None] = lambda _what: None
@@ -120,19 +138,24 @@ class World:
         return f"{route.slot} is empty"
 
     def summary(self) -> dict[str, Any]:
-        """What there is, to be compared."""
+        """What there is, to be compared: without databases that nobody may enter, which are only there to be copied."""
         return copy.deepcopy(self._summary())
 
     def _summary(self) -> dict[str, Any]:
+        copied_from = {name.partition("_")[2] for name in self.closed}
         return {
             "containers": {name: (c.spec.image_id, c.running) for name, c in sorted(self.containers.items())},
             "databases": {
-                purpose: {name: (d.owner, d.modules, d.rows, d.finished) for name, d in sorted(found.items())}
+                purpose: {
+                    name: (d.owner, d.modules, d.rows, d.finished)
+                    for name, d in sorted(found.items())
+                    if name not in self.closed
+                }
                 for purpose, found in self.databases.items()
             },
-            "roles": self.roles,
-            "hosts": self.hosts,
+            "roles": {purpose: names - self.closed for purpose, names in self.roles.items()},
+            "hosts": {host: name for host, name in self.hosts.items() if name not in copied_from},
             "held": self.held,
-            "routes": {name: route.value for name, route in sorted(self.routes.items())},
+            "routes": {name: r.value for name, r in sorted(self.routes.items()) if name not in copied_from},
             "slots": {number: servers for number, servers in sorted(self.slots.items()) if servers},
         }

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from hosting.engines.docker import BuildFailed
-from hosting.engines.docker.building import BuildLog, base_images, build_params, event_text, pack, with_label
+from hosting.engines.docker.building import (
+    BuildLog,
+    base_images,
+    build_params,
+    event_text,
+    is_builder,
+    pack,
+    with_labels,
+)
 from hosting.engines.docker.images import with_tag
 from hosting.engines.docker.specs import LATER_WEIGHT
 
@@ -33,7 +41,7 @@ def test_it_asks_for_a_bounded_build_that_leaves_no_container() -> None:
         "cpuquota": 150_000,
         "cpushares": LATER_WEIGHT,
         "networkmode": "berth-a1b2c3-lab",
-        "labels": '{"berth.build": "17", "berth.commit": "4f2c"}',
+        "labels": '{"berth.build": "17", "berth.commit": "4f2c", "berth.finished": "yes"}',
     }
 
 
@@ -48,10 +56,23 @@ def test_it_finds_the_images_to_build_on() -> None:
 def test_every_stage_says_whose_it_is() -> None:
     dockerfile = "FROM sha256:01 AS base\nRUN echo FROM x\n  from scratch  \nCOPY a /a"
 
-    assert with_label(dockerfile, "berth.installation", "a1b2c3") == (
-        'FROM sha256:01 AS base\nLABEL berth.installation="a1b2c3"\nRUN echo FROM x\n'
-        '  from scratch  \nLABEL berth.installation="a1b2c3"\nCOPY a /a'
+    assert with_labels(dockerfile, {"whose": "a1b2c3", "finished": "no"}) == (
+        'FROM sha256:01 AS base\nLABEL whose="a1b2c3" finished="no"\nRUN echo FROM x\n'
+        '  from scratch  \nLABEL whose="a1b2c3" finished="no"\nCOPY a /a'
     )
+
+
+@pytest.mark.parametrize(
+    ("labels", "is_one"),
+    [
+        ({"berth.finished": "no"}, True),
+        ({}, True),
+        ({"berth.finished": "yes"}, False),
+        ({"berth.finished": "no", "berth.spec": "4f2c"}, False),
+    ],
+)
+def test_a_container_that_a_person_made_is_no_builder(labels: dict[str, str], is_one: bool) -> None:
+    assert is_builder(labels) is is_one
 
 
 def packed(folder: Path, dockerfile: str = "FROM scratch") -> dict[str, tarfile.TarInfo]:

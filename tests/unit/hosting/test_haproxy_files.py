@@ -56,6 +56,6 @@ def test_a_page_about_something_passing_refreshes_by_itself(name: str) -> None:
     assert 'http-equiv="refresh"' in PAGES[f"pages/{name}.http"]
 
 
-@pytest.mark.parametrize("name", ["stopped", "nowhere"])
+@pytest.mark.parametrize("name", ["stopped", "locked", "nowhere"])
 def test_a_page_about_something_lasting_does_not(name: str) -> None:
     assert 'http-equiv="refresh"' not in PAGES[f"pages/{name}.http"]

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from hosting.engines.haproxy import (
+    Marks,
     Route,
     RouterConfig,
     RouterState,
@@ -74,17 +75,41 @@ def test_it_refuses_more_servers_than_a_slot_has_places() -> None:
         render_slot(CONFIG, 1, 5 * [PAIR[0]])
 
 
-def test_the_maps_say_hosts_routes_and_holds() -> None:
+def test_the_maps_say_hosts_routes_holds_and_marks() -> None:
     state = RouterState(
         hosts={"www.example.com": "i42", "demo.localhost": "i42"},
         routes={"i42": Route("i42", "s17", "4f2c9a1", "open"), "i43": Route("i43", "updating")},
         held=frozenset({"i42"}),
+        marks={"www.example.com": Marks(https=True), "demo.localhost": Marks(True, True), "plain.localhost": Marks()},
     )
     assert render_maps(state) == {
         "hosts.map": "demo.localhost i42\nwww.example.com i42\n",
         "routes.map": "i42 s17,4f2c9a1,open\ni43 updating,,closed\n",
         "hold.map": "i42 1\n",
+        "marks.map": "demo.localhost https,hidden\nwww.example.com https\n",
     }
+
+
+@pytest.mark.parametrize("marks", [Marks(https=True), Marks(hidden=True), Marks(https=True, hidden=True)])
+def test_marks_are_read_as_they_are_written(marks: Marks) -> None:
+    assert Marks.parse(marks.value) == marks
+
+
+def test_https_comes_in_only_where_it_has_a_port() -> None:
+    assert not [line for line in lines() if " ssl " in line or line.startswith("ssl-")]
+
+    secure = lines(replace(CONFIG, tls_port=8443))
+
+    certificates = "crt /berth/haproxy/certificates/_default.pem crt-list /berth/haproxy/certificates.list"
+    assert f"bind 127.0.0.1:8443 ssl {certificates} alpn h2,http/1.1" in secure
+    assert "ssl-default-bind-options prefer-client-ciphers ssl-min-ver TLSv1.2 no-tls-tickets" in secure
+
+
+@pytest.mark.parametrize(("port", "address"), [(443, "lower]%[pathq]"), (8443, "lower]:8443%[pathq]")])
+def test_visitors_are_sent_to_the_port_of_https(port: int, address: str) -> None:
+    sent = [line for line in lines(replace(CONFIG, tls_port=port)) if " redirect code " in line]
+    assert len(sent) == 2
+    assert all(address in line for line in sent)
 
 
 def test_the_configuration_says_where_things_are() -> None:

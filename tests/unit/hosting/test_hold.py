@@ -41,7 +41,7 @@ def busy(monkeypatch: pytest.MonkeyPatch, *counts: int) -> list[str]:
         return next(answers, counts[-1]), 3
 
     monkeypatch.setattr(FakeRouter, "in_flight", in_flight)
-    monkeypatch.setattr(FakeRouter, "close_websockets", lambda _router, _number: told.append("closed"))
+    monkeypatch.setattr(FakeRouter, "close_websockets", lambda _router, _number, **_: told.append("closed"))
     return told
 
 

@@ -90,6 +90,19 @@ def test_a_bomb_by_count_is_refused_before_its_list_is_read(good: Path) -> None:
     assert refused(good).title == "The zip has too many entries"
 
 
+def test_no_other_end_is_read_than_the_one_that_is_judged(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zipfile, "ZipFile", lambda _stream: pytest.fail("its list was read into memory"))
+    zips.count_millions_elsewhere(good)
+    assert refused(good).title == "The zip is damaged"
+
+
+def test_an_end_that_says_fewer_than_there_are_is_not_believed(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imports, "ENTRIES", 2)
+    zips.say_fewer(good)
+    monkeypatch.setattr(zipfile, "ZipFile", lambda _stream: pytest.fail("they were read into memory"))
+    assert refused(good).title == "The zip has too many entries"
+
+
 def test_entries_that_overlap_are_refused(good: Path) -> None:
     zips.patch_directory(good, zips.NAME, zips.overlap)
     assert "overlap" in refused(good).detail

@@ -86,7 +86,48 @@ def test_the_door_opens_only_when_it_answers(world: World) -> None:
     instance, doors = asleep(world), []
     world.before = lambda what: doors.append(world.answer("fix.localhost")) if what == "ask a pool" else None
     tell(sleep.wake(instance))
-    assert doors == ["asleep"]
+    assert doors == ["asleep", "asleep"]
+
+
+def woken_quickly(world: World) -> Instance:
+    """Asleep, and known to have answered at once the last time."""
+    instance = asleep(world)
+    Pool.objects.update(ready_after_s=0.5)
+    return instance
+
+
+def test_where_the_first_answer_came_quickly_the_last_time_who_waits_goes_to_the_port(world: World) -> None:
+    instance, doors = woken_quickly(world), []
+    world.before = lambda what: doors.append(world.answer("fix.localhost")) if what == "ask a pool" else None
+    assert tell(sleep.wake(instance)).result == Result.SUCCESS
+    assert doors == ["asleep", rows.COMMIT]
+
+
+def test_it_is_measured_at_each_waking(world: World) -> None:
+    instance = asleep(world)
+    assert pool(instance).ready_after_s is None
+    tell(sleep.wake(instance))
+    assert pool(instance).ready_after_s is not None
+
+
+def test_what_was_slow_the_last_time_is_waited_for(world: World) -> None:
+    instance, doors = asleep(world), []
+    Pool.objects.update(ready_after_s=sleep.SOON_S)
+    world.before = lambda what: doors.append(world.answer("fix.localhost")) if what == "ask a pool" else None
+    tell(sleep.wake(instance))
+    assert doors == ["asleep", "asleep"]
+
+
+def test_what_dies_with_an_open_door_is_shut_and_waited_for_the_next_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = woken_quickly(world)
+    monkeypatch.setattr(sleep, "WAKE_S", 0)
+    monkeypatch.setattr(sleep, "_answers", lambda _pool: False)
+    assert tell(sleep.wake(instance)).result == Result.FAILURE
+    assert world.answer("fix.localhost") == "asleep"
+    assert (pool(instance).state, pool(instance).ready_after_s) == (Pool.State.ASLEEP, None)
+    assert not runs(instance, world)
 
 
 def test_one_wake_up_is_enough_for_all(world: World) -> None:
@@ -155,10 +196,12 @@ def killing(world: World, number: int) -> Callable[[str], None]:
     return before
 
 
-@pytest.mark.parametrize("number", range(8))
-@pytest.mark.parametrize("falls", [True, False])
-def test_a_worker_that_dies_is_not_noticed(world: World, falls: bool, number: int) -> None:
-    instance = awake(world) if falls else asleep(world)
+@pytest.mark.parametrize("number", range(9))
+@pytest.mark.parametrize(("begins", "falls"), [(awake, True), (asleep, False), (woken_quickly, False)])
+def test_a_worker_that_dies_is_not_noticed(
+    world: World, begins: Callable[[World], Instance], falls: bool, number: int
+) -> None:
+    instance = begins(world)
     story = sleep.fall_asleep(instance) if falls else sleep.wake(instance)
     world.before = killing(world, number)
     assert tell(story).result == Result.SUCCESS

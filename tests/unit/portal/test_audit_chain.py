@@ -1,6 +1,10 @@
 """The audit log: every change hangs on the one before, and whoever tampers is found."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
+from django.db import ProgrammingError, connection, transaction
 
 from portal import audit
 from portal.models import AuditEntry
@@ -17,6 +21,32 @@ def entries(count: int = 3) -> list[AuditEntry]:
         )
         for number in range(count)
     ]
+
+
+@contextmanager
+def superuser() -> Iterator[None]:
+    """Who may switch triggers off: nobody but the database's superuser."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        yield
+        cursor.execute("SET session_replication_role = DEFAULT")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE portal_auditentry SET by = 'x'", "DELETE FROM portal_auditentry", "TRUNCATE portal_auditentry"],
+)
+def test_the_database_lets_nobody_change_or_remove_entries(statement: str) -> None:
+    entries()
+
+    with (
+        pytest.raises(ProgrammingError, match="only ever added to"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(statement)
+
+    assert AuditEntry.objects.filter(by="alice").count() == 3
 
 
 def test_each_entry_carries_the_hash_of_the_one_before() -> None:
@@ -48,15 +78,18 @@ def test_what_the_platform_does_is_told_as_its_own() -> None:
 )
 def test_a_changed_entry_is_found(change: dict[str, object]) -> None:
     _first, second, _third = entries()
-    AuditEntry.objects.filter(pk=second.pk).update(**change)
+    with superuser():
+        AuditEntry.objects.filter(pk=second.pk).update(**change)
     assert audit.first_broken() == second
 
 
 def test_a_removed_entry_is_found_at_its_successor() -> None:
     first, second, third = entries()
-    second.delete()
+    with superuser():
+        second.delete()
     assert audit.first_broken() == third
-    first.delete()
+    with superuser():
+        first.delete()
     assert audit.first_broken() == third
 
 
@@ -64,7 +97,8 @@ def test_an_entry_that_was_hashed_anew_is_found_at_its_successor() -> None:
     _first, second, third = entries()
     second.after = {"name": "forged"}
     second.hash = audit.digest(second)
-    second.save()
+    with superuser():
+        second.save()
     assert audit.first_broken() == third
 
 

@@ -5,7 +5,7 @@ import pytest
 from django.test import Client
 from social_core.exceptions import AuthCanceled
 
-from portal.accounts import PBKDF2SHA512Hasher
+from portal.accounts import PBKDF2SHA512Hasher, remember_github
 from portal.models import User
 from tests import cast
 
@@ -83,3 +83,15 @@ def test_the_router_is_told_that_the_process_answers(client: Client) -> None:
     response = client.get("/healthz")
 
     assert (response.status_code, response.content) == (200, b"ok\n")
+
+
+def test_mail_addresses_count_where_github_says_that_they_are_verified(people: SimpleNamespace) -> None:
+    emails = [
+        {"email": "Alice@Example.com", "verified": True},
+        {"email": "somebody@else.com", "verified": False},
+        {"email": "unknown@else.com"},
+    ]
+
+    remember_github(user=people.alice, response={"login": "alice", "access_token": "t", "emails": emails})
+
+    assert User.objects.get(pk=people.alice.pk).verified_emails == ["alice@example.com"]

@@ -7,7 +7,8 @@ import pytest
 from portal.models import AuditEntry, User
 from portal.stories import ProjectError
 from projects import connect as connecting
-from projects.connect import connect, follow
+from projects.connect import connect
+from projects.following import follow
 from projects.models import Branch, Member, Project, Role, Stage
 from projects.providers import Forbidden, NotFound, Repository
 from tests import cast
@@ -140,12 +141,3 @@ def test_a_renamed_repository_is_followed_with_its_address_and_audited(alice: Us
 def test_what_was_not_renamed_is_not_written_again(alice: User) -> None:
     follow(connected(alice))
     assert AuditEntry.objects.count() == 1
-
-
-def test_another_repository_under_the_old_name_is_not_followed(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    project = connected(alice)
-    other = Repository("acme/evil", "https://github.com/acme/evil.git", "", "", False, "main", "id-other")
-    monkeypatch.setattr(FakeGitHub, "repository", lambda *_: other)
-    follow(project)
-    project.refresh_from_db()
-    assert project.repository == "acme/shop"

@@ -1,7 +1,7 @@
 import shlex
 from types import SimpleNamespace
 
-from projects.gitcommands import commands
+from projects.gitcommands import commands, settle
 from tests import cast
 
 
@@ -34,3 +34,11 @@ def cast_again(people: SimpleNamespace) -> SimpleNamespace:
     """A project's slug is taken once: free it for the next round."""
     people.alice.memberships.get().project.delete()
     return people
+
+
+def test_a_conflict_is_settled_by_commands_that_run_nothing_else() -> None:
+    begin, end = settle("x;$(reboot)", "main`id`")
+
+    words = shlex.split(begin.text)
+    assert ("x;$(reboot)" in words, "origin/main`id`" in words) == (True, True)
+    assert end.text.endswith("git push")

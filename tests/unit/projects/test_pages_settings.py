@@ -4,9 +4,7 @@ import pytest
 from django.test import Client
 
 from portal.models import AuditEntry
-from portal.stories import ProjectError
-from projects import members
-from projects.models import Project, Role
+from projects.models import Project
 from tests import cast
 
 
@@ -22,10 +20,6 @@ def alice(client: Client, people: SimpleNamespace) -> Client:
 
 
 NIGHTS = {"time_zone": "UTC", "backup_hour": "2"}
-
-
-def roles(project: Project) -> dict[str, str]:
-    return dict(project.members.values_list("user__username", "role"))
 
 
 def test_it_saves_name_and_public_access_and_says_so_in_the_audit_log(alice: Client, project: Project) -> None:
@@ -57,76 +51,3 @@ def test_it_refuses_an_empty_name_and_changes_nothing(alice: Client, project: Pr
     project.refresh_from_db()
     assert "This field is required" in response.content.decode()
     assert (project.name, project.public) == ("Demo", False)
-
-
-def test_it_shows_what_is_wrong_with_the_webhook(alice: Client, project: Project) -> None:
-    Project.objects.update(webhook_error="The webhook could not be installed: <refused>")
-
-    page = alice.get("/demo/settings/").content.decode()
-
-    assert "Not installed" in page
-    assert "&lt;refused&gt;" in page
-
-
-def test_an_admin_lets_somebody_in(alice: Client, project: Project) -> None:
-    alice.post("/demo/settings/members/", {"login": "@Oscar", "role": "tester"})
-
-    assert roles(project)["oscar"] == Role.TESTER
-    assert AuditEntry.objects.get(verb="add member").after == {"role": "tester"}
-
-
-def test_who_never_signed_in_can_not_be_added_and_the_form_says_what_to_do(alice: Client, project: Project) -> None:
-    page = alice.post("/demo/settings/members/", {"login": "stranger", "role": "admin"}).content.decode()
-
-    assert "Nobody called stranger has signed in here yet." in page
-    assert "Ask them to sign in once" in page
-    assert len(roles(project)) == 3
-
-
-def test_a_member_is_not_added_twice(people: SimpleNamespace, project: Project) -> None:
-    with pytest.raises(ProjectError, match="member already"):
-        members.add(project=project, login="tom", role=Role.ADMIN, by=people.alice)
-
-    assert roles(project)["tom"] == Role.TESTER
-
-
-def test_an_admin_changes_a_role(alice: Client, people: SimpleNamespace, project: Project) -> None:
-    member = project.members.get(user=people.dev)
-
-    alice.post(f"/demo/settings/members/{member.pk}/", {"role": "admin"})
-
-    assert roles(project)["dev"] == Role.ADMIN
-    assert AuditEntry.objects.get(verb="change member").before == {"role": "developer"}
-
-
-def test_it_ignores_a_role_that_does_not_exist(alice: Client, people: SimpleNamespace, project: Project) -> None:
-    member = project.members.get(user=people.dev)
-
-    alice.post(f"/demo/settings/members/{member.pk}/", {"role": "owner"})
-
-    assert roles(project)["dev"] == Role.DEVELOPER
-
-
-@pytest.mark.parametrize(("path", "form"), [("", {"role": "tester"}), ("remove/", {})])
-def test_the_last_admin_stays(
-    path: str, form: dict[str, str], alice: Client, people: SimpleNamespace, project: Project
-) -> None:
-    member = project.members.get(user=people.alice)
-
-    page = alice.post(f"/demo/settings/members/{member.pk}/{path}", form, follow=True).content.decode()
-
-    assert "alice is the last admin of Demo." in page
-    assert roles(project)["alice"] == Role.ADMIN
-
-
-def test_the_last_admin_may_leave_once_there_is_another(
-    alice: Client, people: SimpleNamespace, project: Project
-) -> None:
-    project.members.filter(user=people.tom).update(role=Role.ADMIN)
-    member = project.members.get(user=people.alice)
-
-    response = alice.post(f"/demo/settings/members/{member.pk}/remove/")
-
-    assert response["Location"] == "/"
-    assert "alice" not in roles(project)
-    assert alice.get("/demo/settings/").status_code == 404

@@ -1,0 +1,246 @@
+"""Backups taken, restored and deleted; branches moved between stages and merged; their settings and size."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from builds import backup as stories_of_backups
+from builds import merging, resize, restore, stages
+from builds.api import foretelling
+from builds.api.operations import accepted
+from builds.api.reads import BIGGEST, production
+from builds.api.rows import BackupRow, BranchSettings, Foretold, OperationRow, ShownSettings
+from builds.backuppages import backup_or_404
+from builds.branchsettings import branch_form
+from builds.models import Retired
+from hosting.models import Backup
+from portal import audit
+from portal.api.operations import lists, person, reads, writes
+from portal.api.problems import Misfit, misfit
+from portal.api.views import ApiView
+from portal.models import Scope
+from projects.access import Tool, branch_or_404
+from projects.api.rows import BranchRow
+from projects.branchforms import SizeForm
+from projects.models import Branch, Stage
+
+FOLLOWED = {202: OperationRow}
+
+
+# --- backups ----------------------------------------------------------------------------------------------------------
+class Backups(ApiView):
+    tag = "backups"
+
+    @lists("list_backups", BackupRow)
+    def get(self, request: Request, *, slug: str) -> QuerySet[Backup]:
+        """The backups of production."""
+        rows = Backup.objects.filter(instance=production(request, slug).instance, forgotten_at=None)
+        return rows.select_related("asked_by")
+
+    @writes("back_up", Scope.DEPLOY, FOLLOWED)
+    def post(self, request: Request, *, slug: str) -> Response:
+        """Back production up."""
+        branch = production(request, slug)
+        made = stories_of_backups.begin(branch=branch, kind=Backup.Kind.MANUAL, by=person(request))
+        return accepted(request, slug, made.story)
+
+
+class OneBackup(ApiView):
+    tag = "backups"
+
+    @reads("show_backup", BackupRow)
+    def get(self, request: Request, *, slug: str, pk: int) -> Backup:
+        """A backup whose content is there."""
+        return backup_or_404(production(request, slug), pk)
+
+    @writes("delete_backup", Scope.ADMIN, {204: None}, foretells=Foretold)
+    def delete(self, request: Request, *, slug: str, pk: int, given: dict[str, Any]) -> Response:
+        """Let go of a backup that was taken by hand."""
+        branch = production(request, slug)
+        found = backup_or_404(branch, pk)
+        if given["dry_run"]:
+            return Response(foretelling.delete_backup(found))
+        stories_of_backups.delete(found, by=person(request), project_id=branch.project_id)
+        return Response(status=204)
+
+
+class Confirmed(serializers.Serializer[Any]):
+    confirm = serializers.CharField(required=False, help_text="The project's slug: what a person types on the page.")
+
+
+class RestoreBackup(ApiView):
+    tag = "backups"
+
+    @writes("restore_backup", Scope.ADMIN, FOLLOWED, takes=Confirmed, foretells=Foretold)
+    def post(self, request: Request, *, slug: str, pk: int, given: dict[str, Any]) -> Response:
+        """Make a backup production's database. What was written since is lost."""
+        branch = production(request, slug)
+        found = backup_or_404(branch, pk)
+        if given["dry_run"]:
+            return Response(foretelling.restore_backup(branch, found))
+        _confirm(given, slug)
+        begun = restore.begin(branch=branch, backup=found, by=person(request))
+        return accepted(request, slug, begun.story)
+
+
+class OfStaging(serializers.Serializer[Any]):
+    branch = serializers.IntegerField(min_value=1, max_value=BIGGEST, help_text="The id of a staging branch.")
+
+
+class IntoStaging(ApiView):
+    tag = "backups"
+
+    @writes("restore_into_staging", Scope.DEPLOY, FOLLOWED, takes=OfStaging)
+    def post(self, request: Request, *, slug: str, pk: int, given: dict[str, Any]) -> Response:
+        """Give a staging branch a neutralised copy of a backup, by a build of its newest commit."""
+        found = backup_or_404(production(request, slug), pk)
+        staging = Branch.objects.alive().filter(project__slug=slug, stage=Stage.STAGING).exclude(head="")
+        target = staging.filter(pk=given["branch"]).first()
+        if target is None:
+            raise Misfit({"branch": ["The project has no such staging branch with a commit."]})
+        build = restore.into_staging(branch=target, backup=found, by=person(request))
+        return accepted(request, slug, build.story)
+
+
+def _confirm(given: dict[str, Any], wanted: str) -> None:
+    """Raises Misfit where the name of what is lost was not sent."""
+    if given.get("confirm") != wanted:
+        raise Misfit({"confirm": [f"Send {wanted!r} here to go on. See what will be lost with ?dry_run=1."]})
+
+
+# --- branches ---------------------------------------------------------------------------------------------------------
+class NewStage(serializers.Serializer[Any]):
+    stage = serializers.ChoiceField(choices=Stage.choices)
+    attach = serializers.IntegerField(
+        min_value=1, max_value=BIGGEST, required=False, help_text="A retired database that production goes on with."
+    )
+    confirm = serializers.CharField(
+        required=False, help_text="The branch's name, where production's database is retired by it."
+    )
+
+
+class Moved(serializers.Serializer[Any]):
+    branch = BranchRow()
+    operation = serializers.IntegerField(allow_null=True, help_text="What goes on from there; null: nothing.")
+
+
+class Move(ApiView):
+    tag = "branches"
+
+    @writes("move_branch", Scope.ADMIN, {202: Moved}, takes=NewStage, foretells=Foretold)
+    def post(self, request: Request, *, slug: str, pk: int, given: dict[str, Any]) -> Response:
+        """Put a branch on another stage. Retiring production takes the operation that is answered."""
+        access, branch = branch_or_404(request, slug, pk, Tool.BRANCH_SETTINGS)
+        stage = Stage(given["stage"])
+        access.require(Tool.BRANCH_SETTINGS, stage)
+        if given["dry_run"]:
+            return Response(foretelling.move(branch, stage))
+        if stage != branch.stage == Stage.PRODUCTION and branch.instance is not None:
+            _confirm(given, branch.name)
+        story = stages.move(branch=branch, stage=stage, by=person(request), attach=_retired(given, branch))
+        moved = Branch.objects.select_related("instance").get(pk=branch.pk)
+        return Response({"branch": BranchRow(moved).data, "operation": story.pk if story else None}, status=202)
+
+
+def _retired(given: dict[str, Any], branch: Branch) -> Retired | None:
+    """Raises Misfit where one is named that isn't there."""
+    if given.get("attach") is None or given["stage"] != Stage.PRODUCTION:
+        return None
+    found = Retired.objects.there().filter(project=branch.project_id, pk=given["attach"]).first()
+    if found is None:
+        raise Misfit({"attach": ["The project has no such retired database."]})
+    return found
+
+
+class IntoBranch(serializers.Serializer[Any]):
+    into = serializers.IntegerField(
+        min_value=1, max_value=BIGGEST, help_text="The id of the branch that gets the commits of this one."
+    )
+
+
+class Merged(serializers.Serializer[Any]):
+    commit = serializers.CharField(allow_null=True, help_text="The merge; null: there was nothing to merge.")
+    then = serializers.CharField(help_text="What follows: as of any push, once the Git server tells of it.")
+
+
+class Merge(ApiView):
+    tag = "branches"
+
+    @writes("merge_branch", Scope.ADMIN, {202: Merged}, takes=IntoBranch, foretells=Foretold)
+    def post(self, request: Request, *, slug: str, pk: int, given: dict[str, Any]) -> Response:
+        """Merge a branch into another at the Git server, in your name there. The role is asked on the other's stage."""
+        access, branch = branch_or_404(request, slug, pk, Tool.HISTORY)
+        into = access.project.branches.alive().filter(pk=given["into"]).first()
+        if into is None:
+            raise Misfit({"into": ["The project has no such branch."]})
+        access.require(Tool.BRANCH_SETTINGS, into.stage)
+        if given["dry_run"]:
+            return Response(foretelling.merge(branch, into))
+        commit = merging.merge(branch=branch, into=into, by=person(request))
+        then = merging.after_push(into) if commit else "The other branch has all of these commits already."
+        return Response(Merged({"commit": commit, "then": then}).data, status=202)
+
+
+class Settings(ApiView):
+    tag = "branches"
+
+    @reads("show_branch_settings", ShownSettings)
+    def get(self, request: Request, *, slug: str, pk: int) -> Branch:
+        """The settings of a branch."""
+        return branch_or_404(request, slug, pk, Tool.BRANCH_SETTINGS)[1]
+
+    @writes("change_branch_settings", Scope.ADMIN, {200: ShownSettings}, takes=BranchSettings)
+    def patch(self, request: Request, *, slug: str, pk: int, given: dict[str, Any]) -> Response:
+        """Change settings of a branch: what isn't named stays. Most take effect with the next deploy."""
+        _access, branch = branch_or_404(request, slug, pk, Tool.BRANCH_SETTINGS)
+        shown = branch_form(branch)
+        if idle := given.keys() - shown.fields.keys():
+            raise Misfit({name: [f"It does nothing on {branch.stage}."] for name in sorted(idle)})
+        form = branch_form(branch, _as_filled_in({name: getattr(branch, name) for name in shown.fields} | given))
+        if not form.is_valid():
+            raise misfit(form)
+        audit.save_form(
+            form,
+            before=branch,
+            by=person(request),
+            verb="change branch settings",
+            object=branch.name,
+            project_id=branch.project_id,
+        )
+        return Response(ShownSettings(Branch.objects.get(pk=branch.pk)).data)
+
+
+def _as_filled_in(values: dict[str, Any]) -> dict[str, Any]:
+    """As a browser sends them: no box that isn't ticked, and a list with spaces between."""
+    ticked = {name: value for name, value in values.items() if value is not False}
+    return {name: " ".join(value) if isinstance(value, list) else value for name, value in ticked.items()}
+
+
+class Size(serializers.ModelSerializer[Branch]):
+    cpus = serializers.FloatField(required=False, allow_null=True, min_value=0.1, max_value=999, help_text="Cores.")
+    insist = serializers.BooleanField(
+        required=False, default=False, help_text="Also where it is less memory than this series of Odoo needs."
+    )
+
+    class Meta:
+        model = Branch
+        fields = ("memory_mb", "cpus", "insist")
+        extra_kwargs = {"memory_mb": {"required": True}}  # noqa: RUF012
+
+
+class Resize(ApiView):
+    tag = "branches"
+
+    @writes("resize_branch", Scope.ADMIN, FOLLOWED, takes=Size)
+    def post(self, request: Request, *, slug: str, pk: int, given: dict[str, Any]) -> Response:
+        """Change memory and cores of the running containers, at once."""
+        _access, branch = branch_or_404(request, slug, pk, Tool.BRANCH_SETTINGS)
+        values = {"cpus": branch.cpus} | given
+        form = SizeForm(_as_filled_in(values), instance=Branch.objects.select_related("project").get(pk=branch.pk))
+        if not form.is_valid():
+            raise misfit(form)
+        wish = resize.ask(branch=branch, size=form.instance, by=person(request))
+        return accepted(request, slug, wish.story)

@@ -1,0 +1,114 @@
+"""What the dangerous requests would do, be it for `?dry_run=1`: from the same functions that refuse or do it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from builds import again, merging, restore, rollback, stages
+from builds import backup as stories_of_backups
+from builds.models import Build
+from hosting.models import Backup
+from portal.live import in_words
+from portal.stories import StoryError
+from projects.models import Branch, Stage
+
+Foretelling = dict[str, Any]
+Lines = Sequence[str]
+OUTSIDE = "Mails that were sent, and calls to other services, stay sent."
+
+
+def _foretold(would: list[str], *, lost: Lines = (), stays: Lines = (), refused: str = "") -> Foretelling:
+    """Of what is refused nothing would be done, and nothing lost."""
+    if refused:
+        would, lost, stays = [], (), ()
+    return {"would": would, "lost": list(lost), "stays": list(stays), "refused": refused}
+
+
+def deploy(branch: Branch, commit: str, refused: str = "") -> Foretelling:
+    would = [f"{commit[:7]} is built for {branch}, on {branch.stage}; what serves goes on serving meanwhile."]
+    lost: list[str] = []
+    if branch.stage == Stage.PRODUCTION:
+        would += [
+            "Modules whose version rose are updated, after a rehearsal on a copy and an automatic backup.",
+            "Requests go to the new pool once it has proven itself; the old one is kept for a while.",
+        ]
+    elif branch.stage == Stage.STAGING:
+        would += ["It gets a new copy of production, neutralised, in place of the present database."]
+        lost = ["What was written in the present copy; it stays until it is cleaned up."]
+    else:
+        would += ["It gets a fresh database with demo data, in place of the present one."]
+        lost = ["What was written in the present database; it stays until it is cleaned up."]
+    return _foretold(would, lost=lost if branch.instance_id else [], refused=refused)
+
+
+def rebuild(build: Build) -> Foretelling:
+    return deploy(build.branch, build.commit, _deleted(build))
+
+
+def build_head(branch: Branch) -> Foretelling:
+    return deploy(branch, branch.head, "" if branch.head else f"{branch} has no commit yet.")
+
+
+def _deleted(build: Build) -> str:
+    return f"{build.branch} was deleted on GitHub." if build.branch.deleted_at is not None else ""
+
+
+def roll_back(build: Build) -> Foretelling:
+    instance = build.instance
+    serving = Build.objects.serving(instance) if instance is not None else None
+    updated = rollback.updated_since(build, serving)
+    left = f" from #{serving.number}" if serving else ""
+    return _foretold(
+        [f"Requests go back{left} to #{build.number} within a second; those in flight end where they are."],
+        stays=[
+            "Whatever was written since, attachments included: only the code changes.",
+            OUTSIDE,
+            *([f"Updates of modules: {', '.join(updated)}."] if updated else []),
+        ],
+        refused=rollback.refusal(build.pool),
+    )
+
+
+def deploy_again(build: Build) -> Foretelling:
+    try:
+        again.refuse_serving(build)
+    except StoryError as error:
+        return _foretold([], refused=in_words(error))
+    return deploy(build.branch, build.commit, _deleted(build))
+
+
+def move(branch: Branch, stage: Stage) -> Foretelling:
+    lost: list[str] = []
+    if branch.stage == Stage.PRODUCTION and branch.instance is not None:
+        lost = [f"{branch.instance.hostname} answers nobody any more, until a branch is moved to production."]
+    return _foretold(stages.effects(branch, stage), lost=lost, refused=stages.refusal(branch, stage))
+
+
+def merge(branch: Branch, into: Branch) -> Foretelling:
+    return _foretold(
+        merging.effects(branch, into),
+        stays=["The merge commit: it is taken back by another commit."],
+        refused=merging.refusal(branch, into),
+    )
+
+
+def restore_backup(branch: Branch, backup: Backup) -> Foretelling:
+    taken = f"{backup.taken_at:%Y-%m-%d %H:%M} UTC" if backup.taken_at else "then"
+    return _foretold(
+        [
+            f"Production's database as it was on {taken} is made beside the present one, which goes on serving.",
+            "What is there now is backed up.",
+            "Visitors wait for some seconds while the two change places; when it doesn't answer, all is put back.",
+            "The present database is kept for 24 hours.",
+        ],
+        lost=[f"Everything that was written since {taken}: records, attachments, users, settings of Odoo."],
+        stays=[OUTSIDE],
+        refused=restore.refusal(branch, backup),
+    )
+
+
+def delete_backup(backup: Backup) -> Foretelling:
+    return _foretold(
+        [f"Backup {backup.pk} is let go of."],
+        lost=["What it holds, but for what other backups hold as well."],
+        refused=stories_of_backups.deletion_refusal(backup),
+    )

@@ -1,0 +1,192 @@
+"""How rows of this layer look in the API."""
+
+from typing import Any, ClassVar
+
+from rest_framework import serializers
+
+from builds.models import Build
+from hosting.models import Backup
+from portal.models import Result, State, Step
+from projects.branchforms import SETTINGS
+from projects.models import Branch
+
+
+class OfBranch(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+
+
+class BuildRow(serializers.ModelSerializer[Build]):
+    branch = OfBranch(read_only=True)
+    asked_by = serializers.CharField(
+        source="asked_by.username", allow_null=True, default=None, read_only=True, help_text="null: a push."
+    )
+    operation = serializers.IntegerField(source="story_id", allow_null=True, read_only=True)
+
+    class Meta:
+        model = Build
+        fields = (
+            "number",
+            "branch",
+            "stage",
+            "commit",
+            "message",
+            "author",
+            "asked_by",
+            "state",
+            "result",
+            "verdict",
+            "operation",
+            "created_at",
+            "started_at",
+            "switched_at",
+            "finished_at",
+        )
+        read_only_fields = fields
+
+
+class OneBuildRow(BuildRow):
+    serves = serializers.SerializerMethodField(help_text="Whether its code answers at the database's address now.")
+    url = serializers.CharField(source="instance.url", allow_null=True, default=None, read_only=True)
+
+    class Meta(BuildRow.Meta):
+        fields = (*BuildRow.Meta.fields, "serves", "url")  # type: ignore[assignment]
+        read_only_fields = fields  # type: ignore[assignment]
+
+    def get_serves(self, build: Build) -> bool:
+        return serves(build)
+
+
+def serves(build: Build) -> bool:
+    instance = build.instance
+    return instance is not None and build.pool_id is not None and instance.live_pool_id == build.pool_id
+
+
+class StepRow(serializers.ModelSerializer[Step]):
+    seconds = serializers.FloatField(allow_null=True, read_only=True)
+
+    class Meta:
+        model = Step
+        fields = ("name", "title", "state", "result", "attempts", "undone", "seconds", "started_at", "finished_at")
+        read_only_fields = fields
+
+
+class Steps(serializers.Serializer[Any]):
+    steps = StepRow(many=True)
+
+
+class LogItem(serializers.Serializer[Any]):
+    """A command that a step ran, or some lines of output."""
+
+    kind = serializers.ChoiceField(choices=("command", "output"))
+    text = serializers.CharField()
+    at = serializers.DateTimeField()
+    exit_code = serializers.IntegerField(allow_null=True, help_text="Of a command that has ended.")
+
+
+class StepLog(serializers.Serializer[Any]):
+    items = LogItem(many=True)
+    after = serializers.IntegerField(help_text="Send it back to read on from here.")
+    command = serializers.IntegerField(help_text="This too.")
+    more = serializers.BooleanField(help_text="Whether there is more to read, or more may come.")
+
+
+class LogFileRow(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    size = serializers.IntegerField(help_text="Bytes.")
+    changed_at = serializers.DateTimeField()
+
+
+class LogEntryRow(serializers.Serializer[Any]):
+    level = serializers.CharField(help_text="Empty where the line has no prefix of Odoo's.")
+    text = serializers.CharField()
+
+
+class DatabaseLog(serializers.Serializer[Any]):
+    files = LogFileRow(many=True)
+    file = serializers.CharField()
+    entries = LogEntryRow(many=True)
+    before = serializers.IntegerField(help_text="Send it back to read what was written before.")
+    after = serializers.IntegerField(help_text="Send it back, with `inode`, to read what is written from here on.")
+    inode = serializers.IntegerField()
+
+
+class BackupRow(serializers.ModelSerializer[Backup]):
+    asked_by = serializers.CharField(
+        source="asked_by.username", allow_null=True, default=None, read_only=True, help_text="null: the clock."
+    )
+    operation = serializers.IntegerField(source="story_id", allow_null=True, read_only=True)
+
+    class Meta:
+        model = Backup
+        fields = (
+            "id",
+            "kind",
+            "asked_by",
+            "state",
+            "result",
+            "commit",
+            "taken_at",
+            "size_bytes",
+            "proof",
+            "proven_at",
+            "restore_seconds",
+            "wrong",
+            "operation",
+            "created_at",
+            "finished_at",
+        )
+        read_only_fields = fields
+
+
+class BranchSettings(serializers.ModelSerializer[Branch]):
+    install_list = serializers.ListField(child=serializers.CharField(max_length=100), required=False)
+
+    class Meta:
+        model = Branch
+        fields = tuple(SETTINGS)
+        extra_kwargs: ClassVar[dict[str, dict[str, Any]]] = {
+            **{name: {"required": False} for name in fields},
+            **{name: {"required": False, "validators": []} for name in ("probe_path", "test_tags")},  # the form's
+        }
+
+
+class ShownSettings(BranchSettings):
+    class Meta(BranchSettings.Meta):
+        fields = (*BranchSettings.Meta.fields, "memory_mb", "cpus")
+        read_only_fields = fields
+
+
+class OperationError(serializers.Serializer[Any]):
+    title = serializers.CharField()
+    detail = serializers.CharField()
+    remedy = serializers.CharField()
+
+
+class OperationRow(serializers.Serializer[Any]):
+    """Work that goes on by itself. Ask for it again until its state is `done`."""
+
+    id = serializers.IntegerField()
+    kind = serializers.CharField()
+    state = serializers.ChoiceField(choices=State.choices)
+    result = serializers.ChoiceField(choices=Result.choices, help_text="Empty until it is done.")
+    confirmed = serializers.BooleanField(
+        allow_null=True,
+        help_text="Whether what was asked for is found in what is there, once it is done; null until then.",
+    )
+    finding = serializers.CharField(help_text="What was found, in words.")
+    error = OperationError(allow_null=True)
+    steps = StepRow(many=True)
+    about = serializers.CharField(help_text="The address of what it is about, below that of the API.")
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class Foretold(serializers.Serializer[Any]):
+    """What a request would do, of which nothing was done."""
+
+    would = serializers.ListField(child=serializers.CharField(), help_text="What would be done, in order.")
+    lost = serializers.ListField(child=serializers.CharField(), help_text="What could not be had back.")
+    stays = serializers.ListField(child=serializers.CharField(), help_text="What would not be undone by it.")
+    refused = serializers.CharField(help_text="Why it can't be done now; empty when it can.")

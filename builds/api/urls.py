@@ -1,0 +1,34 @@
+from django.urls import include, path
+
+from builds.api import data, deploys, reads
+
+urlpatterns = [
+    path(
+        "projects/<slug:slug>/",
+        include(
+            [
+                path("builds/", reads.Builds.as_view(), name="builds"),
+                path("builds/<int:number>/", reads.OneBuild.as_view(), name="build"),
+                path("builds/<int:number>/steps/", reads.BuildSteps.as_view(), name="steps"),
+                path("builds/<int:number>/steps/<slug:name>/log/", reads.OneStepLog.as_view(), name="log"),
+                path("builds/<int:number>/steps/<slug:name>/log.txt", reads.WholeStepLog.as_view(), name="whole-log"),
+                path("builds/<int:number>/rebuild/", deploys.Rebuild.as_view(), name="rebuild"),
+                path("builds/<int:number>/roll-back/", deploys.RollBack.as_view(), name="roll-back"),
+                path("builds/<int:number>/deploy-again/", deploys.DeployAgain.as_view(), name="deploy-again"),
+                path("branches/<int:pk>/log/", reads.BranchLog.as_view(), name="branch-log"),
+                path("branches/<int:pk>/deploy/", deploys.Deploy.as_view(), name="deploy"),
+                path("branches/<int:pk>/wake/", deploys.Wake.as_view(), name="wake"),
+                path("branches/<int:pk>/move/", data.Move.as_view(), name="move"),
+                path("branches/<int:pk>/merge/", data.Merge.as_view(), name="merge"),
+                path("branches/<int:pk>/settings/", data.Settings.as_view(), name="branch-settings"),
+                path("branches/<int:pk>/resize/", data.Resize.as_view(), name="resize"),
+                path("backups/", data.Backups.as_view(), name="backups"),
+                path("backups/<int:pk>/", data.OneBackup.as_view(), name="backup"),
+                path("backups/<int:pk>/restore/", data.RestoreBackup.as_view(), name="restore"),
+                path("backups/<int:pk>/into-staging/", data.IntoStaging.as_view(), name="into-staging"),
+                path("operations/<int:pk>/", reads.OneOperation.as_view(), name="operation"),
+                path("operations/<int:pk>/cancel/", deploys.Cancel.as_view(), name="cancel"),
+            ]
+        ),
+    ),
+]

@@ -1,0 +1,45 @@
+"""Deleting a project, with its address typed, and undoing that."""
+
+from typing import cast
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods
+
+from builds import deletion
+from portal.live import in_words
+from portal.models import User
+from portal.stories import StoryError
+from projects.access import Tool, deleted_or_404, project_or_404
+
+
+@require_http_methods(["GET", "POST"])
+def delete_project(request: HttpRequest, slug: str) -> HttpResponse:
+    access = project_or_404(request, slug, Tool.SETTINGS)
+    wrong = ""
+    if request.method == "POST":
+        try:
+            deletion.delete(project=access.project, typed=request.POST.get("typed", ""), by=cast(User, access.user))
+        except StoryError as error:
+            wrong = in_words(error)
+        else:
+            return redirect("deleted", slug=slug)
+    context = {"access": access, "nav": "settings", "wrong": wrong, "days": deletion.GRACE.days}
+    return render(request, "builds/delete_project.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+def deleted(request: HttpRequest, slug: str) -> HttpResponse:
+    """What is left of it: for how long, and the way back."""
+    access = deleted_or_404(request, slug)
+    if request.method == "POST":
+        try:
+            deletion.undo(project=access.project, by=cast(User, access.user))
+        except StoryError as error:
+            messages.error(request, in_words(error))
+            return redirect("deleted", slug=slug)
+        messages.success(request, f"{access.project} is there again.")
+        return redirect("project", slug=slug)
+    closing = deletion.instances_of(access.project).filter(live_pool__isnull=False).exists()
+    return render(request, "builds/deleted.html", {"project": access.project, "closing": closing})

@@ -1,0 +1,164 @@
+"""A project is deleted: its addresses close; what it has is kept for a while, and that can be undone; then it goes.
+
+Rounds do it (builds/rounds.py), by what they find: the project's row says what is wanted, so whoever dies on the way
+leaves no more than something for the next round.
+"""
+
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from builds import backup
+from builds.begin import begin as begin_build
+from builds.begin import skip_waiting
+from builds.models import Build, Retired
+from hosting import instances
+from hosting.models import Backup, Instance, Pool
+from portal import audit, clock, stories
+from portal.models import State, Story, User
+from portal.stories import ProjectError
+from projects import plans, providers
+from projects.connect import github
+from projects.models import Branch, Invitation, Project, Stage
+
+GRACE = timedelta(days=30)
+SKIPPED = "Skipped: the project was deleted before this one began"
+
+
+# --- asked for --------------------------------------------------------------------------------------------------------
+@transaction.atomic
+def delete(*, project: Project, typed: str, by: User) -> None:
+    """Raises ProjectError where it wasn't the project's address that was typed."""
+    row = Project.objects.select_for_update().get(pk=project.pk)
+    if typed != row.slug:
+        raise ProjectError("That is not the project's address.", "Nothing was changed.", f"Type {row.slug}.")
+    if row.deleted_at is not None:
+        return
+    for branch in row.branches.alive():
+        skip_waiting(branch, SKIPPED)
+        if branch.stage == Stage.PRODUCTION:
+            _back_up(branch, by)
+    for story in Story.objects.open().filter(pk__in=row.builds.exclude(state=State.DONE).values("story")):
+        stories.cancel(story)
+    Invitation.objects.open().filter(project=row).update(withdrawn_at=clock.now())
+    row.deleted_at, row.deleted_by, row.hours_left = clock.now(), by, GRACE // timedelta(hours=1)
+    row.save(update_fields=["deleted_at", "deleted_by", "hours_left"])
+    audit.record(by=by, verb="delete project", object=row.slug, project_id=row.pk, after={"days": GRACE.days})
+
+
+def _back_up(production: Branch, by: User) -> None:
+    """A last time, where anything was written since the one before. It stays when all else is gone."""
+    try:
+        backup.begin(branch=production, kind=Backup.Kind.NIGHTLY, by=by)  # those by hand are counted
+    except ProjectError:
+        return  # nothing serves by it, or one is going on
+
+
+@transaction.atomic
+def undo(*, project: Project, by: User) -> None:
+    """Everything is there again; production is deployed anew, other databases when somebody asks for it.
+
+    Raises ProjectError while something is being closed, and when its time is over.
+    """
+    row = Project.objects.select_for_update().get(pk=project.pk)
+    if row.deleted_at is None or row.removed_at is not None or row.hours_left == 0:
+        raise ProjectError(f"The deletion of {row} can't be undone", "It isn't deleted, or its time is over.", "")
+    if _being_closed(row):
+        raise ProjectError(
+            f"{row} is being closed at this moment", "Nothing was changed.", "Try again in a minute: it is kept."
+        )
+    row.deleted_at, row.deleted_by, row.hours_left = None, None, None
+    row.save(update_fields=["deleted_at", "deleted_by", "hours_left"])
+    audit.record(by=by, verb="undo deletion of project", object=row.slug, project_id=row.pk)
+    if plans.plan(row).is_closed:
+        return
+    for branch in row.branches.alive().filter(stage=Stage.PRODUCTION, instance__live_pool=None).exclude(instance=None):
+        served = Build.objects.filter(instance=branch.instance).exclude(pool=None).order_by("-pk").first()
+        begin_build(branch=branch, commit=served.commit if served else branch.head, by=by)
+
+
+def _being_closed(project: Project) -> bool:
+    """Whether containers of a database that is closed are still being removed: a build's would be taken for them."""
+    closed = instances_of(project).filter(door=Instance.Door.STOPPED, live_pool=None)
+    return Pool.objects.filter(instance__in=closed).exclude(state=Pool.State.GONE).exists()
+
+
+# --- done by rounds ---------------------------------------------------------------------------------------------------
+def instances_of(project: Project) -> QuerySet[Instance]:
+    """All that the project has: of its branches, of its builds, and retired ones."""
+    rows = (
+        Branch.objects.filter(project=project).values("instance"),
+        Build.objects.filter(project=project).values("instance"),
+        Retired.objects.filter(project=project).values("instance"),
+    )
+    found = Q()
+    for each in rows:
+        found |= Q(pk__in=each.exclude(instance=None))
+    return Instance.objects.filter(found).exclude(state=Instance.State.REMOVED).order_by("pk")
+
+
+def to_close(project: Project, idle: QuerySet[Instance]) -> list[Instance]:
+    """Those of `idle` that are not closed yet, and that no backup needs any more."""
+    subjects = [branch.subject for branch in project.branches.all()]
+    if Story.objects.open().filter(subject__in=subjects).exists():
+        return []
+    saved = Backup.objects.exclude(state=State.DONE).values("instance")
+    found = instances_of(project).filter(pk__in=idle).exclude(pk__in=saved)
+    there = Pool.objects.exclude(state=Pool.State.GONE).values("instance")
+    return list(found.filter(Q(pk__in=there) | ~Q(door=Instance.Door.STOPPED)).select_related("host"))
+
+
+def close(project: Project, instance: Instance) -> None:
+    """Its address and its containers go, the database stays. Safe to repeat; not where the deletion was undone."""
+    with transaction.atomic():
+        row = Project.objects.select_for_update().get(pk=project.pk)
+        if row.deleted_at is None:
+            return
+        Instance.objects.filter(pk=instance.pk).update(door=Instance.Door.STOPPED, live_pool=None)
+        instance.pools.filter(state=Pool.State.LIVE).update(state=Pool.State.DRAINING)
+    instances.stop(instance)
+
+
+def finish(project: Project) -> None:
+    """When all its databases are gone: the rest, and its address and repository are free for others.
+
+    The vault stays, with the last backups in it, until the operator removes it. Safe to repeat.
+    """
+    if instances_of(project).exists():
+        return
+    _end_webhook(project)
+    for mirrors in (f"p{project.pk}.git", f"p{project.pk}.keyed"):
+        shutil.rmtree(Path(settings.BERTH_HOME) / "git" / mirrors, ignore_errors=True)
+    with transaction.atomic():
+        row = Project.objects.select_for_update().get(pk=project.pk)
+        if row.removed_at is not None:
+            return
+        vault = str(row.vault) if row.vault else None
+        audit.record(by=None, verb="remove project", object=row.slug, project_id=row.pk, before={"vault": vault})
+        row.branches.update(deleted_at=clock.now(), instance=None)
+        row.members.all().delete()
+        row.deploy_keys.all().delete()
+        row.hooks.all().delete()
+        former = f"-{row.pk}"  # which nobody can choose
+        Project.objects.filter(pk=row.pk).update(
+            removed_at=clock.now(),
+            slug=former,
+            provider_id=former,
+            subscription=None,  # its code is free for another
+            token="",
+            webhook_secret="",
+            webhook_id="",
+        )
+
+
+def _end_webhook(project: Project) -> None:
+    """A Git server that refuses, or that can't be asked, keeps one whose deliveries are answered with 401."""
+    if project.webhook_id.isdecimal() and project.token:
+        try:
+            github(project.token).delete_webhook(project.repository, int(project.webhook_id))
+        except providers.ProviderError:
+            return

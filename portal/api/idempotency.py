@@ -1,0 +1,56 @@
+"""`Idempotency-Key`: a write that is sent twice, as its answer was lost, is done once.
+
+The row with the key is written in the transaction that does the work. So a process that dies leaves neither, and a
+second request with the same key waits for the end of the first. What was refused changed nothing, and leaves the key
+free.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable
+
+from django.db import transaction
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from portal.api.problems import KeyReused
+from portal.models import Answered, ApiToken
+
+HEADER = "Idempotency-Key"
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+
+
+def once(request: Request, token: ApiToken, work: Callable[[], Response], *, hidden: str = "") -> Response:
+    """Do the work, unless its key says that it was done: then answer as it was answered. Raises KeyReused.
+
+    `hidden` names what of the answer is a secret, and stored nowhere.
+    """
+    key = request.headers.get(HEADER)
+    if key is None:
+        return work()
+    if not _KEY.fullmatch(key):
+        raise ValidationError({HEADER: ["1 to 200 visible ASCII characters, such as a UUID."]})
+    wanted = _hash(request)
+    with transaction.atomic():
+        Answered.objects.outdated().filter(token=token, key=key).delete()
+        row, new = Answered.objects.get_or_create(token=token, key=key, defaults={"request_hash": wanted})
+        if not new:
+            return _again(row, wanted)
+        response = work()
+        row.status, row.answer = response.status_code, response.data
+        if hidden:
+            row.answer = {**response.data, hidden: None}
+        row.save(update_fields=["status", "answer"])
+    return response
+
+
+def _again(row: Answered, wanted: str) -> Response:
+    if row.request_hash != wanted:
+        raise KeyReused
+    return Response(row.answer, status=row.status, headers={"Idempotency-Replayed": "true"})
+
+
+def _hash(request: Request) -> str:
+    parts = (str(request.method).encode(), request.get_full_path().encode(), request.body)
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()

@@ -1,0 +1,107 @@
+"""The page of a project's deploy keys, by which builds fetch private submodules."""
+
+from typing import cast
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from portal.live import in_words
+from portal.models import User
+from portal.stories import ProjectError
+from projects import deploykeys
+from projects.access import Access, Tool, project_or_404
+from projects.keymodels import DeployKey
+from projects.keypairs import fingerprint, host_fingerprints
+
+
+class KeyForm(forms.Form):
+    url = forms.CharField(label="SSH address", max_length=500)
+    kind = forms.ChoiceField(choices=DeployKey.Kind.choices, initial=DeployKey.Kind.ED25519)
+
+
+@require_http_methods(["GET", "POST"])
+def submodules(request: HttpRequest, slug: str) -> HttpResponse:
+    access = project_or_404(request, slug, Tool.SETTINGS)
+    form = KeyForm(request.POST or None, initial={"url": request.GET.get("url", "")})
+    if request.method == "POST" and form.is_valid():
+        kind = DeployKey.Kind(form.cleaned_data["kind"])
+        try:
+            key = deploykeys.add(project=access.project, url=form.cleaned_data["url"], kind=kind, by=_person(request))
+        except ProjectError as error:
+            form.add_error("url", in_words(error))
+        else:
+            messages.success(request, "The key is made. Install its public half where the submodule lies.")
+            return _back(key)
+    return render(request, "projects/submodules.html", _context(request, access, form))
+
+
+@require_POST
+def install(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    key = _key(request, slug, pk)
+    try:
+        deploykeys.install(key=key, by=_person(request))
+    except ProjectError as error:
+        messages.error(request, in_words(error))
+    else:
+        messages.success(request, "Installed, for reading alone.")
+    return _back(key)
+
+
+@require_POST
+def rotate(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    key = _key(request, slug, pk)
+    was_installed = bool(key.provider_key)
+    deploykeys.rotate(key=key, by=_person(request))
+    if was_installed:
+        return install(request, slug=slug, pk=pk)
+    messages.warning(request, "There is a new key. Builds can't fetch with it until its public half is installed.")
+    return _back(key)
+
+
+@require_POST
+def forget_host(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    key = _key(request, slug, pk)
+    deploykeys.forget_host(key=key, by=_person(request))
+    messages.success(request, "Forgotten. The server's key is pinned anew at the next use.")
+    return _back(key)
+
+
+@require_POST
+def remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    if left := deploykeys.remove(key=_key(request, slug, pk), by=_person(request)):
+        messages.warning(request, f"Berth has forgotten the key. {left}")
+    else:
+        messages.success(request, "Removed.")
+    return redirect("submodules", slug=slug)
+
+
+def _context(request: HttpRequest, access: Access, form: KeyForm) -> dict[str, object]:
+    keys = access.project.deploy_keys.order_by("url")
+    may_install = bool(_person(request).github_token)
+    rows = [
+        {
+            "key": key,
+            "fingerprint": fingerprint(key.public),
+            "hosts": host_fingerprints(key.known_hosts),
+            "installable": may_install and not key.provider_key and deploykeys.is_at_provider(key),
+        }
+        for key in keys
+    ]
+    return {"access": access, "nav": "settings", "tab": "submodules", "form": form, "keys": rows}
+
+
+def _key(request: HttpRequest, slug: str, pk: int) -> DeployKey:
+    access = project_or_404(request, slug, Tool.SETTINGS)
+    return get_object_or_404(access.project.deploy_keys.select_related("project"), pk=pk)
+
+
+def _back(key: DeployKey) -> HttpResponse:
+    return redirect(f"/{key.project.slug}/settings/submodules/#key-{key.pk}")
+
+
+def _person(request: HttpRequest) -> User:
+    """The signed-in person; LoginRequiredMiddleware has seen to it that there is one."""
+    return cast(User, request.user)

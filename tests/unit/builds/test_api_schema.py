@@ -1,0 +1,88 @@
+"""What the schema promises, held against what is answered: schemathesis with all its checks.
+
+Addresses are those of rows that are there, so that its requests come further than to a 404.
+"""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import schemathesis
+from django.core.signals import request_finished, request_started
+from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections, transaction
+from hypothesis import HealthCheck, given, settings
+from pytest_django import Settings
+from schemathesis import GenerationMode
+from schemathesis.core.result import Ok
+
+from projects.models import Stage
+from tests import cast
+from tests.apis import Caller
+
+EXAMPLES = 8  # of each operation
+
+
+@pytest.fixture(autouse=True)
+def _connection_kept() -> Iterator[None]:
+    """After a request Django closes a connection that is within a transaction, as a test's is."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+@pytest.fixture
+def shop(people: SimpleNamespace, settings: Settings) -> SimpleNamespace:
+    settings.BERTH_API_PER_MINUTE = 10**9
+    settings.ALLOWED_HOSTS = ["*"]
+    project = cast.project("demo", people)
+    instance = cast.instance(Stage.PRODUCTION, "demo.localhost")
+    main = cast.branch(project, "main", Stage.PRODUCTION, instance=instance, head="a" * 40)
+    build = cast.build(main, pool=instance.live_pool)
+    caller = Caller(people.alice)
+    member = project.members.get(user=people.dev)
+    return SimpleNamespace(caller=caller, main=main, build=build, member=member)
+
+
+def test_every_operation_keeps_what_the_schema_promises(shop: SimpleNamespace) -> None:
+    """Requests that it allows; those that it doesn't are sent by tests/e2e/test_api_schema.py."""
+    schema = schemathesis.openapi.from_wsgi("/api/v1/schema/", get_wsgi_application())
+    count = 0
+    for found in schema.get_all_operations():
+        assert isinstance(found, Ok), found
+        hold_against(found.ok().as_strategy(generation_mode=GenerationMode.POSITIVE), shop)
+        count += 1
+    assert count > 30
+
+
+def hold_against(requests: Any, shop: SimpleNamespace) -> None:
+    @given(case=requests)
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    def hold(case: Any) -> None:
+        at_home(case, shop)
+        with transaction.atomic():
+            case.call_and_validate(headers={"Authorization": f"Bearer {shop.caller.plain}"})
+            transaction.set_rollback(True)
+
+    hold()
+
+
+def at_home(case: Any, shop: SimpleNamespace) -> None:
+    """Put the numbers of rows that are there in place of valid ones that were made up."""
+    known = {"slug": "demo", "number": shop.build.number, "name": "fetch"}
+    numbers = {"branches": shop.main.pk, "members": shop.member.pk, "operations": shop.build.story_id}
+    of = next((pk for part, pk in numbers.items() if f"/{part}/{{id}}" in case.path), None)
+    if of is not None:
+        known["id"] = of
+    for name, value in known.items():
+        if name in (case.path_parameters or {}):
+            case.path_parameters[name] = value
