@@ -22,15 +22,14 @@ _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 def once(request: Request, token: ApiToken, work: Callable[[], Response], *, hidden: str = "") -> Response:
-    """Do the work, unless its key says that it was done: then answer as it was answered. Raises KeyReused.
+    """Do the work, unless its key says that it was done: then answer as it was answered. Raises KeyReused,
+    ValidationError.
 
     `hidden` names what of the answer is a secret, and stored nowhere.
     """
-    key = request.headers.get(HEADER)
+    key = key_of(request)
     if key is None:
         return work()
-    if not _KEY.fullmatch(key):
-        raise ValidationError({HEADER: ["1 to 200 visible ASCII characters, such as a UUID."]})
     wanted = _hash(request)
     with transaction.atomic():
         Answered.objects.outdated().filter(token=token, key=key).delete()
@@ -43,6 +42,14 @@ def once(request: Request, token: ApiToken, work: Callable[[], Response], *, hid
             row.answer = {**response.data, hidden: None}
         row.save(update_fields=["status", "answer"])
     return response
+
+
+def key_of(request: Request) -> str | None:
+    """Raises ValidationError for one that can't be."""
+    key = request.headers.get(HEADER)
+    if key is not None and not _KEY.fullmatch(key):
+        raise ValidationError({HEADER: ["1 to 200 visible ASCII characters, such as a UUID."]})
+    return key
 
 
 def _again(row: Answered, wanted: str) -> Response:

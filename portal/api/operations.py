@@ -108,6 +108,7 @@ def writes(
                 return found
 
             if asked.get("dry_run"):
+                idempotency.key_of(request)  # refused as it will be when it is meant
                 return work()
             return idempotency.once(request, token_of(request), work, hidden=hidden)
 

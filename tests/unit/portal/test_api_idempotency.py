@@ -111,4 +111,6 @@ def test_a_key_is_free_again_after_a_day(alice: Caller) -> None:
 
 @pytest.mark.parametrize("key", ["", "a b", "x" * 201, "ä"])
 def test_a_key_that_is_none_is_refused(key: str, alice: Caller) -> None:
-    assert add(alice, key=key).code == 400
+    dry = alice.send("post", "projects/demo/branches/1/deploy/?dry_run=1", {}, Idempotency_Key=key)
+
+    assert (add(alice, key=key).code, dry.status_code) == (400, 400)
