@@ -1,4 +1,4 @@
-"""The walls around tenants: their two bridges, and what may pass them (README, "Security")."""
+"""The walls around tenants: their two bridges, and what may pass them (docs/security.md)."""
 
 from collections.abc import Mapping
 from ipaddress import IPv4Network
