@@ -82,5 +82,6 @@ def take_over(build: Build, telling: Telling) -> bool:
         return False
     telling.say(f"The image of build #{older.number} is still there and is used again: nothing is fetched or built.")
     build.image_id, build.odoo_image, build.inspection = older.image_id, older.odoo_image, older.inspection
-    build.save(update_fields=["image_id", "odoo_image", "inspection"])
+    build.runtime_id = older.runtime_id
+    build.save(update_fields=["image_id", "odoo_image", "inspection", "runtime"])
     return True

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from django.conf import settings
 
+from builds import revisions
 from builds.models import Build
-from hosting import machines, restored, templates
+from hosting import machines, restored, runtimes, templates
 from hosting.engines.docker import EngineError
 from hosting.models import Host, Pool
 from hosting.reconcile import FAULTS
@@ -82,6 +83,16 @@ def let_copies_go() -> Iterator[str]:
             yield f"{what[0].upper()}{what[1:]} was let go."
         except FAULTS as error:
             log.warning("letting %s go, which is tried again: %s", what, error)
+
+
+def let_runtimes_go() -> Iterator[str]:
+    """Let the engine remove frozen images of Odoo that nobody needs any more."""
+    for runtime in runtimes.outdated(revisions.needed()):
+        try:
+            runtimes.let_go(runtime)
+            yield f"{runtime} was let go: {runtime.name}."
+        except FAULTS as error:
+            log.warning("letting %s go, which is tried again: %s", runtime, error)
 
 
 def remove_images(host: Host) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from builds import again, announcing, image, patience, statuses, traffic
+from builds import again, announcing, image, patience, revisions, statuses, traffic
 from builds.beforeupdate import back_up
 from builds.inspect import inspect
 from builds.kept import keep_database
@@ -23,7 +23,7 @@ from builds.preflight import check_beforehand
 from builds.prepare import prepare_development, prepare_production, prepare_staging, want_template
 from builds.rehearsal import rehearse
 from builds.updates import outdate, settle_update, update_production
-from hosting import databases, images, instances, keep, pools, proof, routing, switch
+from hosting import databases, instances, keep, pools, proof, routing, switch
 from hosting.models import Instance, Pool
 from portal import attempts, clock
 from portal.models import Command, Result, State, Story
@@ -145,11 +145,11 @@ def build_image(build: Build, telling: Telling) -> None:
     if build.image_of is not None:
         telling.say(f"Nothing is built: the image of build #{build.image_of.number} is used again.")
         return
-    base = images.base(build.project.host, build.project.series, telling.log)
-    telling.say(f"From {base.name}" + (": Berth's stand-in, not Odoo itself" if base.stand_in else ""))
-    build.image_id = image.make(build, base, folder(build), telling)
-    build.odoo_image, build.base_image_id = base.name, base.image_id
-    build.save(update_fields=["image_id", "odoo_image", "base_image_id"])
+    runtime = revisions.runtime_of(build, telling.log)
+    telling.say(f"From {runtime}, {runtime.name}" + (": Berth's stand-in, not Odoo itself" if runtime.stand_in else ""))
+    build.image_id = image.make(build, runtime, folder(build), telling)
+    build.runtime, build.odoo_image, build.base_image_id = runtime, runtime.name, runtime.image_id
+    build.save(update_fields=["image_id", "runtime", "odoo_image", "base_image_id"])
 
 
 def undo_start(build: Build, _telling: Telling) -> None:

@@ -9,9 +9,9 @@ from builds import patience, piplog
 from builds.dockerfile import dockerfile, write_context
 from builds.inspect import Inspection
 from builds.models import Build
-from hosting import images, machines
+from hosting import machines
 from hosting.engines.docker import BuildFailed, TimedOut
-from hosting.models import Host
+from hosting.models import Host, Runtime
 from hosting.odoo.floors import MIB
 from portal import attempts
 from portal.models import Command, State, Step
@@ -21,7 +21,7 @@ from portal.telling import Telling
 log = logging.getLogger(__name__)
 
 
-def make(build: Build, base: images.Base, folder: Path, telling: Telling) -> str:
+def make(build: Build, runtime: Runtime, folder: Path, telling: Telling) -> str:
     """Write the context, let the engine build it, and return the image's ID.
 
     A network that fails pip, or an engine that is away for a moment, is tried again. Raises ProjectError.
@@ -35,7 +35,7 @@ def make(build: Build, base: images.Base, folder: Path, telling: Telling) -> str
     def work(_row: Command, seconds: float) -> str:
         return machines.engine(build.project.host).build(
             context,
-            dockerfile(base.image_id, requirements=requirements, extra_ca=ca_file is not None),
+            dockerfile(runtime.image_id, requirements=requirements, extra_ca=ca_file is not None),
             tag=tag,
             labels={"berth.commit": build.commit, "berth.build": build.name},
             memory_bytes=settings.BERTH_BUILD_MEMORY_MB * MIB,

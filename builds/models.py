@@ -5,7 +5,7 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 
-from hosting.models import Backup, Instance, Pool, Stage
+from hosting.models import Backup, Instance, Pool, Runtime, Stage
 from portal import clock
 from portal.models import Result, State, Story, User
 from projects.models import Branch, Project
@@ -60,6 +60,7 @@ class Build(models.Model):
     )  # the build that is deployed again
     base_image_id = models.CharField(max_length=80, blank=True, default="", db_default="")  # that it was made from
     odoo_image = models.CharField(max_length=200, blank=True)  # the same, for people
+    runtime = models.ForeignKey(Runtime, models.SET_NULL, null=True, related_name="builds")  # the same, as it is frozen
     inspection = models.JSONField(default=dict)
     to_update = models.JSONField(default=list)  # modules of production that this build updates
     backup = models.ForeignKey(Backup, models.SET_NULL, null=True, related_name="+")  # of before its update

@@ -121,6 +121,8 @@ def clean_up() -> None:
         upload.forget()
         outgoing.forget()
         notices.forget()
+        for told in caches.let_runtimes_go():
+            log.info("clean-up: %s", told)
         _forget_asides()
         _forget_output()
 

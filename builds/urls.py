@@ -23,6 +23,7 @@ from builds import (
     restorepages,
     retiredpages,
     rollbackpages,
+    runtimepages,
     starting,
     uploadpages,
 )
@@ -35,6 +36,8 @@ urlpatterns = [
     path("operator/disk/<slug:slug>/quota/", diskpages.set_quota, name="quota"),
     path("operator/places/", placespages.places, name="places"),
     path("operator/places/copies/<int:pk>/", placespages.copy_now, name="copy-now"),
+    path("operator/odoo/", runtimepages.show, name="runtimes"),
+    path("operator/odoo/<str:series>/freeze/", runtimepages.freeze, name="freeze"),
     path("hooks/<int:project_id>/", deliveries.receive, name="hook"),
     path("<slug:slug>/settings/delete/", deletepages.delete_project, name="delete-project"),
     path("<slug:slug>/deleted/", deletepages.deleted, name="deleted"),

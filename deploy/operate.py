@@ -26,6 +26,7 @@ On Berth's own machine, as root:
   {RESTORE} ADDRESS
                       everything back on an empty machine; with BERTH_RECOVERY_KEY set
   subscription ...    codes that let projects go on without a trial's limits: list, add, end
+  runtime ...         frozen images of Odoo: list, freeze SERIES [--urgent]
   audit verify        whether the audit log is as it was written, here and at these places
   reconcile           compare rows with what exists, and mend what differs
   COMMAND             any command of manage.py: see bin/berth help"""

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from hosting import databases, filestores, images, machines, pools
+from hosting import databases, filestores, machines, pools, runtimes
 from hosting.engines.docker import ContainerSpec, EngineError, Mount
 from hosting.models import Instance, Pool
 from hosting.odoo.floors import MIB
@@ -123,10 +123,10 @@ def plain_spec(pool: Pool, telling: Telling) -> ContainerSpec:
 
 def bare_spec(instance: Instance, telling: Telling) -> ContainerSpec:
     """The same for an instance on which no code runs."""
-    base = images.base(instance.host, instance.series, telling.log)
+    runtime = runtimes.current(instance.host, instance.series, telling.log)
     return ContainerSpec(
         name=databases.one_off_name(instance),
-        image_id=base.image_id,
+        image_id=runtime.image_id,
         argv=(),
         memory_bytes=BARE_MIB * MIB,
         cpus=float(pools.cores(None)),

@@ -1,4 +1,4 @@
-"""Odoo images: which one a series is built on."""
+"""Odoo images: which one of a series this machine has now. Builds are made of frozen ones: see hosting/runtimes.py."""
 
 from dataclasses import dataclass
 
@@ -12,32 +12,38 @@ from portal.stories import PlatformError
 
 
 @dataclass(frozen=True)
-class Base:
-    """The image that builds of a series start from. `name` is for people, and says which of that name it is."""
+class Present:
+    """`image` is the name that led to it, "" for the stand-in; `digest` is a registry's, where one has it."""
 
     image_id: str
-    name: str
-    stand_in: bool
+    image: str = ""
+    digest: str = ""
 
 
-def base(host: Host, series: str, output: Output) -> Base:
+def configured(series: str) -> str:
+    """The image that the installation's settings name, "" where they name none."""
+    return str(settings.BERTH_ODOO_IMAGES.get(series, ""))
+
+
+def offered() -> list[str]:
+    """The series that the installation's settings name, oldest first."""
+    return sorted(settings.BERTH_ODOO_IMAGES, key=float)
+
+
+def present(host: Host, series: str, output: Output) -> Present:
     """The configured image if the engine has it (bin/up pulls what can be pulled), else Berth's stand-in.
 
     Raises PlatformError.
     """
-    wanted = settings.BERTH_ODOO_IMAGES.get(series, "")
-    image = machines.engine(host).image(wanted) if wanted else None
-    if image is not None:
-        return _named(wanted, image.id, stand_in=False)
+    wanted = configured(series)
+    found = machines.engine(host).image(wanted) if wanted else None
+    if found is not None:
+        return Present(found.id, wanted, found.digest)
     try:
-        return _named(f"stand-in for Odoo {series}", ensure_stand_in(series, output), stand_in=True)
+        return Present(ensure_stand_in(series, output))
     except ImageError as error:
         raise PlatformError(
             f"There is no image of Odoo {series} on this machine",
             f"{wanted or 'No image'} is not there, and the stand-in could not be made: {error}",
             f"Pull {wanted or 'an Odoo image'} on this machine, or run bin/up; then rebuild.",
         ) from error
-
-
-def _named(name: str, image_id: str, *, stand_in: bool) -> Base:
-    return Base(image_id, f"{name} ({image_id.removeprefix('sha256:')[:12]})", stand_in=stand_in)

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from hosting.runtimemodels import Runtime as Runtime
 from portal import clock
 from portal.models import Result, State, Story, User
 from portal.secrets import EncryptedField, new_password

@@ -65,6 +65,8 @@ PAGES = {
     "quota": operator(None, 302),
     "places": operator(),
     "copy-now": operator(None, 302),
+    "runtimes": operator(),
+    "freeze": operator(None, 302),
     "project": project(Tool.BUILDS, 302),
     "branches": project(Tool.HISTORY, 302),
     "branch": branch(Tool.HISTORY),

@@ -121,6 +121,7 @@ def _of_the_project(project: Project, production: Branch, admin: User) -> dict[s
         "member": Member.objects.filter(project=project).latest("pk").pk,
         "invitation": invitation.pk,
         "subscription": code.pk,
+        "series": "18.0",
         "submodule": cast.deploy_key(project).pk,
         "webhook": hook.pk,
         "delivery": HookDelivery.objects.create(hook=hook, event="ping", body="{}").pk,

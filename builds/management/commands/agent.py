@@ -40,6 +40,7 @@ ROUNDS = {  # the queue of each, and how many seconds lie between two
     "projects.domaincheck.look_after": ("outside", 30.0),
     "hosting.certificates.look_after": ("outside", 60.0),
     "builds.measuring.measure": ("background", 3600.0),  # it may take minutes
+    "hosting.runtimes.freeze_due": ("background", 3600.0),  # so may a pull
 }
 
 

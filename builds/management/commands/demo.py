@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from builds.begin import begin
 from builds.models import Build
-from hosting import images
+from hosting import runtimes
 from hosting.engines import probe
 from portal import accounts, apitokens, environment
 from portal.models import Scope, State
@@ -37,7 +37,7 @@ class Command(BaseCommand):
         project = Project.objects.filter(slug=SLUG).first() or _make_project(access)
         _deploy(project)
         address = _wait_for(project, deadline)
-        base = images.base(project.host, project.series, self.stdout.write)
+        runtime = runtimes.current(project.host, project.series, self.stdout.write)
         _write(
             Path(settings.BERTH_HOME) / "demo.json",
             {
@@ -48,11 +48,11 @@ class Command(BaseCommand):
                 "project": project.slug,
                 "push_url": access["push_url"],
                 "production_url": address,
-                "odoo_image": "stand-in" if base.stand_in else "real",
+                "odoo_image": "stand-in" if runtime.stand_in else "real",
             },
         )
-        if base.stand_in:
-            self.stdout.write(f"Odoo itself is not here: Berth's stand-in takes its place ({base.name}).")
+        if runtime.stand_in:
+            self.stdout.write(f"Odoo itself is not here: Berth's stand-in takes its place ({runtime.name}).")
 
 
 def _access(deadline: float) -> dict[str, Any]:

@@ -127,6 +127,20 @@ class Images(Connection):
             pruned = self.api.prune_images(filters=dangling)["ImagesDeleted"] or ()  # type: ignore[no-untyped-call]
         return [*removed, *(f"layer {entry['Deleted']}" for entry in pruned if "Deleted" in entry)]
 
+    def tag(self, image_id: str, name: str) -> None:
+        """Give an image a further name, `repository:tag`. Raises ImageMissing, EngineError."""
+        repository, _, tag = name.rpartition(":")
+        with self.asking(f"name image {image_id}", missing=ImageMissing):
+            self.api.tag(image_id, repository, tag)
+
+    def untag(self, name: str) -> None:
+        """Take a name from its image; one that is gone is no error. With its last name an image goes that nothing is
+        made of. Raises EngineError while a container uses such a one.
+        """
+        if self.image(name) is not None:
+            with self.asking(f"take the name {name} from its image"):
+                self.api.remove_image(name)
+
     def remove_image(self, image_id: str) -> None:
         """Remove an image with all its tags; one that is gone is no error. Raises EngineError while it is in use."""
         info = self.image(image_id)

@@ -34,12 +34,13 @@ class ContainerState:
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """An image: `size` in bytes, shared layers included."""
+    """An image: `size` in bytes, shared layers included. `digest` is a registry's name for it, where one has it."""
 
     id: str
     tags: tuple[str, ...]
     labels: Mapping[str, str]
     size: int
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ def image_info(answer: Mapping[str, Any]) -> ImageInfo:
         tags=tuple(answer["RepoTags"] or ()),
         labels=(answer["Config"] or {}).get("Labels") or {},
         size=answer["Size"],
+        digest=next(iter(answer.get("RepoDigests") or ()), ""),
     )
 
 

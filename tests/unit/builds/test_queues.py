@@ -29,7 +29,7 @@ def test_only_deploys_are_on_the_queue_of_deploys() -> None:
 
 def test_rounds_stand_behind_no_backup_or_restore_however_many_there_are() -> None:
     beside = {name for name, (queue, _seconds) in ROUNDS.items() if queue not in ("urgent", "rounds", "outside")}
-    assert beside == {"builds.measuring.measure"}  # which nothing waits for
+    assert beside == {"builds.measuring.measure", "hosting.runtimes.freeze_due"}  # which nothing waits for
     assert not {"rounds", "outside"} & set(queues().values())
     rounds = [import_string(name) for name, (queue, _seconds) in ROUNDS.items() if queue == "rounds"]
     assert all(hasattr(each, "__wrapped__") for each in rounds)  # see portal/rounds.py

@@ -159,6 +159,28 @@ class FakeEngine:
     def images(self, labels: Mapping[str, str] | None = None) -> tuple[ImageInfo, ...]:
         return tuple(image for image in self.world.images.values() if image.id != ODOO_IMAGE)
 
+    def tag(self, image_id: str, name: str) -> None:
+        self.world.happen("tag image")
+        found = self.world.images[image_id]
+        self.world.images[image_id] = replace(found, tags=(*found.tags, name))
+
+    def untag(self, name: str) -> None:
+        self.world.happen("untag image")
+        for found in list(self.world.images.values()):
+            if name in found.tags:
+                self.world.images[found.id] = replace(found, tags=tuple(tag for tag in found.tags if tag != name))
+
+    def pull(self, ref: str, *, timeout: float, **_options: Any) -> ImageInfo:
+        self.world.happen("pull image")
+        pulled = self.world.registry.get(ref)
+        if pulled is None:
+            raise EngineError(f"The registry has no image {ref}.")
+        for found in list(self.world.images.values()):  # the name goes over to what was pulled
+            self.world.images[found.id] = replace(found, tags=tuple(tag for tag in found.tags if tag != ref))
+        before = self.world.images.get(pulled, ImageInfo(id=pulled, tags=(), labels={}, size=1))
+        self.world.images[pulled] = replace(before, tags=(*before.tags, ref), digest=f"odoo@{pulled}")
+        return self.world.images[pulled]
+
     def used(self) -> ImagesUse:
         self.world.happen("ask what images take")
         tagged = {image.tags[0]: image.size for image in self.world.images.values() if image.tags}

@@ -63,6 +63,7 @@ class World:
     installation: str
     containers: dict[str, Container] = field(default_factory=dict)
     images: dict[str, ImageInfo] = field(default_factory=dict)
+    registry: dict[str, str] = field(default_factory=dict)  # names of images, and which ones they are there now
     databases: dict[str, dict[str, Data]] = field(default_factory=lambda: {"hosted": {}, "lab": {}})
     roles: dict[str, set[str]] = field(default_factory=lambda: {"hosted": set(), "lab": set()})
     closed: set[str] = field(default_factory=set)  # of them, those that may not log in

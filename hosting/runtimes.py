@@ -1,0 +1,178 @@
+"""Runtimes: images of Odoo that are frozen by their ID, every week or when the operator asks, of which builds are made.
+
+An image's own name (odoo:18.0) means another one after each pull. A frozen one has a name of this installation beside,
+so that the engine keeps it when its own name moves on, until nobody needs it any more.
+"""
+
+import logging
+from collections.abc import Collection
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django_q.tasks import async_task
+
+from hosting import images, machines
+from hosting.engines.docker import EngineError
+from hosting.models import Host, Runtime
+from images.build import ImageError, ensure_stand_in
+from portal import audit, clock
+from portal.commands import Output, discard
+from portal.models import User
+from portal.rounds import once
+from portal.stories import PlatformError
+
+log = logging.getLogger(__name__)
+
+LOCK = 0x72756E74696D65  # any fixed number
+WEEK = timedelta(days=7)
+KEPT = timedelta(days=35)  # that one can still be chosen which isn't the newest any more
+PULL_S = 1200
+
+
+def of(host: Host, series: str) -> QuerySet[Runtime]:
+    """Those of which builds can be made, newest first."""
+    return Runtime.objects.frozen().filter(host=host, series=series).order_by("-pk")
+
+
+def newest(host: Host, series: str) -> Runtime | None:
+    return of(host, series).first()
+
+
+def current(host: Host, series: str, output: Output) -> Runtime:
+    """The newest one. What this machine has is frozen where there is none yet, and where the settings name another
+    image by now, or a stand-in is not needed or not up to date any more. Raises PlatformError.
+    """
+    runtime = newest(host, series)
+    if runtime is None or _is_past(runtime, output):
+        return freeze(host, series, output=output)
+    return keep(runtime)
+
+
+def keep(runtime: Runtime) -> Runtime:
+    """See that the engine has it, by our name too. Raises PlatformError."""
+    engine = machines.engine(runtime.host)
+    found = engine.image(runtime.image_id)
+    if found is None:
+        raise PlatformError(
+            f"The image of {runtime} is gone",
+            f"Somebody removed {runtime.name} from this machine. What runs goes on running.",
+            "Let the branch take the latest revision, or ask the operator to pull that image again.",
+        )
+    if runtime.tag not in found.tags:
+        engine.tag(runtime.image_id, runtime.tag)
+    return runtime
+
+
+def _is_past(runtime: Runtime, output: Output) -> bool:
+    engine, wanted = machines.engine(runtime.host), images.configured(runtime.series)
+    if engine.image(runtime.image_id) is None:
+        return True
+    if wanted != runtime.image and wanted and engine.image(wanted) is not None:
+        return True
+    if not runtime.stand_in:
+        return False
+    try:
+        return ensure_stand_in(runtime.series, output) != runtime.image_id
+    except ImageError as error:
+        log.warning("the stand-in for Odoo %s of before is used: %s", runtime.series, error)
+        return False
+
+
+# --- frozen -----------------------------------------------------------------------------------------------------------
+def freeze(
+    host: Host,
+    series: str,
+    *,
+    by: User | None = None,
+    urgent: bool = False,
+    pull: bool = False,
+    output: Output = discard,
+) -> Runtime:
+    """Freeze what this machine has now; with `pull`, what a registry has, if one answers. Where that is the newest one
+    already, it stays the newest. Raises PlatformError, EngineError.
+    """
+    wrong = _pull(host, series, output) if pull else ""
+    found = images.present(host, series, output)
+    with transaction.atomic():
+        Host.objects.select_for_update().get(pk=host.pk)
+        runtime = newest(host, series)
+        if runtime is None or runtime.image_id != found.image_id:
+            runtime = Runtime.objects.create(
+                host=host, series=series, asked_by=by, frozen_at=clock.now(), **vars(found)
+            )
+            audit.record(
+                by=by, verb="freeze Odoo", object=str(runtime), after={"image": runtime.name, "urgent": urgent}
+            )
+        looked = {"looked_at": clock.now(), "wrong": wrong[:300]} if pull else {}
+        Runtime.objects.filter(pk=runtime.pk).update(**looked, urgent=urgent or runtime.urgent)
+    runtime.refresh_from_db()
+    return keep(runtime)
+
+
+def _pull(host: Host, series: str, output: Output) -> str:
+    """Ask a registry for what the settings name. Returns why that was in vain, "" where it wasn't."""
+    wanted = images.configured(series)
+    if not wanted:
+        return f"No image of Odoo {series} is set (BERTH_ODOO_IMAGES)."
+    try:
+        machines.engine(host).pull(wanted, timeout=PULL_S, output=output)
+    except EngineError as error:
+        return str(error)
+    return ""
+
+
+@transaction.atomic
+def ask(*, host: Host, series: str, urgent: bool, by: User) -> None:
+    """Let a worker freeze what there is, soon. Once, however often it is asked for."""
+    Runtime.objects.asked().filter(host=host, series=series).delete()
+    Runtime.objects.create(host=host, series=series, urgent=urgent, asked_by=by)
+    audit.record(by=by, verb="ask to freeze Odoo", object=f"Odoo {series}", after={"urgent": urgent})
+    transaction.on_commit(lambda: async_task("hosting.runtimes.freeze_due", cluster="background"))
+
+
+@once(LOCK)
+def freeze_due() -> None:
+    """Every hour: freeze what was asked for, and each series whose last look is a week ago."""
+    for host in Host.objects.order_by("pk"):
+        for series in images.offered():
+            wish = Runtime.objects.asked().filter(host=host, series=series).select_related("asked_by").first()
+            if wish is not None or is_due(host, series):
+                _freeze(host, series, wish)
+
+
+def _freeze(host: Host, series: str, wish: Runtime | None) -> None:
+    by, urgent = (wish.asked_by, wish.urgent) if wish else (None, False)
+    try:
+        runtime = freeze(host, series, by=by, urgent=urgent, pull=True)
+    except (PlatformError, EngineError) as error:
+        log.warning("freezing Odoo %s, which is tried again in an hour: %s", series, error)
+        Runtime.objects.asked().filter(host=host, series=series).update(wrong=str(error)[:300])
+        return
+    log.info("newest is %s, %s", runtime, runtime.name)
+    if wish is not None:
+        Runtime.objects.asked().filter(pk=wish.pk).delete()
+
+
+def is_due(host: Host, series: str) -> bool:
+    """Whether nobody looked for a week. A look that lies ahead was made with a wrong clock."""
+    runtime = newest(host, series)
+    looked = runtime.looked_at if runtime is not None else None
+    return looked is None or not clock.now() - WEEK < looked <= clock.now()
+
+
+# --- removed ----------------------------------------------------------------------------------------------------------
+def outdated(needed: Collection[int]) -> list[Runtime]:
+    """Those that go: neither the newest of its series nor among `needed` (ids), nor young; and half removed ones."""
+    rows = Runtime.objects.frozen().order_by("host", "series", "-pk")
+    newest_ones = rows.distinct("host", "series").values("pk")
+    half = Runtime.objects.exclude(removed_at=None).filter(untagged=False)
+    old = rows.filter(frozen_at__lt=clock.now() - KEPT).exclude(pk__in=list(needed)).exclude(pk__in=newest_ones)
+    return [*half.select_related("host"), *old.select_related("host")]
+
+
+def let_go(runtime: Runtime) -> None:
+    """No build is made of it any more, and the engine may remove it. Safe to repeat. Raises EngineError."""
+    Runtime.objects.filter(pk=runtime.pk, removed_at=None).update(removed_at=clock.now())
+    machines.engine(runtime.host).untag(runtime.tag)
+    Runtime.objects.filter(pk=runtime.pk).update(untagged=True)
