@@ -207,3 +207,37 @@ def test_a_registry_that_does_not_answer_is_given_up(hosted: Tenants, silent_reg
 def test_a_registry_that_refuses_is_told(hosted: Tenants) -> None:
     with pytest.raises(EngineError, match="connection refused"):
         hosted.docker.pull("127.0.0.1:1/odoo:18.0", timeout=20)
+
+
+def test_a_further_name_keeps_an_image_that_lost_its_own(hosted: Tenants, tmp_path: Path) -> None:
+    own, further = (f"berth-{hosted.docker.installation}/odoo:{tag}" for tag in ("18.0", "18.0-r1"))
+    image_id = build(hosted, tmp_path, "RUN echo named", tag=own)
+    hosted.docker.tag(image_id, further)
+    hosted.docker.untag(own)
+    hosted.docker.untag(own)  # is no error
+
+    kept = hosted.docker.image(further)
+    assert kept is not None
+    assert (kept.id, kept.tags) == (image_id, (further,))
+    hosted.docker.untag(further)
+    assert hosted.docker.image(image_id) is None
+    with pytest.raises(ImageMissing):
+        hosted.docker.tag(image_id, further)
+
+
+def test_an_image_that_another_is_made_of_outlives_its_last_name(hosted: Tenants, tmp_path: Path) -> None:
+    own = f"berth-{hosted.docker.installation}/odoo:18.0-r2"
+    image_id = build(hosted, tmp_path, "RUN echo below", tag=own)
+    above = hosted.docker.build(
+        tmp_path,
+        f"FROM {image_id}\nRUN echo above",
+        tag=f"berth-{hosted.docker.installation}/i42:above",
+        labels={},
+        memory_bytes=64 * MIB,
+        cpus=1,
+        network="none",
+        timeout=120,
+    )
+    hosted.docker.untag(own)
+    assert hosted.docker.image(above) is not None
+    assert hosted.docker.image(own) is None
