@@ -7,30 +7,29 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
-from builds.domainpages import domain_or_404, domains_page
-from hosting import certificates, pem
-from hosting.models import Certificate
-from portal import audit
+from builds.domainpages import domains_page
+from portal.live import in_words
 from portal.models import User
+from portal.stories import ProjectError
+from projects import domaincertificates
+from projects.access import domain_or_404
 from projects.domainforms import CertificateForm
-from projects.models import Domain
 
 
 @require_POST
 def bring_certificate(request: HttpRequest, slug: str, pk: int, domain: int) -> HttpResponse:
     """Their own, instead of one that Berth gets."""
     access, row = domain_or_404(request, slug, pk, domain)
-    form = CertificateForm(request.POST, request.FILES)
+    form, by = CertificateForm(request.POST, request.FILES), cast(User, request.user)
     if row.alias is None:
         messages.error(request, f"{row} isn't proven yet. Nothing was changed; its certificate comes after that.")
         return redirect("branch-domains", slug=slug, pk=pk)
     if form.is_valid():
         try:
-            brought = certificates.bring(row.alias, chain=form.cleaned_data["chain"], key=form.cleaned_data["key"])
-        except pem.BadCertificate as error:
-            form.add_error("chain", f"{error} Nothing was changed.")
+            brought = domaincertificates.bring(domain=row, by=by, **form.cleaned_data)
+        except ProjectError as error:
+            form.add_error("chain", in_words(error))
         else:
-            _record(request, row, "upload certificate", {"issuer": brought.issuer, "until": str(brought.not_after)})
             messages.success(request, f"The certificate of {brought.issuer} is used for {row} from now on.")
             return redirect("branch-domains", slug=slug, pk=pk)
     return domains_page(request, access, row.branch, refused=(row, form))
@@ -40,25 +39,13 @@ def bring_certificate(request: HttpRequest, slug: str, pk: int, domain: int) -> 
 def renew_certificate(request: HttpRequest, slug: str, pk: int, domain: int) -> HttpResponse:
     """Try to get one now; instead of the one that was brought, where that is so."""
     _access, row = domain_or_404(request, slug, pk, domain)
-    certificate = _of(row)
-    if certificate.kind == Certificate.Kind.OWN:
-        certificates.give_back(certificate)
-        _record(request, row, "let Berth get the certificate", {})
-        messages.success(request, f"Berth gets a certificate for {row}; yours is used until it is there.")
-    elif certificates.again(certificate):
-        messages.info(request, f"A certificate for {row} is being asked for.")
-    else:
-        messages.error(request, "It was tried a moment ago, and authorities count. Try again in five minutes.")
-    return redirect("branch-domains", slug=slug, pk=pk)
-
-
-def _of(row: Domain) -> Certificate:
-    found = Certificate.objects.filter(alias=row.alias_id).first() if row.alias_id else None
-    if found is None:
+    certificate = domaincertificates.of(row)
+    if certificate is None:
         raise Http404
-    return found
-
-
-def _record(request: HttpRequest, row: Domain, verb: str, after: dict[str, str]) -> None:
-    by = cast(User, request.user)
-    audit.record(by=by, verb=verb, object=row.name, project_id=row.project_id, after=after)
+    try:
+        told = domaincertificates.renew(domain=row, certificate=certificate, by=cast(User, request.user))
+    except ProjectError as error:
+        messages.error(request, in_words(error))
+    else:
+        messages.success(request, told)
+    return redirect("branch-domains", slug=slug, pk=pk)

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -16,9 +16,9 @@ from portal.live import in_words, respond
 from portal.models import User
 from portal.stories import ProjectError
 from projects import domainnames, domains
-from projects.access import Access, Tool, branch_or_404
+from projects.access import Access, Tool, branch_or_404, domain_or_404
 from projects.domainforms import CertificateForm, DomainForm
-from projects.models import Branch, Domain, Stage
+from projects.models import Branch, Domain
 
 SOON, LATER = 3, 20  # seconds between polls while DNS or a certificate is awaited, and while neither is
 FRESH = timedelta(hours=1)  # a claim whose owner may be waiting at the page
@@ -100,15 +100,3 @@ def remove_domain(request: HttpRequest, slug: str, pk: int, domain: int) -> Http
     domains.remove(domain=row, by=cast(User, request.user))
     messages.success(request, f"{row.name} was removed. It leads nowhere from now on; take its records out of DNS.")
     return redirect("branch-domains", slug=slug, pk=pk)
-
-
-def domain_or_404(request: HttpRequest, slug: str, pk: int, domain: int) -> tuple[Access, Domain]:
-    """What is parked was production's, and is for those who may change that."""
-    access, branch = branch_or_404(request, slug, pk, Tool.BRANCH_SETTINGS)
-    found = branch.domains.select_related("alias").filter(pk=domain).first()
-    if found is None:
-        raise Http404
-    if found.parked:
-        access.require(Tool.BRANCH_SETTINGS, Stage.PRODUCTION)
-    found.branch, found.project = branch, access.project
-    return access, found

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from deploy import caller, following
+from deploy import caller, domaincommand, following
+from deploy.asking import api, ask, branch_of, foretell, table
 from deploy.caller import Account, Api, Refused
 
 PUSH_PATIENCE, POLL = 60.0, 2.0  # seconds: until a push has made a build, and between two looks
@@ -134,56 +135,15 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "rollback": rollback,
     "logs": logs,
     "backup": backup,
+    "domain": domaincommand.domain,
     "token": token,
 }
-
-
-# --- what they share --------------------------------------------------------------------------------------------------
-def api() -> Api:
-    return Api(caller.remembered())
-
-
-def branch_of(found: Api, project: str, name: str) -> dict[str, Any]:
-    """The branch of that name; production's where none is named. Raises Refused."""
-    query = {"name": name} if name else {"stage": "production"}
-    rows = found.get(f"projects/{project}/branches/", **query)["results"]
-    if not rows:
-        raise Refused(f"{project} has no branch {name}." if name else f"{project} has no production branch.")
-    branch: dict[str, Any] = rows[0]
-    return branch
-
-
-def ask(found: Api, arguments: argparse.Namespace, path: str) -> int:
-    """Send it and follow it to its end, or say with --dry-run what it would do."""
-    if getattr(arguments, "dry_run", False):
-        return foretell(found.write("POST", path, dry_run=1))
-    operation = found.write("POST", path)
-    if arguments.no_wait:
-        print(f"Operation {operation['id']} has begun.")
-        return 0
-    return following.follow(found, arguments.project, operation["id"])
-
-
-def foretell(told: dict[str, Any]) -> int:
-    for title, name in (("It would", "would"), ("Lost", "lost"), ("Not undone by it", "stays")):
-        if told[name]:
-            print("\n".join([f"{title}:", *(f"  - {each}" for each in told[name])]))
-    if told["refused"]:
-        print(f"Refused: {told['refused']}")
-    return 1 if told["refused"] else 0
 
 
 def line(build: dict[str, Any]) -> tuple[str, ...]:
     how = build["result"] or build["state"]
     message = build["message"].partition("\n")[0][:60]
     return f"#{build['number']}", how, build["stage"], build["branch"]["name"], build["commit"][:7], message
-
-
-def table(rows: Any) -> None:
-    found = [tuple(map(str, row)) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*found, strict=True)]
-    for row in found:
-        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def parser() -> argparse.ArgumentParser:
@@ -220,6 +180,7 @@ def parser() -> argparse.ArgumentParser:
         each.add_argument("--no-wait", action="store_true", help="don't follow it to its end")
     for each in (deployed, merged, back):
         each.add_argument("--dry-run", action="store_true", help="say what would be done and lost")
+    domaincommand.arguments(command("domain", "custom domains of a branch"))
     _token_parser(command("token", "your tokens"))
     return made
 

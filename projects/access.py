@@ -19,7 +19,7 @@ from django.http.response import HttpResponseBase
 
 from portal.models import ApiToken, User
 from projects import plans
-from projects.models import Branch, Member, Project, ProjectQuerySet, Role, Stage
+from projects.models import Branch, Domain, Member, Project, ProjectQuerySet, Role, Stage
 
 
 class Tool(StrEnum):
@@ -149,6 +149,18 @@ def branch_or_404(request: HttpRequest, slug: str, pk: int, tool: Tool) -> tuple
     for stage in _stages(tool, branch):
         access.require(tool, stage)
     return access, branch
+
+
+def domain_or_404(request: HttpRequest, slug: str, pk: int, domain: int) -> tuple[Access, Domain]:
+    """A custom domain of a branch. What is parked was production's, and is for those who may change that."""
+    access, branch = branch_or_404(request, slug, pk, Tool.BRANCH_SETTINGS)
+    found = branch.domains.select_related("alias__certificate").filter(pk=domain).first()
+    if found is None:
+        raise Http404
+    if found.parked:
+        access.require(Tool.BRANCH_SETTINGS, Stage.PRODUCTION)
+    found.branch, found.project = branch, access.project
+    return access, found
 
 
 def production_or_404(request: HttpRequest, slug: str, pk: int) -> tuple[Access, Branch]:

@@ -12,12 +12,13 @@ from builds import merging, resize, restore, stages
 from builds.api import foretelling
 from builds.api.operations import accepted
 from builds.api.reads import BIGGEST, production
-from builds.api.rows import BackupRow, BranchSettings, Foretold, OperationRow, ShownSettings
+from builds.api.rows import BackupRow, BranchSettings, OperationRow, ShownSettings
 from builds.backuppages import backup_or_404
 from builds.branchsettings import branch_form
 from builds.models import Retired
 from hosting.models import Backup
 from portal import audit
+from portal.api.foretold import Foretold
 from portal.api.operations import lists, person, reads, writes
 from portal.api.problems import Misfit, misfit
 from portal.api.views import ApiView

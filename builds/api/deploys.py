@@ -9,9 +9,10 @@ from builds import again, begin, resting, restore, rollback
 from builds.access import build_or_404
 from builds.api import foretelling
 from builds.api.operations import accepted, story_or_404
-from builds.api.rows import Foretold, OperationRow
+from builds.api.rows import OperationRow
 from builds.models import Build, Restore
 from builds.rollbackpages import deployed_or_404
+from portal.api.foretold import Foretold
 from portal.api.operations import person, writes
 from portal.api.views import ApiView
 from portal.models import Scope, State

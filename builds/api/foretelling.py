@@ -1,26 +1,15 @@
 """What the dangerous requests would do, be it for `?dry_run=1`: from the same functions that refuse or do it."""
 
-from collections.abc import Sequence
-from typing import Any
-
 from builds import again, merging, restore, rollback, stages
 from builds import backup as stories_of_backups
 from builds.models import Build
 from hosting.models import Backup
+from portal.api.foretold import Foretelling, foretold
 from portal.live import in_words
 from portal.stories import StoryError
 from projects.models import Branch, Stage
 
-Foretelling = dict[str, Any]
-Lines = Sequence[str]
 OUTSIDE = "Mails that were sent, and calls to other services, stay sent."
-
-
-def _foretold(would: list[str], *, lost: Lines = (), stays: Lines = (), refused: str = "") -> Foretelling:
-    """Of what is refused nothing would be done, and nothing lost."""
-    if refused:
-        would, lost, stays = [], (), ()
-    return {"would": would, "lost": list(lost), "stays": list(stays), "refused": refused}
 
 
 def deploy(branch: Branch, commit: str, refused: str = "") -> Foretelling:
@@ -37,7 +26,7 @@ def deploy(branch: Branch, commit: str, refused: str = "") -> Foretelling:
     else:
         would += ["It gets a fresh database with demo data, in place of the present one."]
         lost = ["What was written in the present database; it stays until it is cleaned up."]
-    return _foretold(would, lost=lost if branch.instance_id else [], refused=refused)
+    return foretold(would, lost=lost if branch.instance_id else [], refused=refused)
 
 
 def rebuild(build: Build) -> Foretelling:
@@ -57,7 +46,7 @@ def roll_back(build: Build) -> Foretelling:
     serving = Build.objects.serving(instance) if instance is not None else None
     updated = rollback.updated_since(build, serving)
     left = f" from #{serving.number}" if serving else ""
-    return _foretold(
+    return foretold(
         [f"Requests go back{left} to #{build.number} within a second; those in flight end where they are."],
         stays=[
             "Whatever was written since, attachments included: only the code changes.",
@@ -72,7 +61,7 @@ def deploy_again(build: Build) -> Foretelling:
     try:
         again.refuse_serving(build)
     except StoryError as error:
-        return _foretold([], refused=in_words(error))
+        return foretold([], refused=in_words(error))
     return deploy(build.branch, build.commit, _deleted(build))
 
 
@@ -80,11 +69,11 @@ def move(branch: Branch, stage: Stage) -> Foretelling:
     lost: list[str] = []
     if branch.stage == Stage.PRODUCTION and branch.instance is not None:
         lost = [f"{branch.instance.hostname} answers nobody any more, until a branch is moved to production."]
-    return _foretold(stages.effects(branch, stage), lost=lost, refused=stages.refusal(branch, stage))
+    return foretold(stages.effects(branch, stage), lost=lost, refused=stages.refusal(branch, stage))
 
 
 def merge(branch: Branch, into: Branch) -> Foretelling:
-    return _foretold(
+    return foretold(
         merging.effects(branch, into),
         stays=["The merge commit: it is taken back by another commit."],
         refused=merging.refusal(branch, into),
@@ -93,7 +82,7 @@ def merge(branch: Branch, into: Branch) -> Foretelling:
 
 def restore_backup(branch: Branch, backup: Backup) -> Foretelling:
     taken = f"{backup.taken_at:%Y-%m-%d %H:%M} UTC" if backup.taken_at else "then"
-    return _foretold(
+    return foretold(
         [
             f"Production's database as it was on {taken} is made beside the present one, which goes on serving.",
             "What is there now is backed up.",
@@ -107,7 +96,7 @@ def restore_backup(branch: Branch, backup: Backup) -> Foretelling:
 
 
 def delete_backup(backup: Backup) -> Foretelling:
-    return _foretold(
+    return foretold(
         [f"Backup {backup.pk} is let go of."],
         lost=["What it holds, but for what other backups hold as well."],
         refused=stories_of_backups.deletion_refusal(backup),

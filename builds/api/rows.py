@@ -181,12 +181,3 @@ class OperationRow(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
-
-
-class Foretold(serializers.Serializer[Any]):
-    """What a request would do, of which nothing was done."""
-
-    would = serializers.ListField(child=serializers.CharField(), help_text="What would be done, in order.")
-    lost = serializers.ListField(child=serializers.CharField(), help_text="What could not be had back.")
-    stays = serializers.ListField(child=serializers.CharField(), help_text="What would not be undone by it.")
-    refused = serializers.CharField(help_text="Why it can't be done now; empty when it can.")

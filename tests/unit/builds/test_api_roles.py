@@ -77,6 +77,13 @@ TABLE = {
     "show_branch_settings": Row(Tool.BRANCH_SETTINGS),
     "change_branch_settings": Row(Tool.BRANCH_SETTINGS, 200, {"on_push": "nothing"}),
     "resize_branch": Row(Tool.BRANCH_SETTINGS, 202, {"memory_mb": 2048}),
+    "list_domains": Row(Tool.BRANCH_SETTINGS),
+    "add_domain": Row(Tool.BRANCH_SETTINGS, 201, {"name": "new.example.com"}),
+    "show_domain": Row(Tool.BRANCH_SETTINGS),
+    "remove_domain": Row(Tool.BRANCH_SETTINGS, 204),
+    "check_domain": Row(Tool.BRANCH_SETTINGS, 202),
+    "bring_certificate": Row(Tool.BRANCH_SETTINGS, 409, {"chain": "none", "key": "none"}),
+    "renew_certificate": Row(Tool.BRANCH_SETTINGS, 404),  # there is none yet
     "list_backups": BACKUPS,
     "back_up": Row(Tool.BACKUPS, 202, of_stage=False),
     "show_backup": BACKUPS,
@@ -112,6 +119,7 @@ def world(people: SimpleNamespace) -> SimpleNamespace:
         for stage in Stage
     }
     source = cast.branch(project, "source", head="b" * 40)
+    domains = {stage: cast.domain(branch, f"{stage}.example.com") for stage, branch in branches.items()}
     builds = {stage: cast.build(branch) for stage, branch in branches.items()}
     project.vault = Vault.objects.create()
     project.save()
@@ -129,7 +137,14 @@ def world(people: SimpleNamespace) -> SimpleNamespace:
     )
     member = project.members.get(user=people.dev)
     return SimpleNamespace(
-        project=project, branches=branches, source=source, builds=builds, backup=backup, member=member, people=people
+        project=project,
+        branches=branches,
+        source=source,
+        builds=builds,
+        backup=backup,
+        domains=domains,
+        member=member,
+        people=people,
     )
 
 
@@ -143,6 +158,7 @@ def address(path: str, world: SimpleNamespace, stage: Stage, slug: str, caller: 
         "/tokens/": caller.token.pk if caller else 1,
     }
     pk = next((str(pk) for part, pk in numbers.items() if f"{part}{{id}}" in path or f"{part}{{pk}}" in path), "0")
+    path = path.replace("{domain}", str(world.domains[stage].pk))
     found = path.removeprefix("/api/v1/").replace("{slug}", slug).replace("{id}", pk).replace("{pk}", pk)
     return found.replace("{number}", str(world.builds[stage].number)).replace("{name}", "fetch")
 

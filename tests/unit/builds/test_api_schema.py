@@ -42,9 +42,10 @@ def shop(people: SimpleNamespace, settings: Settings) -> SimpleNamespace:
     instance = cast.instance(Stage.PRODUCTION, "demo.localhost")
     main = cast.branch(project, "main", Stage.PRODUCTION, instance=instance, head="a" * 40)
     build = cast.build(main, pool=instance.live_pool)
+    domain = cast.domain(main, "www.example.com", proven=True)
     caller = Caller(people.alice)
     member = project.members.get(user=people.dev)
-    return SimpleNamespace(caller=caller, main=main, build=build, member=member)
+    return SimpleNamespace(caller=caller, main=main, build=build, domain=domain, member=member)
 
 
 def test_every_operation_keeps_what_the_schema_promises(shop: SimpleNamespace) -> None:
@@ -78,7 +79,7 @@ def hold_against(requests: Any, shop: SimpleNamespace) -> None:
 
 def at_home(case: Any, shop: SimpleNamespace) -> None:
     """Put the numbers of rows that are there in place of valid ones that were made up."""
-    known = {"slug": "demo", "number": shop.build.number, "name": "fetch"}
+    known = {"slug": "demo", "number": shop.build.number, "name": "fetch", "domain": shop.domain.pk}
     numbers = {"branches": shop.main.pk, "members": shop.member.pk, "operations": shop.build.story_id}
     of = next((pk for part, pk in numbers.items() if f"/{part}/{{id}}" in case.path), None)
     if of is not None:

@@ -1,11 +1,12 @@
 """bin/berth as a client: where it sends a token, what it tells, and how it ends."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deploy import caller, client, following
+from deploy import asking, caller, client, domaincommand, following
 from deploy.caller import Account, Api, Refused
 
 
@@ -102,7 +103,7 @@ def test_a_failure_is_told_with_what_to_do(capsys: pytest.CaptureFixture[str]) -
 def test_a_refused_dry_run_says_why_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
     told = {"would": [], "lost": [], "stays": [], "refused": "It serves already."}
 
-    assert client.foretell(told) == 1
+    assert asking.foretell(told) == 1
     assert "It serves already." in capsys.readouterr().out
 
 
@@ -110,3 +111,96 @@ def test_bin_berth_sends_its_commands_to_the_client() -> None:
     script = (Path(__file__).parents[3] / "bin" / "berth").read_text()
 
     assert " | ".join(client.COMMANDS) in script
+
+
+class Portal(Answers):
+    """One that notes what is written to it. Lists are its `rows`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: Any, rows: Any = ()) -> None:
+        super().__init__(*answers)
+        self.listed, self.written = list(rows), list[tuple[Any, ...]]()
+        for module in (client, domaincommand):
+            monkeypatch.setattr(module, "api", lambda: self)
+
+    def rows(self, path: str, most: int, **query: Any) -> Iterator[Any]:
+        return iter(self.listed)
+
+    def write(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
+        self.written.append((method, path, body, *query))
+        return self.answers[-1]
+
+
+MAIN = {"results": [{"id": 3, "name": "main"}], "next": None}
+CLAIMED = {
+    "id": 5,
+    "name": "www.example.com",
+    "cname": "demo.example.net",
+    "text_name": "_berth.www.example.com",
+    "text": "berth-verification=x",
+    "parked": False,
+    "proven_at": None,
+    "checked_at": None,
+    "found": {},
+    "certificate": None,
+}
+CHECKED = CLAIMED | {"checked_at": "2026-11-22T10:00:00Z", "found": {"cnames": ["else.example.com"], "here": False}}
+PROVEN = CHECKED | {"proven_at": "2026-11-22T10:00:00Z", "found": {"cnames": ["demo.example.net"], "here": True}}
+DOMAINS = "projects/demo/branches/3/domains/"
+
+
+def test_a_domain_that_is_added_comes_with_what_dns_has_to_say(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    portal = Portal(monkeypatch, MAIN, CLAIMED)
+
+    assert client.main(["domain", "add", "demo", "www.example.com"]) == 0
+
+    assert portal.written == [("POST", DOMAINS, {"name": "www.example.com"})]
+    told = capsys.readouterr().out
+    assert "CNAME demo.example.net" in told
+    assert "_berth.www.example.com TXT berth-verification=x" in told
+
+
+@pytest.mark.parametrize(("answer", "code", "told"), [(PROVEN, 0, "leads here"), (CHECKED, 1, "waits for DNS")])
+def test_a_check_waits_for_dns_and_ends_well_only_where_the_name_leads_here(
+    answer: dict[str, Any],
+    code: int,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(domaincommand, "POLL", 0)
+    portal = Portal(monkeypatch, MAIN, CLAIMED, answer, rows=[CLAIMED])
+
+    assert client.main(["domain", "check", "demo", "WWW.example.com."]) == code
+
+    assert portal.written == [("POST", f"{DOMAINS}5/check/", None)]
+    assert told in capsys.readouterr().out
+
+
+def test_a_domain_is_listed_and_removed_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    portal = Portal(monkeypatch, MAIN, rows=[PROVEN])
+
+    assert client.main(["domain", "list", "demo", "--branch", "main"]) == 0
+    assert client.main(["domain", "remove", "demo", "other.example.com"]) == 1
+    assert portal.written == []
+    assert client.main(["domain", "remove", "demo", "www.example.com"]) == 0
+
+    assert portal.written == [("DELETE", f"{DOMAINS}5/", None)]
+    shown = capsys.readouterr()
+    assert "leads here" in shown.out
+    assert "no domain other.example.com" in shown.err
+
+
+def test_a_removal_is_foretold_and_not_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = {"would": ["It goes."], "lost": ["Its certificate."], "stays": [], "refused": ""}
+    portal = Portal(monkeypatch, MAIN, told, rows=[PROVEN])
+
+    assert client.main(["domain", "remove", "demo", "www.example.com", "--dry-run"]) == 0
+
+    assert portal.written == [("DELETE", f"{DOMAINS}5/", None, "dry_run")]
+    assert "Its certificate." in capsys.readouterr().out
