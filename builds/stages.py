@@ -4,6 +4,8 @@ But for production, which is retired by a story (builds/retire.py), a move chang
 goes on until the first build on the new stage takes its place, or stays where none is begun.
 """
 
+from functools import partial
+
 from django.conf import settings
 from django.db import transaction
 
@@ -34,7 +36,7 @@ def move(*, branch: Branch, stage: Stage, by: User | None, attach: Retired | Non
         raise ProjectError(f"{branch} was not moved", f"{reason} Nothing was changed.", remedy(branch, stage))
     if branch.stage == Stage.PRODUCTION and branch.instance is not None:
         return retire.begin(branch=branch, by=by).story
-    before = branch.stage
+    before, on_push = branch.stage, branch.on_push
     branch.stage = stage
     if stage == Stage.PRODUCTION and branch.on_push == Branch.OnPush.UPDATE:
         branch.on_push = Branch.OnPush.BUILD  # which keeps the database there
@@ -48,7 +50,10 @@ def move(*, branch: Branch, stage: Stage, by: User | None, attach: Retired | Non
     else:
         domains.lead(branch)
     after = f"{stage} with {attach.instance.name} of before" if attach else stage
-    audit.record(by=by, verb="move branch", object=branch.name, project_id=project.pk, before=before, after=after)
+    record = partial(audit.record, by=by, object=branch.name, project_id=project.pk)
+    if branch.on_push != on_push:
+        record(verb="change branch settings", before={"on_push": on_push}, after={"on_push": branch.on_push})
+    record(verb="move branch", before=before, after=after)
     if branch.head and builds_at_once(before, stage) and not plans.plan(project).is_closed:
         return begin(branch=branch, commit=branch.head, by=by).story
     return None

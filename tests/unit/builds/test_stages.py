@@ -28,6 +28,15 @@ def test_a_branch_that_moves_to_staging_is_built_there(project: Project, people:
     assert (entry.verb, entry.before, entry.after) == ("move branch", "development", "staging")
 
 
+def test_an_update_in_place_becomes_a_build_in_production_and_that_is_written_down(
+    project: Project, people: SimpleNamespace
+) -> None:
+    feature = cast.branch(project, "feature", Stage.DEVELOPMENT, on_push="update")
+    stages.move(branch=feature, stage=Stage.PRODUCTION, by=people.alice)
+    entry = AuditEntry.objects.get(verb="change branch settings")
+    assert (entry.object, entry.before, entry.after) == ("feature", {"on_push": "update"}, {"on_push": "build"})
+
+
 def test_there_is_one_production_branch(project: Project, people: SimpleNamespace) -> None:
     cast.branch(project, "main", Stage.PRODUCTION, head="a" * 40)
     feature = cast.branch(project, "feature", Stage.DEVELOPMENT, head="a" * 40)
