@@ -62,7 +62,9 @@ def branches(request: HttpRequest, slug: str) -> HttpResponse:
 @require_GET
 def branch(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     access, branch = branch_or_404(request, slug, pk, Tool.HISTORY)
-    history = reading.for_lists().filter(branch=branch).select_related("asked_by", "instance").order_by("-pk")
+    history = (
+        reading.for_lists().filter(branch=branch).select_related("asked_by", "instance", "runtime").order_by("-pk")
+    )
     before = request.GET.get("before", "")
     if before.isdecimal():
         history = history.filter(number__lt=int(before))

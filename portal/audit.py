@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
@@ -55,9 +56,16 @@ def save_form(form: ModelForm, *, before: Model, by: User, verb: str, object: st
         verb=verb,
         object=object,
         project_id=project_id,
-        before={name: getattr(before, name) for name in changed},
-        after={name: getattr(row, name) for name in changed},
+        before={name: _plain(getattr(before, name)) for name in changed},
+        after={name: _plain(getattr(row, name)) for name in changed},
     )
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, Model) else value
 
 
 def digest(entry: AuditEntry) -> str:

@@ -6,10 +6,13 @@ from typing import Any
 
 from django import forms
 from django.forms import BoundField
+from django.utils.functional import cached_property
 
-from hosting import pools
+from hosting import pools, runtimes
+from hosting.models import Runtime
 from hosting.odoo import floors, series
-from projects import plans
+from portal import clock
+from projects import pins, plans
 from projects.models import Branch, Stage
 
 ALL, PRODUCTION = tuple(Stage), (Stage.PRODUCTION,)
@@ -42,12 +45,21 @@ UPDATES = (
     "A new build has a database of its own. An update keeps the present one: modules whose version rose are updated, "
     "behind a page, and no tests are run. "
 )
+PINS = (
+    f"A revision that is chosen here is kept for {pins.PINNED.days} days. Those who may change these settings are told "
+    "7 days and a day before the newest one is taken again."
+)
 NEXT_BUILD, NEXT_DEPLOY, AT_ONCE = "with the next build", "with the next deploy", "at once"
 GROUPS = (
     Group(
         "New commits",
         AT_ONCE,
         (Setting("on_push", "A new commit makes", BY_HAND),),
+    ),
+    Group(
+        "Odoo",
+        NEXT_BUILD,
+        (Setting("runtime", "Odoo revision", PINS),),
     ),
     Group(
         "Modules and tests",
@@ -174,10 +186,16 @@ class ModulesField(forms.CharField):
         return bool((initial or []) != self.to_python(data))
 
 
+class RevisionField(forms.ModelChoiceField):  # type: ignore[type-arg]
+    def label_from_instance(self, obj: Any) -> str:
+        return f"{obj.frozen_at:%-d %B %Y} ({obj.short})"
+
+
 class BranchForm(forms.ModelForm):  # type: ignore[type-arg]
     """A branch's settings but memory and CPU, which have a form of their own: they change under a running database."""
 
     install_list = ModulesField(required=False, widget=forms.Textarea)
+    runtime = RevisionField(Runtime.objects.none(), required=False)
 
     class Meta:
         model = Branch
@@ -191,6 +209,7 @@ class BranchForm(forms.ModelForm):  # type: ignore[type-arg]
                 continue
             self.fields[name].label, self.fields[name].help_text = setting.label, setting.help
         self._say_what_pushes_do()
+        self._offer_revisions()
         if "workers" in self.fields:
             self.fields["workers"].help_text = workers_help(self.instance.workers, cpus)
             self.fields["replicas"].help_text = replicas_help(self.instance)
@@ -207,8 +226,25 @@ class BranchForm(forms.ModelForm):  # type: ignore[type-arg]
         else:
             on_push.help_text = UPDATES + BY_HAND
 
+    def _offer_revisions(self) -> None:
+        field, branch = self.fields["runtime"], self.instance
+        assert isinstance(field, RevisionField)
+        field.queryset = pins.choices(branch)
+        newest = runtimes.newest(branch.project.host, branch.project.series)
+        field.empty_label = f"The newest: {field.label_from_instance(newest)}" if newest else "The newest"
+        if branch.pinned_until:
+            field.help_text = f"Kept until {branch.pinned_until:%-d %B %Y}, then the newest one is taken again. {PINS}"
+
+    @cached_property
+    def changed_data(self) -> list[str]:
+        """A pin has its end with it."""
+        found = list(super().changed_data)
+        return [*found, "pinned_until"] if "runtime" in found else found
+
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
+        if "runtime" in self.changed_data:
+            self.instance.pinned_until = clock.now() + pins.PINNED if values.get("runtime") else None
         if values.get("install") == Branch.Install.LIST and not values.get("install_list", True):
             self.add_error("install_list", "Name the modules to install.")
         if {"workers", "replicas"} & set(self.changed_data):

@@ -9,7 +9,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
-from hosting.models import Alias, Host, Instance, Stage, Vault
+from hosting.models import Alias, Host, Instance, Runtime, Stage, Vault
 from portal import clock
 from portal.models import User
 from portal.secrets import EncryptedField, new_password
@@ -290,6 +290,11 @@ class Branch(models.Model):
     copy_hours = models.PositiveSmallIntegerField(  # how old what staging copies from a proven backup may be; 0: live
         default=24, db_default=24, validators=[AtMost(168)]
     )
+    runtime = models.ForeignKey(  # that its builds are made of; None: the newest one
+        Runtime, models.SET_NULL, null=True, blank=True, related_name="pinned_by"
+    )
+    pinned_until = models.DateTimeField(null=True)  # see projects/pins.py
+    pin_told_at = models.DateTimeField(null=True)  # that this comes soon
     head = models.CharField(max_length=40, blank=True)  # the newest commit that we know of
     deleted_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=clock.now)

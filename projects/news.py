@@ -16,6 +16,7 @@ class Event(models.TextChoices):
     DEPLOY_FAILED = "deploy.failed", "A deploy of production failed"
     BACKUP_DONE = "backup.done", "A backup was made and proven"
     BACKUP_FAILED = "backup.failed", "A backup failed, or could not be proven"
+    PIN_ENDS = "pin.ends", "A branch's pinned Odoo revision ends"
 
 
 @dataclass(frozen=True)

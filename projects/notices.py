@@ -28,6 +28,7 @@ DEFAULTS = {  # in the portal, by mail
     Event.DEPLOY_FAILED: (True, True),
     Event.BACKUP_DONE: (False, False),
     Event.BACKUP_FAILED: (True, False),  # an alarm is mailed already
+    Event.PIN_ENDS: (True, True),
 }
 
 

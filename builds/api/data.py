@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -216,7 +216,8 @@ class Settings(ApiView):
 
 def _as_filled_in(values: dict[str, Any]) -> dict[str, Any]:
     """As a browser sends them: no box that isn't ticked, and a list with spaces between."""
-    ticked = {name: value for name, value in values.items() if value is not False}
+    plain = {name: value.pk if isinstance(value, Model) else value for name, value in values.items()}
+    ticked = {name: value for name, value in plain.items() if value is not False}
     return {name: " ".join(value) if isinstance(value, list) else value for name, value in ticked.items()}
 
 

@@ -14,9 +14,10 @@ from rest_framework.response import Response
 from builds import reading, steplog
 from builds.access import build_or_404
 from builds.api import operations
-from builds.api.rows import BuildRow, DatabaseLog, OneBuildRow, OperationRow, StepLog, Steps
+from builds.api.rows import BuildRow, DatabaseLog, OneBuildRow, OperationRow, RuntimeRow, StepLog, Steps
 from builds.models import Build
-from hosting import logfiles
+from hosting import logfiles, runtimes
+from hosting.models import Runtime
 from portal.api.operations import lists, reads
 from portal.api.views import ApiView
 from portal.models import Command, LogChunk, State, Step
@@ -47,6 +48,16 @@ class Builds(ApiView):
         access = project_or_404(request, slug, Tool.BUILDS)
         wanted = {name: given[name] for name in ("branch", "stage", "state", "commit") if name in given}
         return reading.for_lists().filter(project=access.project, **wanted).select_related("branch", "asked_by")
+
+
+class Runtimes(ApiView):
+    tag = "branches"
+
+    @lists("list_runtimes", RuntimeRow)
+    def get(self, request: Request, *, slug: str) -> QuerySet[Runtime]:
+        """The frozen images of Odoo of the project's series, to which a branch can be pinned by its settings."""
+        project = project_or_404(request, slug, Tool.HISTORY).project
+        return runtimes.of(project.host, project.series)
 
 
 class OneBuild(ApiView):

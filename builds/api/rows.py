@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from builds.models import Build
-from hosting.models import Backup
+from hosting.models import Backup, Runtime
 from portal.models import Result, State, Step
 from projects.branchforms import SETTINGS
 from projects.models import Branch
@@ -45,12 +45,25 @@ class BuildRow(serializers.ModelSerializer[Build]):
         read_only_fields = fields
 
 
+class RuntimeRow(serializers.ModelSerializer[Runtime]):
+    """A frozen image of Odoo."""
+
+    name = serializers.CharField(read_only=True, help_text="Of the image, and which one of that name it is.")
+
+    class Meta:
+        model = Runtime
+        fields = ("id", "series", "name", "digest", "frozen_at", "urgent")
+        read_only_fields = fields
+
+
 class OneBuildRow(BuildRow):
     serves = serializers.SerializerMethodField(help_text="Whether its code answers at the database's address now.")
     url = serializers.CharField(source="instance.url", allow_null=True, default=None, read_only=True)
 
+    runtime = RuntimeRow(read_only=True, allow_null=True, help_text="That its image was made of.")
+
     class Meta(BuildRow.Meta):
-        fields = (*BuildRow.Meta.fields, "serves", "url")  # type: ignore[assignment]
+        fields = (*BuildRow.Meta.fields, "serves", "url", "runtime")  # type: ignore[assignment]
         read_only_fields = fields  # type: ignore[assignment]
 
     def get_serves(self, build: Build) -> bool:
@@ -153,7 +166,7 @@ class BranchSettings(serializers.ModelSerializer[Branch]):
 
 class ShownSettings(BranchSettings):
     class Meta(BranchSettings.Meta):
-        fields = (*BranchSettings.Meta.fields, "memory_mb", "cpus")
+        fields = (*BranchSettings.Meta.fields, "pinned_until", "memory_mb", "cpus")
         read_only_fields = fields
 
 

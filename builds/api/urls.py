@@ -8,6 +8,7 @@ urlpatterns = [
         include(
             [
                 path("builds/", reads.Builds.as_view(), name="builds"),
+                path("runtimes/", reads.Runtimes.as_view(), name="runtimes"),
                 path("builds/<int:number>/", reads.OneBuild.as_view(), name="build"),
                 path("builds/<int:number>/steps/", reads.BuildSteps.as_view(), name="steps"),
                 path("builds/<int:number>/steps/<slug:name>/log/", reads.OneStepLog.as_view(), name="log"),

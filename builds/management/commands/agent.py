@@ -33,6 +33,7 @@ ROUNDS = {  # the queue of each, and how many seconds lie between two
     "builds.plans.look_after": ("rounds", 60.0),
     "builds.alarming.tell_all": ("rounds", 60.0),
     "builds.rounds.poll": ("rounds", 120.0),
+    "projects.pins.look_after": ("rounds", 3600.0),
     "projects.following.look_at_webhooks": ("rounds", 600.0),
     "projects.outgoing.send_due": ("outside", 30.0),
     "projects.notices.mail_due": ("outside", 60.0),

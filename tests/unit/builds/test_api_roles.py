@@ -62,6 +62,7 @@ TABLE = {
     "remove_member": Row(Tool.SETTINGS, 204, of_stage=False),
     "list_audit": SETTINGS,
     "list_builds": Row(Tool.BUILDS, of_stage=False),
+    "list_runtimes": Row(Tool.HISTORY, of_stage=False),
     "show_build": Row(Tool.BUILDS),
     "list_steps": Row(Tool.STATUS),
     "read_step_log": Row(Tool.LOGS),

@@ -13,7 +13,7 @@ from tests import cast
 
 ON_PRODUCTION = {"workers", "replicas", "strategy", "drain_seconds", "keep_minutes", "hold_seconds", "long_updates"}
 INSTALL, TESTS = {"install", "install_list"}, {"run_tests", "test_tags", "from_template"}
-EVERYWHERE = {"on_push", "probe_path", "full_timeout_seconds"}
+EVERYWHERE = {"on_push", "runtime", "probe_path", "full_timeout_seconds"}
 
 
 @pytest.fixture

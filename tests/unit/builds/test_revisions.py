@@ -12,7 +12,9 @@ from builds.models import Build
 from hosting import runtimes
 from hosting.models import Host, Pool, Runtime, Stage
 from portal import clock, hours
+from projects.models import Branch
 from tests import cast
+from tests.apis import Caller
 from tests.unit.fakes import World
 from tests.unit.fakes.engine import FakeEngine
 from tests.unit.fakes.stage import OLD, Scenery
@@ -103,3 +105,31 @@ def test_the_page_asks_for_a_new_one_and_says_so(
     assert operator.post("/operator/odoo/17.0/freeze/").status_code == 404
     Runtime.objects.update(wrong="There is no image")
     assert "tried again every hour: There is no image" in operator.get("/operator/odoo/").content.decode()
+
+
+# --- pins -------------------------------------------------------------------------------------------------------------
+@stories_told
+def test_a_pinned_branch_is_built_of_what_it_is_pinned_to_which_stays(stage: Scenery) -> None:
+    build = stage.same()
+    before = Build.objects.exclude(pk=build.pk).get()
+    newer(stage.world)
+    Branch.objects.update(runtime=before.runtime, pinned_until=clock.now() + timedelta(days=80))
+    assert stage.tell(build).runtime == before.runtime
+    Pool.objects.update(state=Pool.State.GONE)
+    with clock.moved(runtimes.KEPT + timedelta(days=1)):
+        assert runtimes.outdated(revisions.needed()) == []
+
+
+def test_the_api_pins_a_branch_and_says_until_when(world: World, people: SimpleNamespace) -> None:
+    runtime = runtimes.freeze(cast.host(), "18.0")
+    project = cast.project("demo", people)
+    branch = cast.branch(project, "main", Stage.PRODUCTION)
+    caller = Caller(people.alice)
+    assert [row["id"] for row in caller.send("get", "projects/demo/runtimes/").json()["results"]] == [runtime.pk]
+    address = f"projects/demo/branches/{branch.pk}/settings/"
+    shown = caller.send("patch", address, {"runtime": runtime.pk}).json()
+    assert shown["runtime"] == runtime.pk
+    assert shown["pinned_until"] > clock.now().isoformat()
+    assert caller.send("patch", address, {"drain_seconds": 70}).json()["pinned_until"] == shown["pinned_until"]
+    assert caller.send("patch", address, {"runtime": 10**9}).status_code == 400
+    assert caller.send("patch", address, {"runtime": None}).json()["pinned_until"] is None
