@@ -24,6 +24,7 @@ def build(build: Build) -> None:
         "commit": build.commit,
         "result": build.result,
         "verdict": build.verdict,
+        "trigger": build.trigger,
         "address": build.instance.url if worked and build.instance else "",
     }
     _announce(

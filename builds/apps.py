@@ -24,6 +24,7 @@ class BuildsConfig(AppConfig):
             template,
             upload,
             vaultcopies,
+            weekly,
         )
 
         backup.register_stories()

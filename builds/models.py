@@ -37,6 +37,13 @@ class BuildQuerySet(models.QuerySet["Build"]):
 class Build(models.Model):
     """One commit with its database and server."""
 
+    class Trigger(models.TextChoices):
+        """What began it, where nobody asked and nothing was pushed."""
+
+        NONE = "", "a push, or somebody"
+        WEEKLY = "weekly", "Odoo's weekly update"
+        URGENT = "urgent", "an urgent update of Odoo"
+
     project = models.ForeignKey(Project, models.CASCADE, related_name="builds")
     branch = models.ForeignKey(Branch, models.CASCADE, related_name="builds")
     number = models.PositiveIntegerField()  # per project, for people
@@ -44,7 +51,10 @@ class Build(models.Model):
     commit = models.CharField(max_length=40)
     message = models.TextField(blank=True)
     author = models.CharField(max_length=200, blank=True)
-    asked_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")  # None: a push
+    asked_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")  # None: a push, or see Trigger
+    trigger = models.CharField(
+        max_length=6, choices=Trigger.choices, default=Trigger.NONE, db_default=Trigger.NONE.value, blank=True
+    )
     state = models.CharField(max_length=8, choices=State.choices, default=State.QUEUED)
     result = models.CharField(max_length=10, choices=Result.choices, default=Result.NONE, blank=True)
     story = models.OneToOneField(Story, models.PROTECT, null=True, related_name="+")

@@ -19,7 +19,11 @@ class OfBranch(serializers.Serializer[Any]):
 class BuildRow(serializers.ModelSerializer[Build]):
     branch = OfBranch(read_only=True)
     asked_by = serializers.CharField(
-        source="asked_by.username", allow_null=True, default=None, read_only=True, help_text="null: a push."
+        source="asked_by.username",
+        allow_null=True,
+        default=None,
+        read_only=True,
+        help_text="null: a push, or `trigger`.",
     )
     operation = serializers.IntegerField(source="story_id", allow_null=True, read_only=True)
 
@@ -33,6 +37,7 @@ class BuildRow(serializers.ModelSerializer[Build]):
             "message",
             "author",
             "asked_by",
+            "trigger",
             "state",
             "result",
             "verdict",

@@ -30,6 +30,7 @@ ROUNDS = {  # the queue of each, and how many seconds lie between two
     "builds.actions.look_after": ("rounds", 30.0),
     "builds.backup.begin_due": ("rounds", 60.0),
     "builds.vaultcopies.begin_due": ("rounds", 60.0),
+    "builds.weekly.begin_due": ("rounds", 60.0),
     "builds.plans.look_after": ("rounds", 60.0),
     "builds.alarming.tell_all": ("rounds", 60.0),
     "builds.rounds.poll": ("rounds", 120.0),
