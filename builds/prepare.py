@@ -1,42 +1,23 @@
 """Preparing the database of a build, each stage in its way: created, updated, or copied. Each can be undone."""
 
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max
 from django.utils.text import slugify
 
-from builds import template
-from builds import upload as uploads
-from builds.models import Build, Restore
+from builds import copying, template
+from builds.models import Build
 from builds.modules import due_for, odoo_failed, update, warn_of
 from builds.origin import Origin, Way
 from builds.testlog import Outcome, read_tests
-from hosting import (
-    copies,
-    databases,
-    importing,
-    instances,
-    machines,
-    neutralising,
-    pools,
-    restored,
-    restores,
-    routing,
-    switch,
-    templates,
-)
-from hosting.filestores import Shared
-from hosting.models import Backup, Instance, Pool
+from hosting import databases, instances, machines, neutralising, pools, routing, switch, templates
+from hosting.models import Instance, Pool
 from hosting.odoo import commands, floors, series
 from hosting.odoo.loglines import read_run
-from portal import clock
-from portal.stories import PlatformError, ProjectError, step
+from portal.stories import step
 from portal.telling import Telling
 from projects import plans
 from projects.models import Branch, Stage
@@ -136,12 +117,12 @@ def prepare_staging(build: Build, telling: Telling) -> None:
 
     Somebody may have wanted a backup or an uploaded database instead of production as it is.
     """
-    source = None if build.from_upload else _production(build)
-    _check_room(build)
+    source = None if build.from_upload else copying.source_of(build)
+    copying.check_room(build)
     instance = _new_instance(build, branch_hostname(build.branch))
     pool = pool_on(build, instance, telling)
     began = time.monotonic()
-    origin, shared = _fill(build, source, pool, telling)
+    origin, shared = copying.fill(build, source, pool, telling)
     neutralising.neutralise(pool, telling=telling)
     seconds = round(time.monotonic() - began, 1)
     replace(origin, seconds=seconds).of_size(_size(instance), shared).keep(build)
@@ -149,86 +130,6 @@ def prepare_staging(build: Build, telling: Telling) -> None:
     if due:
         update(pool, due, telling, left="Production is as it was.")
     _secure(instance, new_admin=False)
-
-
-def _production(build: Build) -> Instance:
-    """What is copied. Raises ProjectError where there is none."""
-    production = build.project.branches.filter(stage=Stage.PRODUCTION).values("instance")
-    source = Instance.objects.filter(pk__in=production, state=Instance.State.READY).first()
-    if source is None:
-        raise ProjectError(
-            "There is no production database to copy",
-            "A staging build is a neutralised copy of production, which has never been deployed here.",
-            "Push to the production branch first, or move this branch to development.",
-        )
-    return source
-
-
-def _check_room(build: Build) -> None:
-    """For a backup once fetched and once restored, or for all that comes out of an archive, which nobody asked the disk
-    for yet. Raises PlatformError.
-    """
-    size = build.from_backup.size_bytes or 0 if build.from_backup is not None else 0
-    if build.from_upload is not None:
-        size = int(build.from_upload.found["bytes"])
-    if size:
-        databases.require_disk(size * 2.5, of="this copy", left="Nothing was made.", then="try again")
-
-
-def _fill(build: Build, source: Instance | None, pool: Pool, telling: Telling) -> tuple[Origin, Shared]:
-    """With what somebody wanted; else from the newest proven restore that the branch's settings allow, which takes
-    seconds; else with production as it is.
-    """
-    if build.from_upload is not None:
-        upload = build.from_upload
-        importing.fill(pool, uploads.file(upload), form=upload.found["form"], telling=telling)
-        return Origin(Way.IMPORT), Shared()
-    assert source is not None
-    if build.from_backup is not None:
-        return _from_backup(build.from_backup, pool, telling)
-    return _from_restored(build, source, pool, telling) or _from_live(source, pool, telling)
-
-
-def _from_backup(backup: Backup, pool: Pool, telling: Telling) -> tuple[Origin, Shared]:
-    folder = machines.folder(pool.instance) / "backup"
-    try:
-        restores.fill(pool, backup, folder, telling)
-    except restores.NotWhole as error:
-        raise PlatformError("The backup can't be restored", str(error), "Choose another one.") from error
-    shutil.rmtree(folder, ignore_errors=True)
-    return Origin(Way.BACKUP, backup=backup.pk, taken_at=_said(backup.taken_at)), Shared()
-
-
-def _said(moment: datetime | None) -> str:
-    return moment.isoformat() if moment else ""
-
-
-def _from_restored(build: Build, source: Instance, pool: Pool, telling: Telling) -> tuple[Origin, Shared] | None:
-    hours = build.branch.copy_hours
-    backup = restored.newest(source, taken_after=_since(source, hours)) if hours else None
-    if backup is None or backup.taken_at is None:
-        why = f"No proven restore is younger than {hours} h" if hours else "The branch's settings want it so"
-        telling.say(f"{why}: production is copied as it is now.")
-        return None
-    telling.say(f"From the proven restore of the backup of {backup.taken_at:%d %B, %H:%M} UTC.")
-    shared = restored.clone(backup, pool, telling)
-    if shared is None:
-        telling.say("That one went away meanwhile: production is copied as it is now.")
-        return None
-    return Origin(Way.RESTORE, backup=backup.pk, taken_at=_said(backup.taken_at)), shared
-
-
-def _since(source: Instance, hours: int) -> datetime:
-    """The moment after which a backup must have been taken: not of what was there before another one was restored."""
-    allowed = clock.now() - timedelta(hours=hours)
-    last = Restore.objects.filter(branch__instance=source).aggregate(last=Max("switched_at"))["last"]
-    return max(last, allowed) if last else allowed
-
-
-def _from_live(source: Instance, pool: Pool, telling: Telling) -> tuple[Origin, Shared]:
-    databases.start_afresh(pool.instance)
-    taken_at = clock.now().isoformat()
-    return Origin(Way.LIVE, taken_at=taken_at), copies.copy(source=source, pool=pool, telling=telling)
 
 
 # --- shared -----------------------------------------------------------------------------------------------------------
