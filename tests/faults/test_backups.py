@@ -1,8 +1,5 @@
 """Backups of production on the real path: proven by restoring, red where something is wrong, unharmed by kills."""
 
-import hashlib
-import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,33 +8,19 @@ import pytest
 from cryptography.fernet import Fernet, MultiFernet
 
 from tests.backups import ask, end, page
+from tests.faults.attaching import attached
 from tests.faults.changes import PATHS, change_static_file, raise_version
 from tests.faults.test_stage_moves import until
 from tests.holding import Moment, hold
 from tests.installation import Installation
 
 pytestmark = pytest.mark.faults
-ODOO = 101
 
 
 @pytest.fixture
 def attachment(installation: Installation) -> Iterator[Path]:
-    """A file of production's filestore that a row names."""
-    content = secrets.token_bytes(3_000_000)
-    digest = hashlib.sha1(content).hexdigest()
-    (row,) = installation.in_production("SELECT current_database() AS name")
-    instance = row["name"].partition("_")[2]
-    file = installation.home / "instances" / instance / "data" / "filestore" / row["name"] / digest[:2] / digest
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(content)
-    for path in (file, *list(file.parents)[:3]):
-        os.chown(path, ODOO, ODOO)
-    name = f"{digest[:2]}/{digest}"
-    insert = "INSERT INTO ir_attachment (name, type, store_fname) VALUES ('file', 'binary', %s)"
-    installation.in_production(insert, name)
-    yield file
-    installation.in_production("DELETE FROM ir_attachment WHERE store_fname = %s", name)
-    file.unlink(missing_ok=True)
+    with attached(installation, 3_000_000) as file:
+        yield file
 
 
 def packs(installation: Installation) -> list[Path]:

@@ -3,10 +3,7 @@ of its own.
 """
 
 import contextlib
-import hashlib
 import http.client
-import os
-import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +14,7 @@ import pytest
 from psycopg import sql
 
 from tests import backups, staging
+from tests.faults.attaching import attached
 from tests.holding import Moment, hold
 from tests.installation import Installation
 from tests.rows import BuildRow
@@ -27,7 +25,6 @@ pytestmark = pytest.mark.faults
 
 BRANCH = "copies"
 STEP = "prepare_staging"
-ODOO = 101
 WAYS = {"restore": 24, "live": 0}  # with how old a copy may be, in hours
 
 
@@ -46,22 +43,8 @@ def kept(installation: Installation, branch: int) -> int:
 
 @pytest.fixture
 def attachment(installation: Installation) -> Iterator[Path]:
-    """A file of production's filestore that a row names."""
-    content = secrets.token_bytes(100_000)
-    digest = hashlib.sha1(content).hexdigest()
-    (row,) = installation.in_production("SELECT current_database() AS name")
-    instance = row["name"].partition("_")[2]
-    file = installation.home / "instances" / instance / "data" / "filestore" / row["name"] / digest[:2] / digest
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(content)
-    for path in (file, *list(file.parents)[:3]):
-        os.chown(path, ODOO, ODOO)
-    name = f"{digest[:2]}/{digest}"
-    insert = "INSERT INTO ir_attachment (name, type, store_fname) VALUES ('file', 'binary', %s)"
-    installation.in_production(insert, name)
-    yield file
-    installation.in_production("DELETE FROM ir_attachment WHERE store_fname = %s", name)
-    file.unlink(missing_ok=True)
+    with attached(installation, 100_000) as file:
+        yield file
 
 
 def copied(installation: Installation, branch: int, way: str) -> BuildRow:
