@@ -77,7 +77,7 @@ def there(installation: Installation) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("by", [AHEAD, BACK], ids=["ahead", "back"])
 def test_a_clock_that_jumps_takes_nothing_early(installation: Installation, clone: Clone, by: str) -> None:
     for text in ("first", "second"):  # the database of the first one is former
-        assert installation.wait_for_build(clone.push({STATIC_FILE: f"{text}\n"}, text, "feature")).result == "success"
+        assert installation.wait_for_build(clone.push({STATIC_FILE: f"{text}\n"}, text, "tidy")).result == "success"
     assert end(installation, ask(installation))["proof"] == "proven"
     clean_up(installation)
     before, pieces = there(installation), installation.query("SELECT count(*) FROM portal_logchunk")
@@ -132,11 +132,11 @@ def grow(hole: Path, installation: Installation) -> None:
 def test_what_needs_a_copy_is_refused_with_numbers_and_the_rest_goes_on(
     installation: Installation, clone: Clone, large: Path
 ) -> None:
-    sha = clone.push({STATIC_FILE: "feature\n"}, "Feature", "feature")
+    sha = clone.push({STATIC_FILE: "feature\n"}, "Feature", "tidy")
     assert installation.wait_for_build(sha).result == "success"
     versions = installation.versions()
     grow(large, installation)
-    move(installation, "feature", "staging")
+    move(installation, "tidy", "staging")
     staging = built(installation, sha, "staging")
     update = installation.wait_for_build(raise_version(installation))
     backup = end(installation, ask(installation))
@@ -150,7 +150,7 @@ def test_what_needs_a_copy_is_refused_with_numbers_and_the_rest_goes_on(
     assert "Not enough disk for the backup" in backup["wrong"]
     assert "MB are free" in backup["wrong"]
     assert during == versions
-    assert installation.branch(name="feature")["instance_id"] is not None  # what it had serves on
+    assert installation.branch(name="tidy")["instance_id"] is not None  # what it had serves on
     assert plain.result == "success", plain
 
 

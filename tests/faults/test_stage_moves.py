@@ -158,15 +158,15 @@ def clone(installation: Installation) -> Iterator[Clone]:
 def test_a_copy_stays_when_its_branch_goes_back_to_development(
     installation: Installation, mark: str, clone: Clone
 ) -> None:
-    first = clone.push({STATIC_FILE: "first\n"}, "First", "feature")
+    first = clone.push({STATIC_FILE: "first\n"}, "First", "moved")
     assert installation.wait_for_build(first).result == "success"
-    move(installation, "feature", "staging")
+    move(installation, "moved", "staging")
     staging = built(installation, first, "staging")
     assert staging.result == "success", staging
-    move(installation, "feature", "development")
-    kept = installation.branch(name="feature")
-    second = clone.push({STATIC_FILE: "second\n"}, "Second", "feature")
-    until(lambda: installation.branch(name="feature")["head"] == second)
+    move(installation, "moved", "development")
+    kept = installation.branch(name="moved")
+    second = clone.push({STATIC_FILE: "second\n"}, "Second", "moved")
+    until(lambda: installation.branch(name="moved")["head"] == second)
     assert (kept["instance_id"], kept["on_push"]) == (staging.instance, "nothing")
     assert installation.answer(f"/{STATIC_FILE}", staging).text == "first\n"
     assert installation.builds(second) == []

@@ -103,13 +103,13 @@ def trial(installation: Installation) -> Iterator[None]:
 
 def test_a_trial_that_ends_while_a_build_runs(installation: Installation, mark: str, clone: Clone, trial: None) -> None:
     """The build comes to its end, then all is stopped; a code keeps it, and production goes on with its rows."""
-    sha = clone.push({STATIC_FILE: "first\n"}, "First", "feature")
+    sha = clone.push({STATIC_FILE: "first\n"}, "First", "on-trial")
     assert installation.wait_for_build(sha).result == "success"
-    move(installation, "feature", "staging")
+    move(installation, "on-trial", "staging")
     first = built(installation, sha, "staging")
     assert first.result == "success", first
     with hold(installation, "start_pool", Moment.ENDS) as held:
-        sha = clone.push({STATIC_FILE: "second\n"}, "Second", "feature")
+        sha = clone.push({STATIC_FILE: "second\n"}, "Second", "on-trial")
         held.wait()
         installation.query("UPDATE projects_project SET trial_hours = %s WHERE subscription_id IS NULL", OVER)
         look_after(installation)
@@ -117,8 +117,8 @@ def test_a_trial_that_ends_while_a_build_runs(installation: Installation, mark: 
     row = retired(installation)
     until(lambda: "This database is locked" in installation.answer("/web/login", second).text)
     gone = installation.answer("/web/login").status
-    late = clone.push({STATIC_FILE: "third\n"}, "Third", "feature")
-    until(lambda: installation.branch(name="feature")["head"] == late)
+    late = clone.push({STATIC_FILE: "third\n"}, "Third", "on-trial")
+    until(lambda: installation.branch(name="on-trial")["head"] == late)
     unbuilt = installation.builds(late)
     with Portal(installation) as portal:
         banner = portal.page(f"/{installation.demo()['project']}/builds/")
