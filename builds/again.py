@@ -21,8 +21,8 @@ def deploy_again(*, build: Build, by: User) -> Build:
     """A new build of the older commit, from the older one's image. Raises ProjectError, and changes nothing then."""
     refuse_serving(build)
     image_of = (build.image_of or build) if build.image_id else None
-    told = {"message": build.message, "author": build.author}
-    again = begin(branch=build.branch, commit=build.commit, by=by, **told, image_of=image_of)
+    message, author = build.message, build.author
+    again = begin(branch=build.branch, commit=build.commit, by=by, message=message, author=author, image_of=image_of)
     audit.record(
         by=by, verb="deploy again", object=str(build), project_id=build.project_id, after={"build": again.number}
     )

@@ -7,7 +7,7 @@ from hosting.models import Instance
 from portal import audit, clock, stories
 from portal.models import Result, State, Story, User
 from portal.stories import ProjectError
-from projects import plans
+from projects import plans, support
 from projects.following import refuse_while_gone
 from projects.models import Branch, Project, Stage
 
@@ -16,18 +16,28 @@ SKIPPED = "Skipped: a newer commit came before this one began"
 
 @transaction.atomic
 def begin(
-    *, branch: Branch, commit: str, by: User | None, message: str = "", author: str = "", **source: object
+    *,
+    branch: Branch,
+    commit: str,
+    by: User | None,
+    message: str = "",
+    author: str = "",
+    brings_back: bool = False,
+    **source: object,
 ) -> Build:
     """Write a build down and ring for its story. A push takes the place of builds of the branch that still wait.
 
     `source` says, by fields of Build, what a database of staging is made of instead of production, whose image is taken
-    instead of a new one, and whether the branch's database is kept. Raises ProjectError where the project is deleted,
-    and where somebody asks while its repository is gone.
+    instead of a new one, whether the branch's database is kept, which Odoo it is made of, and what began it. Raises
+    ProjectError where the project is deleted, its series of Odoo is phased out (unless the build `brings_back` what a
+    lost machine served, or takes an older image), and where somebody asks while its repository is gone.
     """
     project = Project.objects.select_for_update().get(pk=branch.project_id)
     if project.deleted_at is not None:
         raise ProjectError(f"{project} is deleted", "No build was begun.", "An admin of it can undo the deletion.")
     plans.check_open(project)
+    if source.get("image_of") is None and not brings_back:
+        support.check(project)
     if by is not None and source.get("image_of") is None:
         refuse_while_gone(project)
     if by is None:

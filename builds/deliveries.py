@@ -15,7 +15,7 @@ from builds.models import Delivery
 from hosting.models import Stage
 from portal import clock, stories
 from portal.models import Story
-from projects import plans
+from projects import plans, support
 from projects.git import GitError, validate_branch
 from projects.models import Branch, Project
 from projects.providers import Push, ValidationFailed
@@ -140,6 +140,8 @@ def move_branch(project: Project, name: str, commit: str, *, before: str, messag
     plan = plans.plan(project)
     if plan.is_closed:
         return f"nothing is built: {plan.says}"
+    if refused := support.refusal(project.series):
+        return f"nothing is built: {refused}"
     if branch.on_push == Branch.OnPush.NOTHING:
         return f"nothing is built: the settings of {name} say so"
     source = {"keeps_database": is_kept(branch)}

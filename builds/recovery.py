@@ -12,7 +12,7 @@ from django_q.models import OrmQ
 
 from builds.begin import begin
 from builds.models import Build, Download, Resize, Restore, Rollback, Upload
-from hosting import backups, machines, places, pools, restores
+from hosting import backups, machines, places, pools, restores, runtimes
 from hosting.engines.restic import ResticError
 from hosting.models import Backup, Instance, Place, Pool, Replica, Slot, Vault, VaultCopy
 from portal import alarms, audit, clock, stories
@@ -57,6 +57,7 @@ def _write_off_stories() -> None:
 
 def _write_off_machines() -> None:
     """Databases of staging and development are gone: a rebuild makes new ones."""
+    runtimes.write_off()
     Slot.objects.update(pool=None)
     Instance.objects.update(live_pool=None, door=Instance.Door.STOPPED, held_at=None)
     Replica.objects.all().delete()
@@ -177,7 +178,7 @@ def deploy(branch: Branch, telling: Telling) -> None:
     backup = _newest(branch)
     story = Story.objects.filter(kind="recover", object_id=branch.pk).latest("pk")
     if not Build.objects.filter(branch=branch, created_at__gt=story.created_at).exists():
-        begin(branch=branch, commit=backup.commit, by=None, message="Production, brought back")
+        begin(branch=branch, commit=backup.commit, by=None, message="Production, brought back", brings_back=True)
     telling.say(f"{backup.commit[:7]} is deployed as soon as this has ended.")
 
 

@@ -10,7 +10,10 @@ from django.views.decorators.http import require_GET, require_POST
 
 from hosting import images, runtimes
 from hosting.models import Host, Pool, Runtime
+from hosting.odoo import lives
+from portal import clock
 from portal.live import respond
+from projects import support
 from projects.access import operator_or_404
 
 SOON, LATER = 2, 30  # seconds between polls while something was asked for, and while nothing was
@@ -22,10 +25,15 @@ def show(request: HttpRequest) -> HttpResponse:
     wishes = {wish.series: wish for wish in Runtime.objects.asked().select_related("asked_by")}
     context: dict[str, Any] = {
         "title": "Odoo revisions",
-        "series": [(each, wishes.get(each), _rows(each)) for each in reversed(images.offered())],
+        "series": [(each, wishes.get(each), _rows(each), _life(each)) for each in reversed(images.offered())],
         "days": runtimes.KEPT.days,
     }
     return respond(request, "builds/runtimes.html", context, every=SOON if wishes else LATER)
+
+
+def _life(series: str) -> str:
+    phase = lives.phase(series, clock.now().date())
+    return "" if phase == lives.Phase.SUPPORTED else phase
 
 
 def _rows(series: str) -> list[Runtime]:
@@ -38,7 +46,7 @@ def _rows(series: str) -> list[Runtime]:
 @require_POST
 def freeze(request: HttpRequest, series: str) -> HttpResponse:
     operator = operator_or_404(request)
-    if series not in images.offered():
+    if series not in images.offered() or support.refusal(series):
         raise Http404
     for host in Host.objects.order_by("pk"):
         runtimes.ask(host=host, series=series, urgent=bool(request.POST.get("urgent")), by=operator)

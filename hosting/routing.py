@@ -11,6 +11,8 @@ from django.db.models import Max, Prefetch, Q, QuerySet
 from hosting import machines
 from hosting.engines.haproxy import Marks, Robots, Route, RouterDown, RouterState, Server
 from hosting.models import Alias, Instance, Pool, Slot
+from hosting.odoo import lives
+from portal import clock
 
 Values = ParamSpec("Values")
 
@@ -46,10 +48,19 @@ def hosts(instance: Instance) -> list[str]:
 
 
 def marked(instance: Instance) -> dict[str, Marks]:
-    """The same, each with what else holds for it. Search engines are to know production by its customer's name."""
-    aliases = list(instance.aliases.all())
-    own = Marks(https=bool(settings.BERTH_TLS_PORT and settings.BERTH_TLS_CERTIFICATE), hidden=bool(aliases))
-    return {instance.hostname: own, **{alias.hostname: Marks(https=alias.is_secure) for alias in aliases}}
+    """The same, each with what else holds for it. Search engines are to know production by its customer's name, and its
+    users that their Odoo is out of support: from the day on, as the reconciler tells the router.
+    """
+    aliases, noticed = list(instance.aliases.all()), is_noticed(instance)
+    secure = bool(settings.BERTH_TLS_PORT and settings.BERTH_TLS_CERTIFICATE)
+    own = Marks(https=secure, hidden=bool(aliases), noticed=noticed)
+    of_aliases = {alias.hostname: Marks(https=alias.is_secure, noticed=noticed) for alias in aliases}
+    return {instance.hostname: own, **of_aliases}
+
+
+def is_noticed(instance: Instance) -> bool:
+    """Whether its users see a page once a week before Odoo's backend opens."""
+    return instance.is_production and lives.phase(instance.series, clock.now().date()) != lives.Phase.SUPPORTED
 
 
 def _slots() -> QuerySet[Slot]:

@@ -15,6 +15,7 @@ from django_q.tasks import async_task
 from hosting import images, machines
 from hosting.engines.docker import EngineError
 from hosting.models import Host, Runtime
+from hosting.odoo import lives
 from images.build import ImageError, ensure_stand_in
 from portal import audit, clock
 from portal.commands import Output, discard
@@ -136,6 +137,8 @@ def freeze_due() -> None:
     """Every hour: freeze what was asked for, and each series whose last look is a week ago."""
     for host in Host.objects.order_by("pk"):
         for series in images.offered():
+            if lives.phase(series, clock.now().date()) == lives.Phase.PHASED_OUT:
+                continue
             wish = Runtime.objects.asked().filter(host=host, series=series).select_related("asked_by").first()
             if wish is not None or is_due(host, series):
                 _freeze(host, series, wish)
@@ -169,6 +172,11 @@ def outdated(needed: Collection[int]) -> list[Runtime]:
     half = Runtime.objects.exclude(removed_at=None).filter(untagged=False)
     old = rows.filter(frozen_at__lt=clock.now() - KEPT).exclude(pk__in=list(needed)).exclude(pk__in=newest_ones)
     return [*half.select_related("host"), *old.select_related("host")]
+
+
+def write_off() -> None:
+    """The machine that had them is gone: builds take what this one has."""
+    Runtime.objects.frozen().update(removed_at=clock.now(), untagged=True)
 
 
 def let_go(runtime: Runtime) -> None:

@@ -18,7 +18,7 @@ from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 
 from portal.models import ApiToken, User
-from projects import plans
+from projects import plans, support
 from projects.models import Branch, Domain, Member, Project, ProjectQuerySet, Role, Stage
 
 
@@ -112,6 +112,11 @@ class Access:
     @cached_property
     def plan(self) -> plans.Plan:
         return plans.plan(self.project)
+
+    @cached_property
+    def series_notice(self) -> str:
+        """How long its series of Odoo is supported still, "" where nothing is to be said."""
+        return support.notice(self.project)
 
     @property
     def is_member(self) -> bool:

@@ -11,7 +11,7 @@ from hosting.models import Host
 from portal import audit
 from portal.models import User
 from portal.stories import ProjectError
-from projects import plans, providers, subscriptions
+from projects import plans, providers, subscriptions, support
 from projects.git import GitError, validate_branch
 from projects.models import SLUG, Branch, Member, Project, Role, Stage, Subscription
 from projects.providers.github import GitHub
@@ -76,6 +76,8 @@ def _check(*, slug: str, series: str) -> None:
         raise ProjectError(
             f"Odoo {series} isn't offered here", f"This installation has {known}.", "Choose one of them."
         )
+    if refused := support.refusal(series):
+        raise ProjectError(f"Odoo {series} is phased out", f"{refused} Nothing was made.", "Choose a newer series.")
 
 
 @transaction.atomic

@@ -3,9 +3,10 @@
 import re
 
 from django import forms
-from django.conf import settings
 from django.core.validators import validate_email
 
+from hosting import images
+from projects import support
 from projects.models import SLUG, Project, Role
 
 
@@ -24,7 +25,7 @@ class NewProjectForm(forms.Form):
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        series = sorted(settings.BERTH_ODOO_IMAGES, key=float, reverse=True)
+        series = [each for each in reversed(images.offered()) if not support.refusal(each)]
         self.fields["series"] = forms.ChoiceField(label="Odoo", choices=[(each, f"Odoo {each}") for each in series])
 
     def clean_slug(self) -> str:

@@ -91,18 +91,19 @@ class Route:
 @dataclass(frozen=True)
 class Marks:
     """What holds for a host beside where it leads: `https`, where its visitors are sent to https and shall stay there,
-    and `hidden`, where search engines shall use another name."""
+    `hidden`, where search engines shall use another name, and `noticed`, where a page comes before Odoo's backend."""
 
     https: bool = False
     hidden: bool = False
+    noticed: bool = False
 
     def __bool__(self) -> bool:
-        return self.https or self.hidden
+        return self.https or self.hidden or self.noticed
 
     @property
     def value(self) -> str:
         """The value in marks.map."""
-        return ",".join(name for name in ("https", "hidden") if getattr(self, name))
+        return ",".join(name for name in ("https", "hidden", "noticed") if getattr(self, name))
 
     @classmethod
     def parse(cls, value: str) -> "Marks":

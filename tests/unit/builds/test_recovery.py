@@ -1,7 +1,8 @@
 """Production brought back on a machine that has nothing but the portal's rows and a place with the backups."""
 
 import shutil
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +12,7 @@ from builds import download, recovery, vaultcopies
 from builds import restore as restores
 from builds.models import Build, Download
 from hosting.engines.restic import Unreachable
-from hosting.models import Backup, Instance, Place, Pool, Slot, VaultCopy
+from hosting.models import Backup, Instance, Place, Pool, Runtime, Slot, VaultCopy
 from portal import clock
 from portal.models import Alarm, State, Story
 from projects.models import Branch, Stage
@@ -94,6 +95,21 @@ def test_its_rows_are_back_and_its_address_answers(stage: Scenery, branch: Branc
     assert not [*leftovers(stage)]
     assert not list((stage.home / "instances").glob("*/recovery"))
     assert not Alarm.objects.filter(ended_at=None).exists()
+
+
+def test_a_pinned_one_whose_series_was_phased_out_comes_back_too(stage: Scenery, branch: Branch) -> None:
+    """On the Odoo that this machine has: the frozen images were the other's."""
+    lost = Runtime.objects.get()
+    Branch.objects.update(runtime=lost, pinned_until=clock.now() + timedelta(days=9000))
+    lose_the_machine(stage)
+    stage.world.images = {"sha256:here": replace(stage.world.images[ODOO_IMAGE], id="sha256:here")}
+    with clock.moved(datetime(2031, 1, 1, tzinfo=UTC) - clock.now()):
+        recovery.begin_all()
+        tell(stage, "recover")
+        build = stage.tell(Build.objects.latest("pk"))
+    assert (build.result, build.commit) == ("success", OLD), build.verdict
+    assert build.runtime is not None
+    assert (build.runtime.image_id, build.runtime == lost) == ("sha256:here", False)
 
 
 def test_what_the_lost_machine_had_is_written_off(stage: Scenery, branch: Branch) -> None:

@@ -1,3 +1,5 @@
+import base64
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from hosting.engines.haproxy import (
     render_slots,
     start_argv,
 )
+from hosting.engines.haproxy.render import render_assets
 
 CONFIG = RouterConfig(Path("/berth/haproxy"), Path("/berth/run"), slots=2, websockets=100)
 
@@ -90,9 +93,18 @@ def test_the_maps_say_hosts_routes_holds_and_marks() -> None:
     }
 
 
-@pytest.mark.parametrize("marks", [Marks(https=True), Marks(hidden=True), Marks(https=True, hidden=True)])
+@pytest.mark.parametrize(
+    "marks", [Marks(https=True), Marks(hidden=True), Marks(https=True, hidden=True), Marks(noticed=True)]
+)
 def test_marks_are_read_as_they_are_written(marks: Marks) -> None:
     assert Marks.parse(marks.value) == marks
+
+
+def test_the_notice_runs_its_own_script_alone() -> None:
+    head, _, body = render_assets()["pages/extended.http"].partition("\n\n")
+    script = body.partition("<script>")[2].partition("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in head
 
 
 def test_https_comes_in_only_where_it_has_a_port() -> None:

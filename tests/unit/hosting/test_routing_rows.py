@@ -1,10 +1,13 @@
 """What the router is told is what the rows say."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from hosting import instances, routing
 from hosting.engines.haproxy import Route, RouterDown, RouterError, Server
-from hosting.models import Instance, Slot, Stage
+from hosting.models import Alias, Instance, Slot, Stage
+from portal import clock
 from tests.unit.fakes import World
 from tests.unit.fakes.router import FakeRouter
 from tests.unit.fakes.seam import SLOTS
@@ -133,3 +136,27 @@ def test_a_removed_instance_is_never_told_to_the_router_again(world: World) -> N
     assert (world.hosts, world.routes) == ({}, {})
     routing.apply(instance)
     assert (world.hosts, world.routes) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("day", "noticed"), [("2027-09-30", False), ("2027-10-01", True), ("2029-09-30", True), ("2029-10-01", True)]
+)
+def test_users_of_production_are_told_from_the_day_on_which_its_odoo_is_out_of_support(
+    world: World, day: str, noticed: bool
+) -> None:
+    production, staging = rows.instance(), rows.instance(Stage.STAGING, "staging.localhost")
+    Alias.objects.create(hostname="www.example.com", instance=production)
+    noon = datetime.fromisoformat(f"{day}T12:00:00+00:00")
+    with clock.moved(noon - clock.now()):
+        assert {marks.noticed for marks in routing.marked(production).values()} == {noticed}
+        assert not routing.is_noticed(staging)
+
+
+def test_the_reconciler_tells_the_router_of_a_support_that_ended(world: World) -> None:
+    rows.live(rows.instance(), world)
+    router = FakeRouter(world)
+    assert routing.mend(router.live_state()) == []
+    with clock.moved(datetime(2028, 1, 1, tzinfo=UTC) - clock.now()):
+        assert routing.mend(router.live_state()) == ["told the router again where shop.localhost is"]
+        assert world.marks["shop.localhost"].noticed
+        assert routing.mend(router.live_state()) == []
