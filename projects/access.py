@@ -191,6 +191,12 @@ def _only(request: HttpRequest) -> int | None:
     return token.project_id if isinstance(token, ApiToken) else None
 
 
+def require_whole_account(request: HttpRequest) -> None:
+    """Raises PermissionDenied where a token is for one project alone: what belongs to none is not its business."""
+    if _only(request) is not None:
+        raise PermissionDenied("This token is for one project, and this is about your whole account.")
+
+
 def deleted_or_404(request: HttpRequest, slug: str) -> Access:
     """A project whose deletion can be undone, for its admins. Nothing else of it is there any more."""
     access = _find(request, slug, Project.objects.deleted())

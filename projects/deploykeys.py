@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from portal import audit, clock
+from portal.live import in_words
 from portal.models import User
 from portal.stories import ProjectError
 from projects import providers
@@ -54,30 +55,50 @@ def rotate(*, key: DeployKey, by: User) -> None:
         _record(key, "rotate deploy key", by, before={"public": before}, after={"public": key.public})
 
 
-def install(*, key: DeployKey, by: User) -> None:
-    """Install the public half at the provider, with the person's own rights. Raises ProjectError."""
+def renew(*, key: DeployKey, by: User) -> str:
+    """Rotate, and install the new half where Berth had installed the old one. Says what is left to do, "" if nothing
+    is.
+    """
+    was_installed = bool(key.provider_key)
+    rotate(key=key, by=by)
+    if not was_installed:
+        return "Builds can't fetch with the new key until its public half is installed."
+    try:
+        return install(key=key, by=by)
+    except ProjectError as error:
+        return in_words(error)
+
+
+def install(*, key: DeployKey, by: User) -> str:
+    """Install the public half at the provider, with the person's own rights. Says what is left to do there, "" if
+    nothing is. Raises ProjectError.
+    """
     try:
         name = _repository(key, by)
         there = github(by.github_token).add_deploy_key(name, f"Berth: {key.project.slug}", key.public)
-        with transaction.atomic():
-            key.provider_key = str(there)
-            key.save(update_fields=["provider_key"])
-            _record(key, "install deploy key", by, after={"repository": name, "id": there})
-        _drop_stale(key, name, by)
     except providers.ProviderError as error:
         raise ProjectError(
             "The key could not be installed",
             str(error),
             "Copy it, and ask an admin of that repository to add it there, as a deploy key without write access.",
         ) from error
+    with transaction.atomic():
+        key.provider_key = str(there)
+        key.save(update_fields=["provider_key"])
+        _record(key, "install deploy key", by, after={"repository": name, "id": there})
+    return _drop_stale(key, name, by)
 
 
-def _drop_stale(key: DeployKey, name: str, by: User) -> None:
+def _drop_stale(key: DeployKey, name: str, by: User) -> str:
     """The key before the rotation goes only when the new one is there."""
     if key.stale_key:
-        github(by.github_token).delete_deploy_key(name, int(key.stale_key))
+        try:
+            github(by.github_token).delete_deploy_key(name, int(key.stale_key))
+        except providers.ProviderError as error:
+            return f"The key from before could not be removed there: {error} Remove it by hand."
         key.stale_key = ""
         key.save(update_fields=["stale_key"])
+    return ""
 
 
 def remove(*, key: DeployKey, by: User) -> str:

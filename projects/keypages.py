@@ -42,22 +42,19 @@ def submodules(request: HttpRequest, slug: str) -> HttpResponse:
 def install(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     key = _key(request, slug, pk)
     try:
-        deploykeys.install(key=key, by=_person(request))
+        left = deploykeys.install(key=key, by=_person(request))
     except ProjectError as error:
         messages.error(request, in_words(error))
     else:
-        messages.success(request, "Installed, for reading alone.")
+        _tell(request, "Installed, for reading alone.", left)
     return _back(key)
 
 
 @require_POST
 def rotate(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     key = _key(request, slug, pk)
-    was_installed = bool(key.provider_key)
-    deploykeys.rotate(key=key, by=_person(request))
-    if was_installed:
-        return install(request, slug=slug, pk=pk)
-    messages.warning(request, "There is a new key. Builds can't fetch with it until its public half is installed.")
+    left = deploykeys.renew(key=key, by=_person(request))
+    _tell(request, "There is a new key." if left else "There is a new key, and it is installed.", left)
     return _back(key)
 
 
@@ -71,11 +68,14 @@ def forget_host(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 
 @require_POST
 def remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    if left := deploykeys.remove(key=_key(request, slug, pk), by=_person(request)):
-        messages.warning(request, f"Berth has forgotten the key. {left}")
-    else:
-        messages.success(request, "Removed.")
+    left = deploykeys.remove(key=_key(request, slug, pk), by=_person(request))
+    _tell(request, "Berth has forgotten the key." if left else "Removed.", left)
     return redirect("submodules", slug=slug)
+
+
+def _tell(request: HttpRequest, done: str, left: str) -> None:
+    """What was done; as a warning where something is left to do."""
+    messages.add_message(request, messages.WARNING if left else messages.SUCCESS, f"{done} {left}".strip())
 
 
 def _context(request: HttpRequest, access: Access, form: KeyForm) -> dict[str, object]:

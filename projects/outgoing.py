@@ -134,8 +134,11 @@ def forget() -> None:
 
 # --- what people do ---------------------------------------------------------------------------------------------------
 def save(*, hook: Hook, url: str, events: list[str], active: bool, by: User) -> Hook:
-    """Add or change a webhook. Raises ProjectError for an address to which nothing is sent."""
-    _checked(url)
+    """Add or change a webhook. Raises ProjectError for an address to which nothing is sent; one that is switched off
+    may keep its own.
+    """
+    if active or url != hook.url:
+        _checked(url)
     before = None if hook.pk is None else _facts(hook)
     hook.url, hook.events, hook.active = url, [each for each in Event.values if each in events], active
     with transaction.atomic():

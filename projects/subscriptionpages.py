@@ -4,18 +4,17 @@ from typing import Any, cast
 
 from django import forms
 from django.contrib import messages
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
-from django_q.tasks import async_task
 
 from portal.models import User
 from portal.stories import StoryError
-from projects import plans, quota
+from projects import plans
 from projects import subscriptions as codes
-from projects.access import Access, Tool, operator_or_404, project_or_404
-from projects.models import Project, Stage, Subscription
+from projects.access import Tool, operator_or_404, project_or_404
+from projects.models import Project, Subscription
+from projects.uses import uses_of
 
 
 class SubscriptionForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -56,24 +55,10 @@ def subscription(request: HttpRequest, slug: str) -> HttpResponse:
         except StoryError as error:
             context["error"] = error
         else:
-            _look_after()
             messages.success(request, f"{access.project} has the subscription {entered}, from now on.")
             return redirect("subscription", slug=slug)
-    context |= {"access": access, "nav": "settings", "tab": "subscription", "uses": _uses(access)}
+    context |= {"access": access, "nav": "settings", "tab": "subscription", "uses": uses_of(access.project)}
     return render(request, "projects/subscription.html", context)
-
-
-def _uses(access: Access) -> list[tuple[str, object, object]]:
-    """What is limited, how much of it is in use, and the limit."""
-    limits, alive = access.plan.limits, access.project.branches.alive()
-    production = alive.filter(stage=Stage.PRODUCTION).first()
-    workers, replicas = plans.granted_workers(production) if production else (0, 0)
-    used = quota.storage(access.project).used
-    return [
-        ("Workers of production", workers * replicas, limits.workers),
-        ("Staging branches", alive.filter(stage=Stage.STAGING).count(), limits.staging),
-        ("Storage", f"{used / quota.GB:.1f} GB", f"{limits.storage_gb} GB" if limits.storage_gb else None),
-    ]
 
 
 # --- the operator's ---------------------------------------------------------------------------------------------------
@@ -106,7 +91,7 @@ def set_end(request: HttpRequest, pk: int) -> HttpResponse:
     if form.is_valid():
         day = form.cleaned_data["last_day"]
         codes.end(found, at=codes.end_of(day) if day else None, by=operator)
-        _look_after()
+        codes.look_after()
         messages.success(request, f"{found} {f'ends with {day:%d %B %Y}' if day else 'has no end now'}.")
     else:
         messages.error(request, f"{found} was not changed: give its last day as 2027-01-31, or nothing.")
@@ -119,13 +104,8 @@ def unlock(request: HttpRequest, slug: str) -> HttpResponse:
     project = get_object_or_404(Project.objects.alive().select_related("subscription"), slug=slug)
     if plans.plan(project).standing == plans.Standing.LOCKED:
         codes.unlock(project, by=operator)
-        _look_after()
+        codes.look_after()
         messages.success(request, f"The databases of {project} open within a minute, for three more months.")
     else:
         messages.info(request, f"The databases of {project} are not locked. Nothing was changed.")
     return redirect("subscriptions")
-
-
-def _look_after() -> None:
-    """Have what is stopped opened, or stopped what is open, at once: a round does so every minute in any case."""
-    transaction.on_commit(lambda: async_task("builds.plans.look_after", cluster="rounds"))

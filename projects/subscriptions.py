@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, time
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django_q.tasks import async_task
 
 from portal import audit, clock
 from portal.models import User
@@ -135,7 +136,13 @@ def enter(*, project: Project, code: str, by: User) -> Subscription:
         before={"code": before, "hours of trial": trial},
         after={"code": subscription.code},
     )
+    look_after()
     return subscription
+
+
+def look_after() -> None:
+    """Have what is stopped opened, or stopped what is open, at once: a round does so every minute in any case."""
+    transaction.on_commit(lambda: async_task("builds.plans.look_after", cluster="rounds"))
 
 
 def _check_region(subscription: Subscription, region: str, untouched: str) -> None:

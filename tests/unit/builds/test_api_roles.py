@@ -18,8 +18,9 @@ from portal import clock
 from portal.api.operations import Operation
 from portal.api.views import ApiView
 from portal.models import Result, Scope, State
+from projects import invitations
 from projects.access import Tool, allows
-from projects.models import Role, Stage
+from projects.models import Hook, HookDelivery, Member, Role, Stage
 from tests import cast
 from tests.apis import Caller
 
@@ -43,6 +44,7 @@ class Row:
     code: int | dict[Stage, int] = 200  # 409: the domain refuses it in this world, after the role was asked
     body: Any = None
     of_stage: bool = True
+    operators: int | None = None  # what it answers to one who is no member, where that is something else
 
 
 SETTINGS, BACKUPS = Row(Tool.SETTINGS, of_stage=False), Row(Tool.BACKUPS, of_stage=False)
@@ -85,6 +87,35 @@ TABLE = {
     "check_domain": Row(Tool.BRANCH_SETTINGS, 202),
     "bring_certificate": Row(Tool.BRANCH_SETTINGS, 409, {"chain": "none", "key": "none"}),
     "renew_certificate": Row(Tool.BRANCH_SETTINGS, 404),  # there is none yet
+    "list_deploy_keys": SETTINGS,
+    "add_deploy_key": Row(Tool.SETTINGS, 409, {"url": "file:///srv/lib.git"}, of_stage=False),
+    "show_deploy_key": SETTINGS,
+    "rotate_deploy_key": SETTINGS,
+    "install_deploy_key": Row(Tool.SETTINGS, 409, of_stage=False),  # nobody has a GitHub account
+    "forget_host_key": SETTINGS,
+    "remove_deploy_key": SETTINGS,
+    "list_webhooks": SETTINGS,
+    "add_webhook": Row(Tool.SETTINGS, 409, {"url": "nonsense", "events": ["deploy.done"]}, of_stage=False),
+    "show_webhook": SETTINGS,
+    "change_webhook": Row(Tool.SETTINGS, 200, {"active": False}, of_stage=False),
+    "remove_webhook": Row(Tool.SETTINGS, 204, of_stage=False),
+    "new_webhook_secret": SETTINGS,
+    "try_webhook": Row(Tool.SETTINGS, 202, of_stage=False),
+    "list_webhook_deliveries": SETTINGS,
+    "show_webhook_delivery": SETTINGS,
+    "send_webhook_again": Row(Tool.SETTINGS, 202, of_stage=False),
+    "show_notifications": Row(None),
+    "change_notifications": Row(None, 200, {"event": "build.done", "by_mail": True}),
+    "list_notices": Row(None),
+    "read_notices": Row(None, 204),
+    "list_invitations": SETTINGS,
+    "invite_member": Row(Tool.SETTINGS, 201, {"whom": "oscar", "role": "tester"}, of_stage=False),
+    "withdraw_invitation": Row(Tool.SETTINGS, 204, of_stage=False),
+    "accept_invitation": Row(None, 409, {"link": "none"}),
+    "hand_over_project": Row(Tool.SETTINGS, 201, {"whom": "oscar"}, of_stage=False),
+    "leave_project": Row(Tool.STATUS, 204, of_stage=False, operators=409),
+    "show_subscription": SETTINGS,
+    "enter_subscription_code": Row(Tool.SETTINGS, 409, {"code": "NO-SUCH-CODE"}, of_stage=False),
     "list_backups": BACKUPS,
     "back_up": Row(Tool.BACKUPS, 202, of_stage=False),
     "show_backup": BACKUPS,
@@ -121,6 +152,9 @@ def world(people: SimpleNamespace) -> SimpleNamespace:
     }
     source = cast.branch(project, "source", head="b" * 40)
     domains = {stage: cast.domain(branch, f"{stage}.example.com") for stage, branch in branches.items()}
+    Member.objects.create(project=project, user=cast.person("Anna"), role=Role.ADMIN)  # so that Alice isn't the last
+    invitation, _link = invitations.invite(project=project, whom="nobody", role=Role.TESTER, by=people.alice)
+    hook = Hook.objects.create(project=project, url="https://hooks.example/berth", events=["deploy.done"])
     builds = {stage: cast.build(branch) for stage, branch in branches.items()}
     project.vault = Vault.objects.create()
     project.save()
@@ -144,7 +178,11 @@ def world(people: SimpleNamespace) -> SimpleNamespace:
         builds=builds,
         backup=backup,
         domains=domains,
+        key=cast.deploy_key(project),
+        hook=hook,
+        delivery=HookDelivery.objects.create(hook=hook, event="deploy.done", body="{}"),
         member=member,
+        invitation=invitation,
         people=people,
     )
 
@@ -154,12 +192,15 @@ def address(path: str, world: SimpleNamespace, stage: Stage, slug: str, caller: 
     numbers = {
         "/branches/": world.source.pk if path.endswith("/merge/") else world.branches[stage].pk,
         "/backups/": world.backup.pk,
+        "/deploy-keys/": world.key.pk,
+        "/webhooks/": world.hook.pk,
+        "/invitations/": world.invitation.pk,
         "/members/": world.member.pk,
         "/operations/": world.builds[stage].story_id,
         "/tokens/": caller.token.pk if caller else 1,
     }
     pk = next((str(pk) for part, pk in numbers.items() if f"{part}{{id}}" in path or f"{part}{{pk}}" in path), "0")
-    path = path.replace("{domain}", str(world.domains[stage].pk))
+    path = path.replace("{domain}", str(world.domains[stage].pk)).replace("{delivery}", str(world.delivery.pk))
     found = path.removeprefix("/api/v1/").replace("{slug}", slug).replace("{id}", pk).replace("{pk}", pk)
     return found.replace("{number}", str(world.builds[stage].number)).replace("{name}", "fetch")
 
@@ -167,6 +208,8 @@ def address(path: str, world: SimpleNamespace, stage: Stage, slug: str, caller: 
 def expected(row: Row, role: str, stage: Stage, *, own: bool) -> int:
     """By the table of roles alone."""
     code = row.code if isinstance(row.code, int) else row.code[stage]
+    if role == "operator" and row.operators:
+        code = row.operators
     if row.tool is None:
         return code
     if not own or ROLES[role] is None:

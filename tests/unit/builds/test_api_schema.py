@@ -3,6 +3,7 @@
 Addresses are those of rows that are there, so that its requests come further than to a 404.
 """
 
+import socket
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,8 @@ from pytest_django import Settings
 from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
 
-from projects.models import Stage
+from projects import invitations
+from projects.models import Hook, HookDelivery, Role, Stage
 from tests import cast
 from tests.apis import Caller
 
@@ -34,8 +36,13 @@ def _connection_kept() -> Iterator[None]:
         signal.connect(close_old_connections)
 
 
+def look_up(_host: str, port: int, **_options: object) -> list[tuple[object, ...]]:
+    return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("140.82.121.4", port))]
+
+
 @pytest.fixture
-def shop(people: SimpleNamespace, settings: Settings) -> SimpleNamespace:
+def shop(people: SimpleNamespace, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
     settings.BERTH_API_PER_MINUTE = 10**9
     settings.ALLOWED_HOSTS = ["*"]
     project = cast.project("demo", people)
@@ -43,9 +50,21 @@ def shop(people: SimpleNamespace, settings: Settings) -> SimpleNamespace:
     main = cast.branch(project, "main", Stage.PRODUCTION, instance=instance, head="a" * 40)
     build = cast.build(main, pool=instance.live_pool)
     domain = cast.domain(main, "www.example.com", proven=True)
+    key, hook = cast.deploy_key(project), Hook.objects.create(project=project, url="https://hooks.example/berth")
+    delivery = HookDelivery.objects.create(hook=hook, event="deploy.done", body="{}")
     caller = Caller(people.alice)
     member = project.members.get(user=people.dev)
-    return SimpleNamespace(caller=caller, main=main, build=build, domain=domain, member=member)
+    invitation, _link = invitations.invite(project=project, whom="oscar", role=Role.TESTER, by=people.alice)
+    numbers = {
+        "branches": main.pk,
+        "members": member.pk,
+        "operations": build.story_id,
+        "deploy-keys": key.pk,
+        "webhooks": hook.pk,
+        "invitations": invitation.pk,
+    }
+    known = {"number": build.number, "domain": domain.pk, "delivery": delivery.pk}
+    return SimpleNamespace(caller=caller, numbers=numbers, known=known)
 
 
 def test_every_operation_keeps_what_the_schema_promises(shop: SimpleNamespace) -> None:
@@ -79,9 +98,8 @@ def hold_against(requests: Any, shop: SimpleNamespace) -> None:
 
 def at_home(case: Any, shop: SimpleNamespace) -> None:
     """Put the numbers of rows that are there in place of valid ones that were made up."""
-    known = {"slug": "demo", "number": shop.build.number, "name": "fetch", "domain": shop.domain.pk}
-    numbers = {"branches": shop.main.pk, "members": shop.member.pk, "operations": shop.build.story_id}
-    of = next((pk for part, pk in numbers.items() if f"/{part}/{{id}}" in case.path), None)
+    known = {"slug": "demo", "name": "fetch"} | shop.known
+    of = next((pk for part, pk in shop.numbers.items() if f"/{part}/{{id}}" in case.path), None)
     if of is not None:
         known["id"] = of
     for name, value in known.items():
