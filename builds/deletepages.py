@@ -41,5 +41,5 @@ def deleted(request: HttpRequest, slug: str) -> HttpResponse:
             return redirect("deleted", slug=slug)
         messages.success(request, f"{access.project} is there again.")
         return redirect("project", slug=slug)
-    closing = deletion.instances_of(access.project).filter(live_pool__isnull=False).exists()
+    closing = deletion.is_closing(access.project)
     return render(request, "builds/deleted.html", {"project": access.project, "closing": closing})

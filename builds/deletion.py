@@ -59,8 +59,9 @@ def _back_up(production: Branch, by: User) -> None:
 
 
 @transaction.atomic
-def undo(*, project: Project, by: User) -> None:
-    """Everything is there again; production is deployed anew, other databases when somebody asks for it.
+def undo(*, project: Project, by: User) -> Build | None:
+    """Everything is there again; production is deployed anew, by the build that is returned, other databases when
+    somebody asks for it.
 
     Raises ProjectError while something is being closed, and when its time is over.
     """
@@ -74,11 +75,17 @@ def undo(*, project: Project, by: User) -> None:
     row.deleted_at, row.deleted_by, row.hours_left = None, None, None
     row.save(update_fields=["deleted_at", "deleted_by", "hours_left"])
     audit.record(by=by, verb="undo deletion of project", object=row.slug, project_id=row.pk)
-    if plans.plan(row).is_closed:
-        return
-    for branch in row.branches.alive().filter(stage=Stage.PRODUCTION, instance__live_pool=None).exclude(instance=None):
-        served = Build.objects.filter(instance=branch.instance).exclude(pool=None).order_by("-pk").first()
-        begin_build(branch=branch, commit=served.commit if served else branch.head, by=by)
+    closed = row.branches.alive().filter(stage=Stage.PRODUCTION, instance__live_pool=None).exclude(instance=None)
+    production = None if plans.plan(row).is_closed else closed.first()
+    if production is None:
+        return None
+    served = Build.objects.filter(instance=production.instance).exclude(pool=None).order_by("-pk").first()
+    return begin_build(branch=production, commit=served.commit if served else production.head, by=by)
+
+
+def is_closing(project: Project) -> bool:
+    """Whether something of it still serves."""
+    return instances_of(project).filter(live_pool__isnull=False).exists()
 
 
 def _being_closed(project: Project) -> bool:

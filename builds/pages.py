@@ -18,7 +18,7 @@ from portal.models import State
 from portal.stories import StoryError
 from portal.templatetags.berth import look
 from projects import gitcommands
-from projects.access import Access, Tool, branch_or_404, project_or_404, visitors_welcome
+from projects.access import Access, Tool, branch_or_404, deleted_projects, project_or_404, visitors_welcome
 from projects.models import Branch, Project, Stage
 
 CARDS = 24  # projects of a page
@@ -43,7 +43,7 @@ def projects(request: HttpRequest) -> HttpResponse:
     pages = Paginator(found, CARDS)
     page = pages.get_page(request.GET.get("page"))
     cards = reading.cards(list(page.object_list))
-    deleted = Project.objects.deleted().managed_by(request.user).order_by("name")
+    deleted = deleted_projects(request).order_by("name")
     context = {"cards": cards, "page": page, "search": search, "deleted": deleted, "title": "Projects"}
     return respond(request, "projects/list.html", context, every=_pace(card.latest for card in cards))
 

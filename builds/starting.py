@@ -7,12 +7,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
-from builds.begin import begin
+from builds import newproject
 from portal.models import User
 from portal.stories import StoryError
 from projects import connect, providers
 from projects.forms import NewProjectForm
-from projects.models import Project, Stage
+from projects.models import Project
 
 
 @require_http_methods(["GET", "POST"])
@@ -20,11 +20,10 @@ def new_project(request: HttpRequest) -> HttpResponse:
     form, error = NewProjectForm(request.POST or None), None
     if request.method == "POST" and form.is_valid():
         try:
-            project = connect.connect(by=cast(User, request.user), **form.cleaned_data)
+            project, _build = newproject.make(by=cast(User, request.user), **form.cleaned_data)
         except StoryError as refusal:
             error = refusal
         else:
-            _begin_production(project, by=cast(User, request.user))
             return redirect("branches", slug=project.slug)
     context = {"form": form, "error": error, "title": "New project", "github_url": settings.BERTH_GITHUB_URL}
     return render(request, "projects/new.html", context)
@@ -43,9 +42,3 @@ def repositories(request: HttpRequest) -> HttpResponse:
         except providers.ProviderError as error:
             context["error"] = str(error)
     return render(request, "projects/new.html#repositories", context)
-
-
-def _begin_production(project: Project, *, by: User) -> None:
-    production = project.branches.filter(stage=Stage.PRODUCTION).exclude(head="").first()
-    if production is not None:
-        begin(branch=production, commit=production.head, by=by)

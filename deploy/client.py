@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from deploy import caller, domaincommand, following
+from deploy import caller, domaincommand, following, projectcommand
 from deploy.asking import api, ask, branch_of, foretell, table
 from deploy.caller import Account, Api, Refused
 
@@ -128,6 +128,7 @@ def token(arguments: argparse.Namespace) -> int:
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "login": login,
     "projects": projects,
+    "project": projectcommand.project,
     "builds": builds,
     "push": push,
     "deploy": deploy,
@@ -158,6 +159,7 @@ def parser() -> argparse.ArgumentParser:
 
     command("login", "remember a portal and a token for it", "url")
     command("projects", "your projects")
+    projectcommand.arguments(command("project", "make, delete or bring back a project"))
     of_builds = command("builds", "the newest builds of a project", "project")
     of_builds.add_argument("--branch")
     of_builds.add_argument("--limit", type=int, default=20)

@@ -16,7 +16,7 @@ From anywhere, with a token (see bin/berth COMMAND --help):
   login URL           remember a portal and a token for it
   projects, builds PROJECT, push status PROJECT COMMIT
   deploy PROJECT BRANCH, rollback PROJECT [BUILD], logs [-f] PROJECT [BRANCH], backup PROJECT
-  token list|make|revoke
+  project make|delete|undo, domain list|add|check|remove, token list|make|revoke
 
 On Berth's own machine, as root:
   {RESTART}    restart the PostgreSQL of the hosted databases; visitors wait meanwhile, and stay signed in

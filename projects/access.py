@@ -185,6 +185,15 @@ def visible_projects(request: HttpRequest) -> QuerySet[Project]:
     return found.filter(pk=only) if only is not None else found
 
 
+def deleted_projects(request: HttpRequest) -> QuerySet[Project]:
+    """Those whose deletion the person may undo; by a token that is for one of them, that one alone."""
+    user = request.user
+    if isinstance(user, AnonymousUser):
+        return Project.objects.none()
+    found, only = Project.objects.deleted().managed_by(user), _only(request)
+    return found.filter(pk=only) if only is not None else found
+
+
 def _only(request: HttpRequest) -> int | None:
     """The project that a request of the API is limited to by its token. Pages come without one."""
     token = getattr(request, "auth", None)

@@ -1,13 +1,13 @@
 """What the dangerous requests would do, be it for `?dry_run=1`: from the same functions that refuse or do it."""
 
-from builds import again, merging, restore, rollback, stages
+from builds import again, deletion, merging, restore, rollback, stages
 from builds import backup as stories_of_backups
 from builds.models import Build
 from hosting.models import Backup
 from portal.api.foretold import Foretelling, foretold
 from portal.live import in_words
 from portal.stories import StoryError
-from projects.models import Branch, Stage
+from projects.models import Branch, Project, Stage
 
 OUTSIDE = "Mails that were sent, and calls to other services, stay sent."
 
@@ -100,4 +100,19 @@ def delete_backup(backup: Backup) -> Foretelling:
         [f"Backup {backup.pk} is let go of."],
         lost=["What it holds, but for what other backups hold as well."],
         refused=stories_of_backups.deletion_refusal(backup),
+    )
+
+
+def delete_project(project: Project) -> Foretelling:
+    days, production = deletion.GRACE.days, project.branches.alive().filter(stage=Stage.PRODUCTION).first()
+    no_backup = stories_of_backups.refusal(project, production.instance if production else None)
+    return foretold(
+        [
+            f"There is no last backup: {no_backup}" if no_backup else "Production is backed up a last time.",
+            "Its databases stop, and its addresses answer nobody.",
+            "Builds that wait are ended, and invitations withdrawn. Only admins see it, who can undo this.",
+            f"After {days} days what it has is removed; its address and repository are free for others then.",
+        ],
+        lost=[f"After {days} days: databases, files, settings, domains, deploy keys, webhooks, members."],
+        stays=["Its last backups, until the operator removes them.", "The repository at GitHub."],
     )

@@ -1,8 +1,15 @@
 from django.urls import include, path
 
-from builds.api import data, deploys, reads
+from builds.api import data, deploys, projects, reads
 
 urlpatterns = [
+    path("repositories/", projects.OwnRepositories.as_view(), name="repositories"),
+    path("projects/", projects.Projects.as_view(), name="projects"),
+    path("projects/<slug:slug>/", projects.OneProject.as_view(), name="project"),
+    path("projects/<slug:slug>/delete/", projects.DeleteProject.as_view(), name="delete-project"),
+    path("deleted-projects/", projects.DeletedProjects.as_view(), name="deleted-projects"),
+    path("deleted-projects/<slug:slug>/", projects.OneDeletedProject.as_view(), name="deleted-project"),
+    path("deleted-projects/<slug:slug>/undo/", projects.UndoDeletion.as_view(), name="undo-deletion"),
     path(
         "projects/<slug:slug>/",
         include(

@@ -77,7 +77,7 @@ class Notices(ApiView):
 class ReadNotices(ApiView):
     tag = "account"
 
-    @writes("read_notices", Scope.DEPLOY, {204: None})
+    @writes("mark_notices_read", Scope.DEPLOY, {204: None})
     def post(self, request: Request) -> Response:
         """Count all of them as read."""
         notices.mark_read(person(request), project__in=visible_projects(request))

@@ -10,8 +10,6 @@ urlpatterns = [
     path("invitations/accept/", invitations.Accept.as_view(), name="accept-invitation"),
     path("tokens/", views.Tokens.as_view(), name="tokens"),
     path("tokens/<int:pk>/", views.OneToken.as_view(), name="token"),
-    path("projects/", views.Projects.as_view(), name="projects"),
-    path("projects/<slug:slug>/", views.OneProject.as_view(), name="project"),
     path(
         "projects/<slug:slug>/",
         include(

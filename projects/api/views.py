@@ -1,6 +1,6 @@
 """Projects, their branches, members and audit log; and one's own tokens."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.db.models import QuerySet
 from django.http import Http404
@@ -9,16 +9,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from portal import apitokens as tokens
-from portal import audit
 from portal.api.operations import lists, person, reads, require, token_of, writes
-from portal.api.problems import Misfit, misfit
+from portal.api.problems import Misfit
 from portal.api.views import ApiView
 from portal.models import ApiToken, AuditEntry, Scope
 from projects import apitokens, members
 from projects.access import Tool, branch_or_404, project_or_404, visible_projects
-from projects.api.rows import AuditRow, BranchRow, Me, MemberRow, NewTokenRow, ProjectRow, TokenRow
-from projects.forms import ProjectForm
-from projects.models import Branch, Member, Project, Role, Stage
+from projects.api.rows import AuditRow, BranchRow, Me, MemberRow, NewTokenRow, TokenRow
+from projects.models import Branch, Member, Role, Stage
 
 
 class Who(ApiView):
@@ -85,53 +83,6 @@ class OneToken(ApiView):
             raise Http404
         tokens.revoke(token=found, by=person(request))
         return Response(status=204)
-
-
-class Projects(ApiView):
-    tag = "projects"
-
-    @lists("list_projects", ProjectRow)
-    def get(self, request: Request) -> QuerySet[Project]:
-        """The projects that you are a member of."""
-        return visible_projects(request)
-
-
-class ProjectChange(serializers.ModelSerializer[Project]):
-    class Meta:
-        model = Project
-        fields = ("name", "public", "time_zone", "backup_hour")
-        extra_kwargs: ClassVar[dict[str, dict[str, Any]]] = {
-            **{name: {"required": False} for name in fields},
-            "time_zone": {"required": False, "validators": []},  # the form's
-        }
-
-
-class OneProject(ApiView):
-    tag = "projects"
-
-    @reads("show_project", ProjectRow)
-    def get(self, request: Request, *, slug: str) -> Project:
-        """A project."""
-        return project_or_404(request, slug, Tool.BUILDS).project
-
-    @writes("change_project", Scope.ADMIN, {200: ProjectRow}, takes=ProjectChange)
-    def patch(self, request: Request, *, slug: str, given: dict[str, Any]) -> Response:
-        """Change a project's settings: what isn't named stays."""
-        project = project_or_404(request, slug, Tool.SETTINGS).project
-        before = Project.objects.get(pk=project.pk)
-        values = {name: getattr(project, name) for name in ProjectForm.Meta.fields} | given
-        form = ProjectForm({name: value for name, value in values.items() if value is not False}, instance=project)
-        if not form.is_valid():
-            raise misfit(form)
-        audit.save_form(
-            form,
-            before=before,
-            by=person(request),
-            verb="change project",
-            object=project.slug,
-            project_id=project.pk,
-        )
-        return Response(ProjectRow(Project.objects.get(pk=project.pk)).data)
 
 
 class BranchFilter(serializers.Serializer[Any]):

@@ -54,6 +54,12 @@ TABLE = {
     "make_token": Row(None, 201, {"name": "a", "scope": "read"}),
     "revoke_token": Row(None, 204),
     "list_projects": Row(None),
+    "make_project": Row(None, 409, {"repository": "acme/shop", "slug": "shop", "series": "18.0"}),  # without GitHub
+    "list_repositories": Row(None),
+    "delete_project": Row(Tool.SETTINGS, 202, {"confirm": "demo"}, of_stage=False),
+    "list_deleted_projects": Row(None),
+    "show_deleted_project": SETTINGS,
+    "undo_deletion": Row(Tool.SETTINGS, 202, of_stage=False),
     "show_project": Row(Tool.BUILDS, of_stage=False),
     "change_project": Row(Tool.SETTINGS, 200, {"name": "Other"}, of_stage=False),
     "list_branches": Row(Tool.HISTORY, of_stage=False),
@@ -107,7 +113,7 @@ TABLE = {
     "show_notifications": Row(None),
     "change_notifications": Row(None, 200, {"event": "build.done", "by_mail": True}),
     "list_notices": Row(None),
-    "read_notices": Row(None, 204),
+    "mark_notices_read": Row(None, 204),
     "list_invitations": SETTINGS,
     "invite_member": Row(Tool.SETTINGS, 201, {"whom": "oscar", "role": "tester"}, of_stage=False),
     "withdraw_invitation": Row(Tool.SETTINGS, 204, of_stage=False),
@@ -154,6 +160,7 @@ def world(people: SimpleNamespace) -> SimpleNamespace:
     domains = {stage: cast.domain(branch, f"{stage}.example.com") for stage, branch in branches.items()}
     Member.objects.create(project=project, user=cast.person("Anna"), role=Role.ADMIN)  # so that Alice isn't the last
     invitation, _link = invitations.invite(project=project, whom="nobody", role=Role.TESTER, by=people.alice)
+    cast.project("gone-demo", people, deleted_at=clock.now(), hours_left=700)
     hook = Hook.objects.create(project=project, url="https://hooks.example/berth", events=["deploy.done"])
     builds = {stage: cast.build(branch) for stage, branch in branches.items()}
     project.vault = Vault.objects.create()
@@ -189,6 +196,8 @@ def world(people: SimpleNamespace) -> SimpleNamespace:
 
 def address(path: str, world: SimpleNamespace, stage: Stage, slug: str, caller: Caller | None) -> str:
     """Below that of the API."""
+    if "/deleted-projects/" in path:
+        slug = f"gone-{slug}"
     numbers = {
         "/branches/": world.source.pk if path.endswith("/merge/") else world.branches[stage].pk,
         "/backups/": world.backup.pk,
@@ -246,6 +255,7 @@ def test_each_operation_answers_as_the_table_of_roles_says(
     world: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cast.project("other")
+    cast.project("gone-other", deleted_at=clock.now(), hours_left=700)
     count = 0
     for name, method, path in operations():
         row = TABLE[name]

@@ -1,12 +1,14 @@
 """bin/berth as a client: where it sends a token, what it tells, and how it ends."""
 
+import io
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deploy import asking, caller, client, domaincommand, following
+from deploy import asking, caller, client, domaincommand, following, projectcommand
 from deploy.caller import Account, Api, Refused
 
 
@@ -119,7 +121,7 @@ class Portal(Answers):
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: Any, rows: Any = ()) -> None:
         super().__init__(*answers)
         self.listed, self.written = list(rows), list[tuple[Any, ...]]()
-        for module in (client, domaincommand):
+        for module in (client, domaincommand, projectcommand):
             monkeypatch.setattr(module, "api", lambda: self)
 
     def rows(self, path: str, most: int, **query: Any) -> Iterator[Any]:
@@ -204,3 +206,44 @@ def test_a_removal_is_foretold_and_not_done(
 
     assert portal.written == [("DELETE", f"{DOMAINS}5/", None, "dry_run")]
     assert "Its certificate." in capsys.readouterr().out
+
+
+MADE = {"project": {"slug": "shop"}, "operation": 7}
+TOLD = {"would": ["It closes."], "lost": ["All."], "stays": [], "refused": "", "days_left": 30}
+
+
+def test_a_project_is_made_and_its_first_deploy_followed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    portal = Portal(monkeypatch, OPERATION, MADE)
+
+    assert client.main(["project", "make", "acme/shop", "shop", "--series", "18.0"]) == 0
+
+    assert portal.written == [
+        ("POST", "projects/", {"repository": "acme/shop", "slug": "shop", "series": "18.0"}),
+    ]
+    assert "#7 serves." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("typed", "code"), [("shop\n", 0), ("yes\n", 1), ("", 1)])
+def test_a_project_is_deleted_only_where_its_address_was_typed(
+    typed: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    portal = Portal(monkeypatch, TOLD)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+
+    assert client.main(["project", "delete", "shop"]) == code
+
+    path = "projects/shop/delete/"
+    done = [("POST", path, {"confirm": "shop"})] if code == 0 else []
+    assert portal.written == [("POST", path, None, "dry_run"), *done]
+    assert "It closes." in capsys.readouterr().out
+
+
+def test_a_deletion_is_undone(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    portal = Portal(monkeypatch, MADE | {"operation": None})
+
+    assert client.main(["project", "undo", "shop"]) == 0
+
+    assert portal.written == [("POST", "deleted-projects/shop/undo/", None)]
+    assert "is there again" in capsys.readouterr().out

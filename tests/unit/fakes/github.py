@@ -26,6 +26,9 @@ class FakeGitHub:
             provider_id="id-shop",
         )
 
+    def repositories(self) -> Sequence[Repository]:
+        return [self.repository(self.world.repository)]
+
     def repository_by_id(self, provider_id: str) -> Repository:
         self.world.happen("ask for the repository")
         return self.repository(self.world.repository)
