@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
-from builds import deletion
+from builds import deletion, removal
 from portal.live import in_words
 from portal.models import User
 from portal.stories import StoryError
@@ -41,5 +41,7 @@ def deleted(request: HttpRequest, slug: str) -> HttpResponse:
             return redirect("deleted", slug=slug)
         messages.success(request, f"{access.project} is there again.")
         return redirect("project", slug=slug)
-    closing = deletion.is_closing(access.project)
-    return render(request, "builds/deleted.html", {"project": access.project, "closing": closing})
+    project = access.project
+    context = {"project": project, "closing": deletion.is_closing(project)}
+    context["unproven"] = [] if project.hours_left else removal.unproven_of(project)
+    return render(request, "builds/deleted.html", context)

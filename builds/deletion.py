@@ -1,28 +1,25 @@
 """A project is deleted: its addresses close; what it has is kept for a while, and that can be undone; then it goes.
 
 Rounds do it (builds/rounds.py), by what they find: the project's row says what is wanted, so whoever dies on the way
-leaves no more than something for the next round.
+leaves no more than something for the next round. How it goes at last: builds/removal.py.
 """
 
-import shutil
 from datetime import timedelta
-from pathlib import Path
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from builds import backup
 from builds.begin import begin as begin_build
 from builds.begin import skip_waiting
-from builds.models import Build, Retired
+from builds.models import Build
+from builds.removal import instances_of, unproven_of
 from hosting import instances
 from hosting.models import Backup, Instance, Pool
 from portal import audit, clock, stories
 from portal.models import State, Story, User
 from portal.stories import ProjectError
-from projects import plans, providers
-from projects.connect import github
+from projects import plans
 from projects.models import Branch, Invitation, Project, Stage
 
 GRACE = timedelta(days=30)
@@ -66,7 +63,8 @@ def undo(*, project: Project, by: User) -> Build | None:
     Raises ProjectError while something is being closed, and when its time is over.
     """
     row = Project.objects.select_for_update().get(pk=project.pk)
-    if row.deleted_at is None or row.removed_at is not None or row.hours_left == 0:
+    over = row.removed_at is not None or (row.hours_left == 0 and not unproven_of(row))
+    if row.deleted_at is None or over:
         raise ProjectError(f"The deletion of {row} can't be undone", "It isn't deleted, or its time is over.", "")
     if _being_closed(row):
         raise ProjectError(
@@ -95,19 +93,6 @@ def _being_closed(project: Project) -> bool:
 
 
 # --- done by rounds ---------------------------------------------------------------------------------------------------
-def instances_of(project: Project) -> QuerySet[Instance]:
-    """All that the project has: of its branches, of its builds, and retired ones."""
-    rows = (
-        Branch.objects.filter(project=project).values("instance"),
-        Build.objects.filter(project=project).values("instance"),
-        Retired.objects.filter(project=project).values("instance"),
-    )
-    found = Q()
-    for each in rows:
-        found |= Q(pk__in=each.exclude(instance=None))
-    return Instance.objects.filter(found).exclude(state=Instance.State.REMOVED).order_by("pk")
-
-
 def to_close(project: Project, idle: QuerySet[Instance]) -> list[Instance]:
     """Those of `idle` that are not closed yet, and that no backup needs any more."""
     subjects = [branch.subject for branch in project.branches.all()]
@@ -128,44 +113,3 @@ def close(project: Project, instance: Instance) -> None:
         Instance.objects.filter(pk=instance.pk).update(door=Instance.Door.STOPPED, live_pool=None)
         instance.pools.filter(state=Pool.State.LIVE).update(state=Pool.State.DRAINING)
     instances.stop(instance)
-
-
-def finish(project: Project) -> None:
-    """When all its databases are gone: the rest, and its address and repository are free for others.
-
-    The vault stays, with the last backups in it, until the operator removes it. Safe to repeat.
-    """
-    if instances_of(project).exists():
-        return
-    _end_webhook(project)
-    for mirrors in (f"p{project.pk}.git", f"p{project.pk}.keyed"):
-        shutil.rmtree(Path(settings.BERTH_HOME) / "git" / mirrors, ignore_errors=True)
-    with transaction.atomic():
-        row = Project.objects.select_for_update().get(pk=project.pk)
-        if row.removed_at is not None:
-            return
-        vault = str(row.vault) if row.vault else None
-        audit.record(by=None, verb="remove project", object=row.slug, project_id=row.pk, before={"vault": vault})
-        row.branches.update(deleted_at=clock.now(), instance=None)
-        row.members.all().delete()
-        row.deploy_keys.all().delete()
-        row.hooks.all().delete()
-        former = f"-{row.pk}"  # which nobody can choose
-        Project.objects.filter(pk=row.pk).update(
-            removed_at=clock.now(),
-            slug=former,
-            provider_id=former,
-            subscription=None,  # its code is free for another
-            token="",
-            webhook_secret="",
-            webhook_id="",
-        )
-
-
-def _end_webhook(project: Project) -> None:
-    """A Git server that refuses, or that can't be asked, keeps one whose deliveries are answered with 401."""
-    if project.webhook_id.isdecimal() and project.token:
-        try:
-            github(project.token).delete_webhook(project.repository, int(project.webhook_id))
-        except providers.ProviderError:
-            return

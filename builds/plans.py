@@ -9,8 +9,8 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
 from builds import resting, stages
-from builds.deletion import instances_of
 from builds.models import Build, Retired
+from builds.removal import instances_of
 from hosting import backups, locks, sleep
 from hosting.engines.restic import ResticError
 from hosting.models import Instance

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.db.models import F, QuerySet
 
-from builds import caches, deletion, deliveries, download, plans, restore, statuses, steplog, upload
+from builds import caches, deletion, deliveries, download, plans, removal, restore, statuses, steplog, upload
 from builds import traffic as users
 from builds.ageing import age, disposable
 from builds.image import clear_builders
@@ -197,12 +197,12 @@ def close_deleted() -> None:
 
 
 def remove_deleted() -> None:
-    """And what they have goes when their time is up."""
-    for project in Project.objects.deleted().filter(hours_left=0):
-        for instance in deletion.instances_of(project).filter(pk__in=_idle()):
+    """And what they have goes when their time is up (builds/removal.py)."""
+    for project in removal.due():
+        for instance in removal.instances_of(project).filter(pk__in=_idle()):
             log.info("clean-up: removing %s of %s, which was deleted", instance.name, project.slug)
             _remove(instance)
-        deletion.finish(project)
+        removal.finish(project)
 
 
 def _idle() -> QuerySet[Instance]:

@@ -7,7 +7,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from builds import deletion, newproject
+from builds import deletion, newproject, removal
 from builds.api import foretelling
 from portal import audit
 from portal.api.foretold import Foretold
@@ -134,14 +134,20 @@ class Typed(serializers.Serializer[Any]):
 class DeletedRow(serializers.ModelSerializer[Project]):
     days_left = serializers.IntegerField(read_only=True, help_text="Until what it has is removed.")
     closing = serializers.SerializerMethodField(help_text="Whether something of it still serves.")
+    unproven = serializers.SerializerMethodField(
+        help_text="Why what it has stays although its time is up: production's last backup isn't proven."
+    )
 
     class Meta:
         model = Project
-        fields = ("slug", "name", "repository", "deleted_at", "days_left", "closing")
+        fields = ("slug", "name", "repository", "deleted_at", "days_left", "closing", "unproven")
         read_only_fields = fields
 
     def get_closing(self, project: Project) -> bool:
         return deletion.is_closing(project)
+
+    def get_unproven(self, project: Project) -> list[str]:
+        return [] if project.hours_left else removal.unproven_of(project)
 
 
 class DeleteProject(ApiView):

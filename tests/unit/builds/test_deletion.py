@@ -6,12 +6,12 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from builds import ageing, deletion, rounds
+from builds import ageing, deletion, removal, rounds
 from builds.begin import begin
 from builds.models import Build
 from hosting.models import Backup, Instance, Pool
 from hosting.reconcile import reconcile
-from portal.models import AuditEntry, Result, State, Story
+from portal.models import Alarm, AuditEntry, Result, State, Story
 from portal.stories import ProjectError
 from projects import invitations
 from projects.models import Branch, Member, Project, Role, Stage
@@ -49,7 +49,7 @@ def back_up(stage: Scenery) -> Backup:
 
 
 def closed(project: Project) -> bool:
-    found = deletion.instances_of(project)
+    found = removal.instances_of(project)
     stopped = not found.exclude(door=Instance.Door.STOPPED, live_pool=None).exists()
     return found.exists() and stopped and not Pool.objects.exclude(state=Pool.State.GONE).exists()
 
@@ -226,7 +226,7 @@ def test_when_its_time_is_up_all_goes_but_the_last_backup(
     for _ in range(deletion.GRACE.days * 24 - 1):
         ageing.age()
     rounds.remove_deleted()
-    assert deletion.instances_of(project).exists(), "an hour is left"
+    assert removal.instances_of(project).exists(), "an hour is left"
     ageing.age()
     with pytest.raises(ProjectError, match="can't be undone"):
         deletion.undo(project=project, by=people.alice)
@@ -236,10 +236,96 @@ def test_when_its_time_is_up_all_goes_but_the_last_backup(
 
     project.refresh_from_db()
     assert project.removed_at is not None
-    assert not deletion.instances_of(project).exists()
+    assert not removal.instances_of(project).exists()
     assert (project.token, project.webhook_secret, project.members.count()) == ("", "", 0)
     last.refresh_from_db()
     assert (last.proof, last.forgotten_at) == (Backup.Proof.PROVEN, None)
     assert AuditEntry.objects.filter(verb="remove project").count() == 1
     again = cast.project("shop", provider_id="id-shop")  # address and repository are free
     assert again.created_at <= timezone.now()
+
+
+def time_is_up(project: Project) -> None:
+    Project.objects.filter(pk=project.pk).update(hours_left=0)
+
+
+@pytest.mark.parametrize(
+    ("left", "why"),
+    [
+        ({"proof": Backup.Proof.FAILED, "wrong": "A table was missing."}, "A table was missing."),
+        ({"proof": Backup.Proof.NONE, "state": State.RUNNING}, "has no proof"),
+        ({"snapshot": "", "proof": Backup.Proof.NONE}, "nothing is stored"),
+        ({"forgotten_at": timezone.now()}, "nothing is stored"),
+        (None, "there is no backup"),
+    ],
+)
+def test_production_whose_last_backup_is_not_proven_stays_with_an_alarm(
+    left: dict[str, object] | None, why: str, stage: Scenery, project: Project, people: SimpleNamespace
+) -> None:
+    delete(project, people)
+    last = back_up(stage)
+    rounds.close_deleted()
+    if left is None:
+        last.delete()
+    else:
+        Backup.objects.filter(pk=last.pk).update(**left)
+    time_is_up(project)
+    databases, folders = set(stage.world.databases), removal.instances_of(project).count()
+
+    for _round in range(2):
+        rounds.remove_deleted()
+
+    project.refresh_from_db()
+    assert (project.removed_at, project.slug) == (None, "shop")
+    assert set(stage.world.databases) == databases
+    assert removal.instances_of(project).count() == folders
+    alarm = Alarm.objects.get(ended_at=None)
+    assert why in alarm.detail
+    assert "Undo the deletion" in alarm.detail
+
+
+def test_an_older_proof_is_none_of_what_was_written_since(
+    stage: Scenery, project: Project, people: SimpleNamespace
+) -> None:
+    delete(project, people)
+    proven = back_up(stage)
+    rounds.close_deleted()
+    Backup.objects.create(
+        vault=proven.vault, instance=proven.instance, kind=Backup.Kind.NIGHTLY, state=State.DONE, snapshot="b"
+    )
+    time_is_up(project)
+
+    rounds.remove_deleted()
+
+    assert removal.instances_of(project).exists()
+
+
+def test_what_waits_can_be_undone_and_goes_once_it_is_proven(
+    stage: Scenery, project: Project, people: SimpleNamespace
+) -> None:
+    delete(project, people)
+    last = back_up(stage)
+    rounds.close_deleted()
+    Backup.objects.filter(pk=last.pk).update(proof=Backup.Proof.FAILED)
+    time_is_up(project)
+    rounds.remove_deleted()
+    browser = Client()
+    browser.force_login(people.alice)
+    assert "what it has stays all the same" in browser.get("/shop/deleted/").content.decode()
+
+    deletion.undo(project=project, by=people.alice)
+    rounds.remove_deleted()
+
+    assert Project.objects.alive().filter(pk=project.pk).exists()
+    assert not Alarm.objects.filter(ended_at=None).exists()
+    assert stage.tell(Build.objects.exclude(state=State.DONE).get()).result == Result.SUCCESS
+
+    delete(project, people)
+    assert back_up(stage).proof == Backup.Proof.PROVEN
+    rounds.close_deleted()
+    time_is_up(project)
+    rounds.remove_deleted()
+    rounds.remove_deleted()
+    project.refresh_from_db()
+    assert project.removed_at is not None
+    assert not removal.instances_of(project).exists()
