@@ -8,6 +8,8 @@ import pytest
 
 from tests.installation import Installation
 
+AT_ONCE = "60000"  # requests of a token in a minute: schemathesis need not wait
+
 
 @pytest.fixture(scope="session")
 def installation() -> Iterator[Installation]:
@@ -17,5 +19,5 @@ def installation() -> Iterator[Installation]:
         with Installation(Path(running)) as found:
             yield found
     else:
-        with Installation.bring_up() as made:
+        with Installation.bring_up(BERTH_API_PER_MINUTE=AT_ONCE) as made:
             yield made

@@ -1,37 +1,17 @@
 """Connecting a repository in a browser, to a production that answers."""
 
-import json
 import re
 import secrets
-import urllib.request
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.clone import Clone
 from tests.e2e.conftest import Portal
-from tests.installation import BUILD_S, Installation
+from tests.e2e.repositories import new_repository
+from tests.installation import BUILD_S
 
 pytestmark = pytest.mark.e2e
-
-
-def new_repository(installation: Installation, folder: Path, name: str) -> None:
-    """A repository of Alice's with one small addon."""
-    access = json.loads((installation.home / "fakehub" / "access.json").read_text())
-    token = access["tokens"]["alice"]
-    request = urllib.request.Request(
-        f"{access['api_url']}/user/repos",
-        data=json.dumps({"name": name}).encode(),
-        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        assert answer.status == 201
-    url = access["url"].replace("://", f"://alice:{token}@")
-    clone = Clone(f"{url}/alice/{name}.git", folder / "repository.git")
-    manifest = "{'name': 'Tiny', 'version': '1.0', 'depends': ['base'], 'license': 'LGPL-3'}\n"
-    clone.commit({"tiny/__manifest__.py": manifest, "tiny/__init__.py": ""}, "A tiny addon")
-    clone.send("main")
 
 
 def test_a_repository_is_connected_and_its_production_answers(portal: Portal, tmp_path: Path) -> None:
