@@ -1,9 +1,12 @@
-"""The only way in which a page gets hold of a build."""
+"""The only ways in which a page or a call of the API gets hold of a build or a backup."""
 
 from django.http import Http404, HttpRequest
 
+from builds import rollback
 from builds.models import Build
+from hosting.models import Backup
 from projects.access import Access, Tool, project_or_404
+from projects.models import Branch
 
 
 def build_or_404(request: HttpRequest, slug: str, number: int, tool: Tool) -> tuple[Access, Build]:
@@ -16,3 +19,19 @@ def build_or_404(request: HttpRequest, slug: str, number: int, tool: Tool) -> tu
     build.project = build.branch.project = access.project
     access.require(tool, build.stage)
     return access, build
+
+
+def deployed_or_404(request: HttpRequest, slug: str, number: int) -> tuple[Access, Build]:
+    """A build that one may go back to, or deploy again: see rollback.deployable."""
+    access, build = build_or_404(request, slug, number, Tool.DEPLOY)
+    if not rollback.deployable(build):
+        raise Http404
+    return access, build
+
+
+def backup_or_404(branch: Branch, pk: int) -> Backup:
+    """One of this branch's whose content is there."""
+    found = Backup.objects.filter(pk=pk, instance=branch.instance, forgotten_at=None).exclude(snapshot="").first()
+    if found is None:
+        raise Http404
+    return found

@@ -5,12 +5,13 @@ from typing import cast
 
 from django.contrib import messages
 from django.db.models import Count, Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from builds import backup as story_of
 from builds import placesreading
+from builds.access import backup_or_404
 from builds.models import Download
 from builds.pages import branch_context, sidebar
 from hosting.models import Backup
@@ -108,11 +109,3 @@ def delete(request: HttpRequest, slug: str, pk: int, backup: int) -> HttpRespons
     except StoryError as error:
         messages.error(request, in_words(error))
     return redirect("branch-backups", slug=slug, pk=pk)
-
-
-def backup_or_404(branch: Branch, pk: int) -> Backup:
-    """One of this branch's whose content is there."""
-    found = Backup.objects.filter(pk=pk, instance=branch.instance, forgotten_at=None).exclude(snapshot="").first()
-    if found is None:
-        raise Http404
-    return found

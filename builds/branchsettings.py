@@ -1,6 +1,5 @@
 """The settings tab of a branch."""
 
-from collections.abc import Mapping
 from typing import Any, cast
 
 from django.contrib import messages
@@ -13,13 +12,12 @@ from builds.again import deploy_again
 from builds.begin import rebuild
 from builds.models import Build, Resize
 from builds.pages import branch_context, sidebar
-from hosting import pools
 from portal import audit
 from portal.live import in_words, respond
 from portal.models import State, User
 from portal.stories import StoryError
 from projects.access import Access, Tool, branch_or_404
-from projects.branchforms import BranchForm, SizeForm
+from projects.branchforms import BranchForm, SizeForm, branch_form
 from projects.models import Branch, Stage
 
 SOON = 1  # seconds between polls while a resize goes on
@@ -70,10 +68,6 @@ def settings_page(
     context["may_build"] = context["may_deploy"] and to_build(branch) is not None
     every = SOON if wish and wish.story and wish.story.state != State.DONE else None
     return respond(request, "builds/branch_settings.html", context, every=every)
-
-
-def branch_form(branch: Branch, data: Mapping[str, Any] | None = None) -> BranchForm:
-    return BranchForm(data, instance=Branch.objects.get(pk=branch.pk), cpus=float(pools.cores(branch.cpus)))
 
 
 def newest_wish(branch: Branch) -> Resize | None:

@@ -8,7 +8,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from builds.backuppages import backup_or_404
+from builds.access import backup_or_404
 from builds.download import begin, file, there
 from builds.models import Download
 from portal import ranges

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from builds import restore as stories_of_restores
 from builds import steplog
-from builds.backuppages import backup_or_404
+from builds.access import backup_or_404
 from builds.models import Restore
 from builds.pages import branch_context, sidebar
 from portal.live import in_words, respond

@@ -3,18 +3,18 @@
 from typing import Any, cast
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from builds import again, rollback
-from builds.access import build_or_404
+from builds.access import deployed_or_404
 from builds.models import Build
 from hosting.models import Pool
 from portal.live import in_words
 from portal.models import Result, User
 from portal.stories import StoryError
-from projects.access import Access, Tool
+from projects.access import Access
 
 
 def way_back(build: Build, *, serves: bool) -> Build | None:
@@ -53,13 +53,6 @@ def deploy_again(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         messages.error(request, in_words(error))
         return redirect("build", slug=slug, number=number)
     return redirect("build", slug=slug, number=new.number)
-
-
-def deployed_or_404(request: HttpRequest, slug: str, number: int) -> tuple[Access, Build]:
-    access, build = build_or_404(request, slug, number, Tool.DEPLOY)
-    if not rollback.deployable(build):
-        raise Http404
-    return access, build
 
 
 def _context(access: Access, build: Build) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What people set on a branch: the groups of its settings page, and which of them each stage has a use for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -329,3 +329,7 @@ def _class(widget: forms.Widget) -> str:
     if isinstance(widget, forms.CheckboxInput):
         return "form-check-input"
     return "form-select" if isinstance(widget, forms.Select) else "form-control"
+
+
+def branch_form(branch: Branch, data: Mapping[str, Any] | None = None) -> BranchForm:
+    return BranchForm(data, instance=Branch.objects.get(pk=branch.pk), cpus=float(pools.cores(branch.cpus)))

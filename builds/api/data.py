@@ -9,12 +9,11 @@ from rest_framework.response import Response
 
 from builds import backup as stories_of_backups
 from builds import merging, resize, restore, stages
+from builds.access import backup_or_404
 from builds.api import foretelling
 from builds.api.operations import accepted
 from builds.api.reads import BIGGEST, production
 from builds.api.rows import BackupRow, BranchSettings, OperationRow, ShownSettings
-from builds.backuppages import backup_or_404
-from builds.branchsettings import branch_form
 from builds.models import Retired
 from hosting.models import Backup
 from portal import audit
@@ -25,7 +24,7 @@ from portal.api.views import ApiView
 from portal.models import Scope
 from projects.access import Tool, branch_or_404
 from projects.api.rows import BranchRow
-from projects.branchforms import SizeForm
+from projects.branchforms import SizeForm, branch_form
 from projects.models import Branch, Stage
 
 FOLLOWED = {202: OperationRow}

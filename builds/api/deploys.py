@@ -6,12 +6,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from builds import again, begin, resting, restore, rollback
-from builds.access import build_or_404
+from builds.access import build_or_404, deployed_or_404
 from builds.api import foretelling
 from builds.api.operations import accepted, story_or_404
 from builds.api.rows import OperationRow
 from builds.models import Build, Restore
-from builds.rollbackpages import deployed_or_404
 from portal.api.foretold import Foretold
 from portal.api.operations import person, writes
 from portal.api.views import ApiView
