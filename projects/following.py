@@ -163,7 +163,7 @@ def lend(*, project: Project, by: User) -> str:
         follow(project)
         look_at_webhook(project)
     except providers.ProviderError as error:
-        raise ProjectError("Your account is used, but refused", str(error), "Try again in a while.") from error
+        return f"The project uses your GitHub account from now on; what it asked with it at once was refused: {error}"
     return "The project uses your GitHub account now."
 
 

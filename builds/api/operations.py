@@ -14,8 +14,9 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 from builds.api.rows import OperationRow
-from builds.models import Build, Resize, Restore, Retired, Rollback
+from builds.models import Build, Download, Resize, Restore, Retired, Rollback
 from hosting.models import Backup, Instance, Pool
+from portal import clock
 from portal.models import State, Story
 from projects.access import Access, Tool, project_or_404
 from projects.models import Branch, Project, Stage
@@ -133,6 +134,16 @@ def _restore(project: Project, pk: int) -> Found | None:
     return Found(Tool.BACKUPS, Stage.PRODUCTION, _branch(project, row.branch), confirmed, finding)
 
 
+def _download(project: Project, pk: int) -> Found | None:
+    row = Download.objects.filter(branch__project=project, pk=pk).first()
+    if row is None:
+        return None
+    there = row.expires_at is not None and row.expires_at > clock.now()
+    until = f" until {row.expires_at:%Y-%m-%d %H:%M} UTC" if row.expires_at else ""
+    finding = f"The file is there{until}." if there else "There is no file."
+    return Found(Tool.BACKUPS, Stage.PRODUCTION, reverse("api:downloads", args=[project.slug]), there, finding)
+
+
 def _retire(project: Project, pk: int) -> Found | None:
     row = Retired.objects.select_related("branch", "instance").filter(project=project, pk=pk).first()
     if row is None:
@@ -167,6 +178,7 @@ KINDS: dict[str, Callable[[Project, int], Found | None]] = {
     "rollback": _rollback,
     "backup": _backup,
     "restore": _restore,
+    "download": _download,
     "retire": _retire,
     "resize": _resize,
     "wake": _wake,

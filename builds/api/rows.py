@@ -68,7 +68,7 @@ class OneBuildRow(BuildRow):
     runtime = RuntimeRow(read_only=True, allow_null=True, help_text="That its image was made of.")
 
     class Meta(BuildRow.Meta):
-        fields = (*BuildRow.Meta.fields, "serves", "url", "runtime")  # type: ignore[assignment]
+        fields = (*BuildRow.Meta.fields, "serves", "url", "runtime", "pinned_at")  # type: ignore[assignment]
         read_only_fields = fields  # type: ignore[assignment]
 
     def get_serves(self, build: Build) -> bool:

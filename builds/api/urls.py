@@ -1,6 +1,6 @@
 from django.urls import include, path
 
-from builds.api import data, deploys, projects, reads
+from builds.api import data, deploys, downloads, projects, reads
 
 urlpatterns = [
     path("repositories/", projects.OwnRepositories.as_view(), name="repositories"),
@@ -23,6 +23,7 @@ urlpatterns = [
                 path("builds/<int:number>/rebuild/", deploys.Rebuild.as_view(), name="rebuild"),
                 path("builds/<int:number>/roll-back/", deploys.RollBack.as_view(), name="roll-back"),
                 path("builds/<int:number>/deploy-again/", deploys.DeployAgain.as_view(), name="deploy-again"),
+                path("builds/<int:number>/pin/", downloads.Pin.as_view(), name="pin"),
                 path("branches/<int:pk>/log/", reads.BranchLog.as_view(), name="branch-log"),
                 path("branches/<int:pk>/deploy/", deploys.Deploy.as_view(), name="deploy"),
                 path("branches/<int:pk>/wake/", deploys.Wake.as_view(), name="wake"),
@@ -34,6 +35,9 @@ urlpatterns = [
                 path("backups/<int:pk>/", data.OneBackup.as_view(), name="backup"),
                 path("backups/<int:pk>/restore/", data.RestoreBackup.as_view(), name="restore"),
                 path("backups/<int:pk>/into-staging/", data.IntoStaging.as_view(), name="into-staging"),
+                path("backups/<int:pk>/download/", downloads.DownloadBackup.as_view(), name="download-backup"),
+                path("downloads/", downloads.Downloads.as_view(), name="downloads"),
+                path("downloads/<int:pk>/file/", downloads.DownloadedFile.as_view(), name="download"),
                 path("operations/<int:pk>/", reads.OneOperation.as_view(), name="operation"),
                 path("operations/<int:pk>/cancel/", deploys.Cancel.as_view(), name="cancel"),
             ]

@@ -1,6 +1,6 @@
 from django.urls import include, path
 
-from projects.api import account, domains, hooks, invitations, keys, subscription, views
+from projects.api import account, domains, github, hooks, invitations, keys, subscription, views
 
 urlpatterns = [
     path("me/", views.Who.as_view(), name="me"),
@@ -23,6 +23,10 @@ urlpatterns = [
                 path("hand-over/", invitations.HandOver.as_view(), name="hand-over"),
                 path("leave/", invitations.Leave.as_view(), name="leave"),
                 path("subscription/", subscription.ProjectsPlan.as_view(), name="subscription"),
+                path("github/", github.Repository.as_view(), name="github"),
+                path("github/webhook/", github.MendWebhook.as_view(), name="mend-webhook"),
+                path("github/account/", github.LendAccount.as_view(), name="lend-account"),
+                path("github/statuses/", github.TryStatuses.as_view(), name="try-statuses"),
                 path("audit/", views.AuditLog.as_view(), name="audit"),
             ]
         ),

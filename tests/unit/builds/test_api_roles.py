@@ -122,12 +122,21 @@ TABLE = {
     "leave_project": Row(Tool.STATUS, 204, of_stage=False, operators=409),
     "show_subscription": SETTINGS,
     "enter_subscription_code": Row(Tool.SETTINGS, 409, {"code": "NO-SUCH-CODE"}, of_stage=False),
+    "show_repository": SETTINGS,
+    "mend_github_webhook": Row(Tool.SETTINGS, 409, of_stage=False),  # nobody has a GitHub account
+    "lend_account": Row(Tool.SETTINGS, 409, of_stage=False),
+    "try_statuses": Row(Tool.SETTINGS, 409, of_stage=False),
     "list_backups": BACKUPS,
     "back_up": Row(Tool.BACKUPS, 202, of_stage=False),
     "show_backup": BACKUPS,
     "delete_backup": Row(Tool.BACKUPS, 204, of_stage=False),
     "restore_backup": Row(Tool.BACKUPS, 202, {"confirm": "demo"}, of_stage=False),
     "restore_into_staging": Row(Tool.BACKUPS, 202, lambda _stage: {"branch": 0}, of_stage=False),
+    "download_backup": Row(Tool.BACKUPS, 202, {"form": "zip"}, of_stage=False),
+    "list_downloads": BACKUPS,
+    "stream_download": Row(Tool.BACKUPS, 404, of_stage=False),  # there is none yet
+    "pin_build": Row(Tool.DEPLOY, {Stage.PRODUCTION: 409, Stage.STAGING: 200, Stage.DEVELOPMENT: 200}),
+    "unpin_build": Row(Tool.DEPLOY, {Stage.PRODUCTION: 409, Stage.STAGING: 200, Stage.DEVELOPMENT: 200}),
     "show_operation": Row(Tool.LOGS),
     "cancel_operation": Row(Tool.LOGS, 409),  # it has ended
 }

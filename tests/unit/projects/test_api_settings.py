@@ -9,7 +9,7 @@ from pytest_django import Settings
 
 from portal.models import AuditEntry
 from projects import outgoing
-from projects.models import DeployKey, Hook, HookDelivery, Project
+from projects.models import DeployKey, Hook, HookDelivery, Project, Stage
 from projects.providers import Forbidden
 from tests import cast
 from tests.apis import Caller
@@ -164,3 +164,22 @@ def test_what_was_sent_is_read_and_sent_once_more(alice: Caller) -> None:
     assert (again.status_code, again.json()["asked_by"]) == (202, "alice")
     assert again.json()["guid"] != one["guid"]
     assert len(alice.send("get", path).json()["results"]) == 2
+
+
+# --- the repository ---------------------------------------------------------------------------------------------------
+def test_an_account_is_lent_and_the_webhook_mended(alice: Caller, world: World, project: Project) -> None:
+    path = "projects/demo/github/"
+    Project.objects.update(webhook_error="It is gone.", provider_id="id-shop")
+    cast.branch(project, "main", Stage.PRODUCTION, head="a" * 40)
+    before = alice.send("get", path).json()
+    assert (before["account"], before["webhook_error"]) == (None, "It is gone.")
+    assert alice.send("post", f"{path}webhook/").status_code == 409  # by nobody's account
+
+    assert alice.send("post", f"{path}account/").json()["then"] == "The project uses your GitHub account now."
+    assert "in order" in alice.send("post", f"{path}webhook/").json()["then"]
+    assert "has the status" in alice.send("post", f"{path}statuses/").json()["then"]
+
+    shown = alice.send("get", path)
+    assert (shown.json()["account"], shown.json()["webhook_error"]) == ("alice", "")
+    assert "gho_alice" not in shown.content.decode()
+    assert world.statuses == [("a" * 40, "success")]
