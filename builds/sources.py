@@ -9,12 +9,10 @@ from pathlib import Path
 
 from builds import platform_limits
 from builds.findings import Addon, Problem, Severity
+from hosting.odoo.series import find
 
 MAX_SOURCES = 30_000
 MAX_BYTES = 1_000_000
-
-_PYTHON = {"16.0": (3, 9), "17.0": (3, 10), "18.0": (3, 12), "19.0": (3, 12)}
-"""Python in the official images."""
 
 
 def check_sources(tree: Path, addons: Iterable[Addon], series: str) -> Iterator[Problem]:
@@ -46,7 +44,7 @@ def _check_python(tree: Path, addon: Addon, path: str, content: bytes, series: s
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            module = ast.parse(content, filename=path, feature_version=_PYTHON.get(series))
+            module = ast.parse(content, filename=path, feature_version=find(series).python)
     except (SyntaxError, ValueError) as error:
         yield _syntax_error(tree, addon, path, error)
     except (MemoryError, RecursionError):

@@ -16,7 +16,7 @@ from hosting.models import Instance
 from portal import audit, clock
 from portal.models import State, Story, User
 from portal.stories import ProjectError
-from projects import domains, plans
+from projects import domains, plans, support
 from projects.models import Branch, Project, Stage
 
 
@@ -54,9 +54,14 @@ def move(*, branch: Branch, stage: Stage, by: User | None, attach: Retired | Non
     if branch.on_push != on_push:
         record(verb="change branch settings", before={"on_push": on_push}, after={"on_push": branch.on_push})
     record(verb="move branch", before=before, after=after)
-    if branch.head and builds_at_once(before, stage) and not plans.plan(project).is_closed:
+    if branch.head and builds_at_once(before, stage) and not _is_closed(project):
         return begin(branch=branch, commit=branch.head, by=by).story
     return None
+
+
+def _is_closed(project: Project) -> bool:
+    """Whether nothing is built for it."""
+    return plans.plan(project).is_closed or bool(support.refusal(project.series))
 
 
 def builds_at_once(before: str, stage: Stage) -> bool:

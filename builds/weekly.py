@@ -59,13 +59,16 @@ def concerned(host: Host) -> QuerySet[Branch]:
 
 def wanted(branch: Branch) -> Runtime | None:
     """The revision that production is to be updated to now, None where there is none to be."""
-    project, served = branch.project, serving(branch)
+    project = branch.project
     newest = runtimes.newest(project.host, project.series)
-    if newest is None or served is None or _image_of(served) == newest.image_id or not _is_time(project, newest):
+    if newest is None or not _is_time(project, newest):
+        return None
+    served = serving(branch)
+    if served is None or _image_of(served) == newest.image_id or plans.plan(project).is_closed:
         return None
     tried = Build.objects.filter(branch=branch, runtime__image_id=newest.image_id).exists()
     busy = Story.objects.open().filter(subject=branch.subject).exists()
-    return None if tried or busy or plans.plan(project).is_closed else newest
+    return None if tried or busy else newest
 
 
 def serving(branch: Branch) -> Build | None:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from cryptography.fernet import Fernet
 
 from deploy.progress import SetupError
+from images.build import SERIES
 
 Environment = Mapping[str, str]
 
@@ -156,7 +157,9 @@ def refuse_defaults(values: Environment, file: Path) -> None:
 
 
 def refuse_nonsense(values: Environment) -> None:
-    """Raises SetupError for ports that aren't ports or are used twice, and for a subnet that is no /16."""
+    """Raises SetupError for ports that aren't ports or are used twice, a subnet that is no /16, and a series of Odoo
+    that Berth doesn't run: an intermediate one, or one that is too old or too new.
+    """
     ports = [values[name] for name in PORTS]
     try:
         wrong = "" if IPv4Network(values["BERTH_SUBNET"]).prefixlen == 16 else "BERTH_SUBNET must be a /16."
@@ -166,8 +169,11 @@ def refuse_nonsense(values: Environment) -> None:
         wrong = "Ports must be numbers from 1 to 65535."
     elif len(set(ports)) < len(ports):
         wrong = "Each port can be used once only."
+    named = {part.partition("=")[0].strip() for part in values["BERTH_ODOO_IMAGES"].split(",") if part.strip()}
+    if named - set(SERIES):
+        wrong = f"BERTH_ODOO_IMAGES must name series that Berth runs: {', '.join(SERIES)}, such as 18.0=odoo:18.0."
     if wrong:
-        told = ", ".join(f"{name}={values[name]}" for name in (*PORTS, "BERTH_SUBNET"))
+        told = ", ".join(f"{name}={values[name]}" for name in (*PORTS, "BERTH_SUBNET", "BERTH_ODOO_IMAGES"))
         raise SetupError(f"{wrong} ({told})", left="Nothing was changed.", todo="set the variable to another value.")
 
 

@@ -3,10 +3,12 @@
 from builds import again, deletion, merging, restore, rollback, stages
 from builds import backup as stories_of_backups
 from builds.models import Build
+from hosting import runtimes
 from hosting.models import Backup
 from portal.api.foretold import Foretelling, foretold
 from portal.live import in_words
 from portal.stories import StoryError
+from projects import support
 from projects.models import Branch, Project, Stage
 
 OUTSIDE = "Mails that were sent, and calls to other services, stay sent."
@@ -14,6 +16,8 @@ OUTSIDE = "Mails that were sent, and calls to other services, stay sent."
 
 def deploy(branch: Branch, commit: str, refused: str = "") -> Foretelling:
     would = [f"{commit[:7]} is built for {branch}, on {branch.stage}; what serves goes on serving meanwhile."]
+    if runtime := branch.runtime or runtimes.newest(branch.project.host, branch.project.series):
+        would += [f"It is made of {runtime}, {runtime.name}."]
     lost: list[str] = []
     if branch.stage == Stage.PRODUCTION:
         would += [
@@ -26,6 +30,7 @@ def deploy(branch: Branch, commit: str, refused: str = "") -> Foretelling:
     else:
         would += ["It gets a fresh database with demo data, in place of the present one."]
         lost = ["What was written in the present database; it stays until it is cleaned up."]
+    refused = refused or support.refusal(branch.project.series)
     return foretold(would, lost=lost if branch.instance_id else [], refused=refused)
 
 

@@ -1,4 +1,4 @@
-"""The Odoo series that Berth runs, and how their command lines and configuration differ.
+"""The Odoo series that Berth runs, and how they differ: all that does is here, and in hosting/odoo/lives.py.
 
 Sources: `odoo/tools/config.py` and `odoo/service/server.py` of each series, and the command line reference
 (https://www.odoo.com/documentation/19.0/developer/reference/cli.html).
@@ -18,7 +18,8 @@ class Series:
     """What the command line needs so that new databases get demo data."""
     no_demo: tuple[str, ...]
     server_wide_modules: tuple[str, ...]
-    websocket_path: str = "/websocket"
+    python: tuple[int, int]
+    """In the official images: what a module's code may be written in."""
     gevent_port_option: str = "gevent_port"
     limits_connections_of_gevent: bool = True
     """Whether `db_maxconn_gevent` exists (17.0 and later)."""
@@ -31,10 +32,10 @@ class Series:
 SERIES = {
     series.name: series
     for series in (
-        Series("16.0", (), ("--without-demo=all",), ("base", "web"), limits_connections_of_gevent=False),
-        Series("17.0", (), ("--without-demo=all",), ("base", "web")),
-        Series("18.0", (), ("--without-demo=all",), ("base", "web")),
-        Series("19.0", ("--with-demo",), (), ("base", "rpc", "web")),
+        Series("16.0", (), ("--without-demo=all",), ("base", "web"), (3, 9), limits_connections_of_gevent=False),
+        Series("17.0", (), ("--without-demo=all",), ("base", "web"), (3, 10)),
+        Series("18.0", (), ("--without-demo=all",), ("base", "web"), (3, 12)),
+        Series("19.0", ("--with-demo",), (), ("base", "rpc", "web"), (3, 12)),
     )
 }
 

@@ -2,18 +2,20 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 from django.test import Client
 
+from builds import stages
 from builds.again import deploy_again
 from builds.begin import begin, rebuild
 from builds.deliveries import move_branch
 from builds.models import Build
 from hosting import runtimes
 from hosting.models import Runtime, Stage
+from hosting.odoo.lives import LIVES, Phase
 from portal import clock
 from portal.stories import ProjectError
 from projects import support
@@ -21,18 +23,27 @@ from projects.connect import connect
 from projects.forms import NewProjectForm
 from projects.models import Branch, Project
 from tests import cast
+from tests.apis import Caller
 from tests.unit.fakes import World
 
 A, B = "a" * 40, "b" * 40
 
 
+SUPPORTED, EXTENDED, PHASED_OUT = Phase
+
+
 @contextmanager
-def on(day: str) -> Iterator[None]:
-    with clock.moved(datetime.fromisoformat(day).replace(tzinfo=UTC) - clock.now()):
+def on(phase: Phase) -> Iterator[None]:
+    """On a day in that phase of the projects' series."""
+    life, day = LIVES["18.0"], timedelta(days=1)
+    first = {SUPPORTED: clock.now().date(), EXTENDED: life.supported_until + day, PHASED_OUT: life.extended_until + day}
+    with clock.moved(first[phase] - clock.now().date()):
         yield
 
 
-SUPPORTED, EXTENDED, PHASED_OUT = "2026-11-22", "2028-01-01", "2030-01-01"  # for 18.0
+def ended() -> str:
+    """How a phased out one is spoken of."""
+    return f"phased out on {LIVES['18.0'].extended_until:%-d %B %Y}"
 
 
 @pytest.fixture
@@ -54,7 +65,7 @@ def test_members_see_on_each_page_how_their_series_stands(
         with on(day):
             client.force_login(people.dev)
             page = client.get(f"/demo/branches/{branch.pk}/").content.decode()
-            found.append(("standard support of 18.0 ended" in page, "phased out on 30 September 2029" in page))
+            found.append(("standard support of 18.0 ended" in page, ended() in page))
     assert found == [(False, False), (True, False), (False, True)]
 
 
@@ -74,7 +85,7 @@ def test_a_phased_out_one_is_not_built_and_the_reason_is_said(branch: Branch, pe
     with on(PHASED_OUT):
         with pytest.raises(ProjectError) as refused:
             begin(branch=branch, commit=A, by=None)
-        assert "phased out on 30 September 2029" in refused.value.detail
+        assert ended() in refused.value.detail
         with pytest.raises(ProjectError, match="Nothing is built for Demo"):
             rebuild(build=build, by=people.alice)
     assert Build.objects.count() == 1
@@ -85,6 +96,23 @@ def test_a_push_to_a_phased_out_one_is_remembered_and_builds_nothing(branch: Bra
         assert "phased out" in move_branch(branch.project, "main", B, before=A)
     branch.refresh_from_db()
     assert (branch.head, Build.objects.exists()) == (B, False)
+
+
+def test_a_dry_run_says_what_it_would_be_made_of_and_why_not(branch: Branch, people: SimpleNamespace) -> None:
+    runtime, caller = runtimes.freeze(cast.host(), "18.0"), Caller(people.alice)
+    address = f"projects/demo/branches/{branch.pk}/deploy/?dry_run=1"
+    told = caller.send("post", address).json()
+    assert (f"It is made of {runtime}, {runtime.name}." in told["would"], told["refused"]) == (True, "")
+    with on(PHASED_OUT):
+        assert ended() in caller.send("post", address).json()["refused"]
+
+
+def test_a_branch_of_a_phased_out_one_moves_without_a_build(project: Project, people: SimpleNamespace) -> None:
+    branch = cast.branch(project, "next", head=A)
+    with on(PHASED_OUT):
+        assert stages.move(branch=branch, stage=Stage.STAGING, by=people.alice) is None
+    branch.refresh_from_db()
+    assert (branch.stage, Build.objects.exists()) == (Stage.STAGING, False)
 
 
 def test_what_a_phased_out_one_has_can_be_deployed_again(branch: Branch, people: SimpleNamespace) -> None:

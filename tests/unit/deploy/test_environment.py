@@ -102,6 +102,7 @@ def test_the_installation_can_be_named_at_first_start(tmp_path: Path) -> None:
         ({"BERTH_PORTAL_PORT": "8080"}, "once only"),
         ({"BERTH_SUBNET": "10.99.0.0/24"}, "must be a /16"),
         ({"BERTH_SUBNET": "10.99.1.0/16"}, "can't be read"),
+        ({"BERTH_ODOO_IMAGES": "18.0=odoo:18.0,saas-18.3=odoo:18.3"}, "must name series that Berth runs: 16.0, 17.0"),
         ({"BERTH_INSTALLATION": "x; rm -rf"}, "6 hexadecimal digits"),
     ],
 )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from hosting.odoo import series
 from images import build
 
 
@@ -23,6 +24,10 @@ def test_the_same_content_has_the_same_hash(folder: Path) -> None:
     (folder / ".ruff_cache" / "1").write_bytes(b"checked")
     assert build.content_hash(folder) == before
     assert len(before) == 12
+
+
+def test_there_is_a_stand_in_for_each_series_that_berth_runs() -> None:
+    assert tuple(series.SERIES) == build.SERIES
 
 
 @pytest.mark.parametrize("change", ["content", "name", "executable", "more", "seed"])
