@@ -45,10 +45,8 @@ UPDATES = (
     "A new build has a database of its own. An update keeps the present one: modules whose version rose are updated, "
     "behind a page, and no tests are run. "
 )
-PINS = (
-    f"A revision that is chosen here is kept for {pins.PINNED.days} days. Those who may change these settings are told "
-    "7 days and a day before the newest one is taken again."
-)
+TOLD = "those who may change these settings are told 7 days and a day before"
+PINS = f"One that is chosen here is kept for {pins.PINNED.days} days; {TOLD} the newest is taken again."
 NEXT_BUILD, NEXT_DEPLOY, AT_ONCE = "with the next build", "with the next deploy", "at once"
 GROUPS = (
     Group(
@@ -188,7 +186,7 @@ class ModulesField(forms.CharField):
 
 class RevisionField(forms.ModelChoiceField):  # type: ignore[type-arg]
     def label_from_instance(self, obj: Any) -> str:
-        return f"{obj.frozen_at:%-d %B %Y} ({obj.short})"
+        return f"{obj.frozen_at:%-d %B %Y} ({obj.short[:7]})"
 
 
 class BranchForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -233,7 +231,7 @@ class BranchForm(forms.ModelForm):  # type: ignore[type-arg]
         newest = runtimes.newest(branch.project.host, branch.project.series)
         field.empty_label = f"The newest: {field.label_from_instance(newest)}" if newest else "The newest"
         if branch.pinned_until:
-            field.help_text = f"Kept until {branch.pinned_until:%-d %B %Y}, then the newest one is taken again. {PINS}"
+            field.help_text = f"Kept until {branch.pinned_until:%-d %B %Y}; {TOLD} the newest is taken again."
 
     @cached_property
     def changed_data(self) -> list[str]:

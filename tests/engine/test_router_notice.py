@@ -1,16 +1,22 @@
 """The page that users of a production see once a week while their Odoo is out of support, before its backend opens."""
 
+import http.client
+import ssl
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
+from hosting import pem
 from hosting.engines.haproxy import Marks, Route, Router, RouterState
-from tests.engine.routers import Answer, Pool, fetch, pool, running, websocket
+from portal import clock
+from tests.engine.routers import Answer, Pool, ask, configured, fetch, free_port, pool, running, websocket
 
 pytestmark = pytest.mark.engine
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
 SEEN = "/berth-notice/seen"
+NOTICED = {"old.localhost": Marks(noticed=True)}
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +29,7 @@ def odoo() -> Iterator[Pool]:
 def router(odoo: Pool) -> Iterator[Router]:
     hosts = {"old.localhost": "i42", "www.example.com": "i42", "new.localhost": "i43"}
     routes = {name: Route(name, "s1", "", "open") for name in ("i42", "i43")}
-    noticed = {host: Marks(noticed=True) for host in ("old.localhost", "www.example.com")}
+    noticed = NOTICED | {"www.example.com": Marks(noticed=True)}
     with running(RouterState(hosts, routes, {1: [odoo.server]}, marks=noticed)) as made:
         yield made
 
@@ -117,3 +123,18 @@ def test_another_page_of_the_router_comes_first(router: Router) -> None:
     router.mark_host("shut.localhost", Marks(noticed=True))
     router.set_route(Route("i44", "updating"))
     assert asked(router, "/odoo", "shut.localhost").status == 503
+
+
+def test_over_https_its_cookie_stays_there(odoo: Pool) -> None:
+    with configured(tls_port=free_port()) as router:
+        router.write_certificates({}, pem.self_signed("old.localhost", clock.now()).pem)
+        router.write(
+            RouterState({"old.localhost": "i42"}, {"i42": Route("i42", "s1")}, {1: [odoo.server]}, marks=NOTICED)
+        )
+        router.start()
+        context = ssl._create_unverified_context()
+        connection = http.client.HTTPSConnection("127.0.0.1", router.config.tls_port, timeout=10, context=context)
+        with closing(connection):
+            back = ask(connection, SEEN, "old.localhost", headers={"Referer": "https://old.localhost/web"})
+    assert back.headers["location"] == "/web"
+    assert back.headers["set-cookie"].endswith("; SameSite=Lax; Secure")
