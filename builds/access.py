@@ -1,12 +1,13 @@
-"""The only ways in which a page or a call of the API gets hold of a build or a backup."""
+"""The only ways in which a page or a call of the API gets hold of a build, a backup or a mail."""
 
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 
 from builds import rollback
 from builds.models import Build
-from hosting.models import Backup
-from projects.access import Access, Tool, project_or_404
-from projects.models import Branch
+from hosting.models import Backup, Mail
+from projects.access import Access, Tool, branch_or_404, project_or_404
+from projects.models import Branch, Stage
 
 
 def build_or_404(request: HttpRequest, slug: str, number: int, tool: Tool) -> tuple[Access, Build]:
@@ -35,3 +36,11 @@ def backup_or_404(branch: Branch, pk: int) -> Backup:
     if found is None:
         raise Http404
     return found
+
+
+def mailbox_or_404(request: HttpRequest, slug: str, pk: int) -> tuple[Access, Branch, QuerySet[Mail]]:
+    """The mails that a branch's database sent. Production's go to whom they are for."""
+    access, branch = branch_or_404(request, slug, pk, Tool.MAILS)
+    if branch.stage == Stage.PRODUCTION:
+        raise Http404
+    return access, branch, Mail.objects.filter(instance=branch.instance) if branch.instance else Mail.objects.none()

@@ -9,18 +9,19 @@ from csp.decorators import csp
 from django.core.paginator import Paginator
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.utils.http import content_disposition_header
 from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_GET
 
+from builds.access import mailbox_or_404
 from builds.pages import branch_context, sidebar
 from hosting import mailparts, mails
 from hosting.models import Mail
 from portal.live import respond
-from projects.access import Access, Tool, branch_or_404
-from projects.models import Branch, Stage
+from projects.access import Access
+from projects.models import Branch
 
 SHOWN = 50  # of a page
 EVERY = 5  # seconds between two polls of the list
@@ -42,9 +43,9 @@ NOTHING_FROM_OUTSIDE = {
 
 @require_GET
 def branch_mails(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    access, branch = _branch(request, slug, pk)
+    access, branch, rows = mailbox_or_404(request, slug, pk)
     search = request.GET.get("q", "").strip()
-    found = Mail.objects.filter(instance=branch.instance_id).defer("raw").order_by("-pk")
+    found = rows.defer("raw").order_by("-pk")
     if search:
         found = found.filter(
             Q(subject__icontains=search) | Q(sender__icontains=search) | Q(recipients__icontains=search)
@@ -58,8 +59,7 @@ def branch_mails(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 @never_cache
 @require_GET
 def branch_mail(request: HttpRequest, slug: str, pk: int, mail: int) -> HttpResponse:
-    access, branch = _branch(request, slug, pk)
-    row = _mail(branch, mail)
+    access, branch, row = _mail_or_404(request, slug, pk, mail)
     message = mailparts.read(bytes(row.raw))
     views = [view for view in VIEWS if view == "source" or getattr(message, view)]
     asked = request.GET.get("view", "")
@@ -77,15 +77,15 @@ def branch_mail(request: HttpRequest, slug: str, pk: int, mail: int) -> HttpResp
 @require_GET
 def mail_html(request: HttpRequest, slug: str, pk: int, mail: int) -> HttpResponse:
     """The document in the frame."""
-    _access, branch = _branch(request, slug, pk)
-    return HttpResponse(LINKS + mailparts.read(bytes(_mail(branch, mail).raw)).html)
+    _access, _branch, row = _mail_or_404(request, slug, pk, mail)
+    return HttpResponse(LINKS + mailparts.read(bytes(row.raw)).html)
 
 
 @never_cache
 @require_GET
 def mail_part(request: HttpRequest, slug: str, pk: int, mail: int, part: int) -> HttpResponse:
-    _access, branch = _branch(request, slug, pk)
-    found = mailparts.content(bytes(_mail(branch, mail).raw), part)
+    _access, _branch, row = _mail_or_404(request, slug, pk, mail)
+    found = mailparts.content(bytes(row.raw), part)
     if found is None:
         raise Http404
     return _download(found[0].name, found[1])
@@ -94,8 +94,7 @@ def mail_part(request: HttpRequest, slug: str, pk: int, mail: int, part: int) ->
 @never_cache
 @require_GET
 def mail_source(request: HttpRequest, slug: str, pk: int, mail: int) -> HttpResponse:
-    _access, branch = _branch(request, slug, pk)
-    row = _mail(branch, mail)
+    _access, _branch, row = _mail_or_404(request, slug, pk, mail)
     return _download(f"mail-{row.pk}.eml", bytes(row.raw))
 
 
@@ -106,16 +105,6 @@ def _download(name: str, content: bytes) -> HttpResponse:
     return response
 
 
-def _branch(request: HttpRequest, slug: str, pk: int) -> tuple[Access, Branch]:
-    """Production's mails go to whom they are for."""
-    access, branch = branch_or_404(request, slug, pk, Tool.MAILS)
-    if branch.stage == Stage.PRODUCTION:
-        raise Http404
-    return access, branch
-
-
-def _mail(branch: Branch, pk: int) -> Mail:
-    mail = Mail.objects.filter(instance=branch.instance_id, pk=pk).first() if branch.instance_id else None
-    if mail is None:
-        raise Http404
-    return mail
+def _mail_or_404(request: HttpRequest, slug: str, pk: int, mail: int) -> tuple[Access, Branch, Mail]:
+    access, branch, rows = mailbox_or_404(request, slug, pk)
+    return access, branch, get_object_or_404(rows, pk=mail)

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from builds.models import Build, Retired
+from hosting import instances
 from hosting.models import Backup, Instance
 from portal import alarms, audit, clock
 from projects import providers
@@ -19,7 +20,9 @@ from projects.connect import github
 from projects.models import Branch, Project, Stage
 
 KEY = "removal-"  # of alarms, before the project's number
-WAY_OUT = "Undo the deletion, let production be backed up and proven, then delete it again."
+WAY_OUT = (
+    "Undo the deletion, let production be backed up and proven, then delete it again; or bin/berth remove-project."
+)
 
 
 def instances_of(project: Project) -> QuerySet[Instance]:
@@ -81,6 +84,15 @@ def _not_saved(instance: Instance) -> str:
 def _alarm(project: Project, unproven: list[str]) -> None:
     title = f"{project}, which was deleted, keeps its data: production's last backup isn't proven"
     alarms.begin(f"{KEY}{project.pk}", title, f"{' '.join(unproven)} {WAY_OUT}", project_id=project.pk)
+
+
+def remove_unproven(project: Project, unproven: list[str]) -> None:
+    """Whatever is lost by it: the operator said so. Safe to repeat."""
+    audit.record(by=None, verb="remove unproven data", object=project.slug, project_id=project.pk, before=unproven)
+    for instance in instances_of(project):
+        instances.remove(instance)
+    finish(project)
+    alarms.end(f"{KEY}{project.pk}")
 
 
 def finish(project: Project) -> None:

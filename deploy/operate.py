@@ -28,6 +28,7 @@ On Berth's own machine, as root:
   subscription ...    codes that let projects go on without a trial's limits: list, add, end
   runtime ...         frozen images of Odoo: list, freeze SERIES [--urgent]
   audit verify        whether the audit log is as it was written, here and at these places
+  remove-project ...  a deleted project whose data stays, as its production's last backup isn't proven
   reconcile           compare rows with what exists, and mend what differs
   COMMAND             any command of manage.py: see bin/berth help"""
 

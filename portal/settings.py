@@ -214,6 +214,12 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
     "COMPONENT_SPLIT_PATCH": False,
+    "ENUM_NAME_OVERRIDES": {  # those whose field's name others have too
+        "StateEnum": "portal.models.State",
+        "DeliveryStateEnum": "projects.hookmodels.HookDelivery.State",
+        "DeployKeyKindEnum": "projects.keymodels.DeployKey.Kind",
+        "EventEnum": "projects.news.Event",
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "portal.api.description.say_what_is_refused",

@@ -1,6 +1,6 @@
 from django.urls import include, path
 
-from builds.api import data, deploys, downloads, projects, reads
+from builds.api import data, databases, deploys, downloads, projects, reads
 
 urlpatterns = [
     path("repositories/", projects.OwnRepositories.as_view(), name="repositories"),
@@ -25,6 +25,10 @@ urlpatterns = [
                 path("builds/<int:number>/deploy-again/", deploys.DeployAgain.as_view(), name="deploy-again"),
                 path("builds/<int:number>/pin/", downloads.Pin.as_view(), name="pin"),
                 path("branches/<int:pk>/log/", reads.BranchLog.as_view(), name="branch-log"),
+                path("branches/<int:pk>/actions/", databases.ScheduledActions.as_view(), name="actions"),
+                path("branches/<int:pk>/mails/", databases.Mails.as_view(), name="mails"),
+                path("branches/<int:pk>/mails/<int:mail>/", databases.OneMail.as_view(), name="mail"),
+                path("branches/<int:pk>/mails/<int:mail>/source/", databases.MailSource.as_view(), name="mail-source"),
                 path("branches/<int:pk>/deploy/", deploys.Deploy.as_view(), name="deploy"),
                 path("branches/<int:pk>/wake/", deploys.Wake.as_view(), name="wake"),
                 path("branches/<int:pk>/move/", data.Move.as_view(), name="move"),
@@ -36,6 +40,7 @@ urlpatterns = [
                 path("backups/<int:pk>/restore/", data.RestoreBackup.as_view(), name="restore"),
                 path("backups/<int:pk>/into-staging/", data.IntoStaging.as_view(), name="into-staging"),
                 path("backups/<int:pk>/download/", downloads.DownloadBackup.as_view(), name="download-backup"),
+                path("retired/", databases.RetiredDatabases.as_view(), name="retired"),
                 path("downloads/", downloads.Downloads.as_view(), name="downloads"),
                 path("downloads/<int:pk>/file/", downloads.DownloadedFile.as_view(), name="download"),
                 path("operations/<int:pk>/", reads.OneOperation.as_view(), name="operation"),

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import secrets
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,16 @@ def test_a_backup_a_token_and_what_a_weak_one_may_not(terminal: Terminal) -> Non
     berth("token", "revoke", listed[1])
     terminal.environment["BERTH_TOKEN"] = weak
     assert "revoked" in berth("builds", "demo", ends=1)
+
+
+def test_a_domain_is_claimed_with_what_dns_has_to_say_and_given_up(terminal: Terminal) -> None:
+    berth, demo = terminal.berth, terminal.demo
+    berth("login", demo["portal_url"], stdin=f"{demo['api_token']}\n")
+    name = f"www-{secrets.token_hex(3)}.example.com"
+
+    assert f"_berth.{name} TXT berth-verification=" in berth("domain", "add", "demo", name)
+    assert name in berth("domain", "list", "demo")
+    assert "belongs to main no more" in berth("domain", "remove", "demo", name, "--dry-run")
+    berth("domain", "remove", "demo", name)
+
+    assert name not in berth("domain", "list", "demo")

@@ -76,6 +76,11 @@ TABLE = {
     "read_step_log": Row(Tool.LOGS),
     "stream_step_log": Row(Tool.LOGS),
     "read_database_log": Row(Tool.LOGS, 404),  # there are no files
+    "list_actions": Row(Tool.LOGS),
+    "list_mails": Row(Tool.MAILS, {Stage.PRODUCTION: 404, Stage.STAGING: 200, Stage.DEVELOPMENT: 200}),
+    "show_mail": Row(Tool.MAILS, {Stage.PRODUCTION: 404, Stage.STAGING: 200, Stage.DEVELOPMENT: 200}),
+    "stream_mail": Row(Tool.MAILS, {Stage.PRODUCTION: 404, Stage.STAGING: 200, Stage.DEVELOPMENT: 200}),
+    "list_retired": SETTINGS,
     "deploy_branch": Row(Tool.DEPLOY, 202),
     "rebuild": Row(Tool.DEPLOY, 202),
     "roll_back": Row(Tool.DEPLOY, {Stage.PRODUCTION: 409, Stage.STAGING: 404, Stage.DEVELOPMENT: 404}),
@@ -194,6 +199,7 @@ def world(people: SimpleNamespace) -> SimpleNamespace:
         builds=builds,
         backup=backup,
         domains=domains,
+        mails={stage: cast.mail(branch.instance) for stage, branch in branches.items()},
         key=cast.deploy_key(project),
         hook=hook,
         delivery=HookDelivery.objects.create(hook=hook, event="deploy.done", body="{}"),
@@ -219,6 +225,7 @@ def address(path: str, world: SimpleNamespace, stage: Stage, slug: str, caller: 
     }
     pk = next((str(pk) for part, pk in numbers.items() if f"{part}{{id}}" in path or f"{part}{{pk}}" in path), "0")
     path = path.replace("{domain}", str(world.domains[stage].pk)).replace("{delivery}", str(world.delivery.pk))
+    path = path.replace("{mail}", str(world.mails[stage].pk))
     found = path.removeprefix("/api/v1/").replace("{slug}", slug).replace("{id}", pk).replace("{pk}", pk)
     return found.replace("{number}", str(world.builds[stage].number)).replace("{name}", "fetch")
 

@@ -55,15 +55,18 @@ def shop(people: SimpleNamespace, settings: Settings, monkeypatch: pytest.Monkey
     caller = Caller(people.alice)
     member = project.members.get(user=people.dev)
     invitation, _link = invitations.invite(project=project, whom="oscar", role=Role.TESTER, by=people.alice)
+    preview = cast.branch(project, "preview", instance=cast.instance(Stage.DEVELOPMENT, "preview.localhost"))
+    mail = cast.mail(preview.instance)
     numbers = {
         "branches": main.pk,
+        "mails": preview.pk,
         "members": member.pk,
         "operations": build.story_id,
         "deploy-keys": key.pk,
         "webhooks": hook.pk,
         "invitations": invitation.pk,
     }
-    known = {"number": build.number, "domain": domain.pk, "delivery": delivery.pk}
+    known = {"mail": mail.pk, "number": build.number, "domain": domain.pk, "delivery": delivery.pk}
     return SimpleNamespace(caller=caller, numbers=numbers, known=known)
 
 
@@ -101,7 +104,7 @@ def at_home(case: Any, shop: SimpleNamespace) -> None:
     known = {"slug": "demo", "name": "fetch"} | shop.known
     of = next((pk for part, pk in shop.numbers.items() if f"/{part}/{{id}}" in case.path), None)
     if of is not None:
-        known["id"] = of
+        known["id"] = shop.numbers["mails"] if "/mails/" in case.path else of
     for name, value in known.items():
         if name in (case.path_parameters or {}):
             case.path_parameters[name] = value

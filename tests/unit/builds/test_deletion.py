@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
@@ -329,3 +330,25 @@ def test_what_waits_can_be_undone_and_goes_once_it_is_proven(
     project.refresh_from_db()
     assert project.removed_at is not None
     assert not removal.instances_of(project).exists()
+
+
+def test_the_operator_may_let_what_waits_go(stage: Scenery, project: Project, people: SimpleNamespace) -> None:
+    delete(project, people)
+    last = back_up(stage)
+    rounds.close_deleted()
+    Backup.objects.filter(pk=last.pk).update(proof=Backup.Proof.FAILED)
+    with pytest.raises(CommandError, match="no deleted project whose time is up"):
+        call_command("remove_project", "shop", confirm="shop")
+    time_is_up(project)
+    rounds.remove_deleted()
+
+    with pytest.raises(CommandError, match="Nothing was changed"):
+        call_command("remove_project", "shop")
+    assert removal.instances_of(project).exists()
+    call_command("remove_project", "shop", confirm="shop")
+
+    project.refresh_from_db()
+    assert project.removed_at is not None
+    assert not removal.instances_of(project).exists()
+    assert not Alarm.objects.filter(ended_at=None).exists()
+    assert AuditEntry.objects.filter(verb="remove unproven data").exists()
