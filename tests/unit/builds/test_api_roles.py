@@ -161,20 +161,24 @@ def test_the_table_has_every_operation() -> None:
 
 @pytest.fixture
 def world(people: SimpleNamespace) -> SimpleNamespace:
-    """A project with a branch and a build on each stage, and one of which only Oscar is a member."""
-    people.operator = cast.person("Operator", is_superuser=True)
-    project = cast.project("demo", people)
+    people.operator, people.anna = cast.person("Operator", is_superuser=True), cast.person("Anna")
+    cast.project("gone-demo", people, deleted_at=clock.now(), hours_left=700)
+    return furnished("demo", people)
+
+
+def furnished(slug: str, people: SimpleNamespace) -> SimpleNamespace:
+    """A project with a branch and a build on each stage, and one row at least of whatever a project has."""
+    project = cast.project(slug, people)
     branches = {
         stage: cast.branch(
-            project, f"on-{stage}", stage, instance=cast.instance(stage, f"{stage}.localhost"), head="a" * 40
+            project, f"on-{stage}", stage, instance=cast.instance(stage, f"{slug}-{stage}.localhost"), head="a" * 40
         )
         for stage in Stage
     }
     source = cast.branch(project, "source", head="b" * 40)
     domains = {stage: cast.domain(branch, f"{stage}.example.com") for stage, branch in branches.items()}
-    Member.objects.create(project=project, user=cast.person("Anna"), role=Role.ADMIN)  # so that Alice isn't the last
+    Member.objects.create(project=project, user=people.anna, role=Role.ADMIN)  # so that Alice isn't the last
     invitation, _link = invitations.invite(project=project, whom="nobody", role=Role.TESTER, by=people.alice)
-    cast.project("gone-demo", people, deleted_at=clock.now(), hours_left=700)
     hook = Hook.objects.create(project=project, url="https://hooks.example/berth", events=["deploy.done"])
     builds = {stage: cast.build(branch) for stage, branch in branches.items()}
     project.vault = Vault.objects.create()
@@ -286,6 +290,35 @@ def test_each_operation_answers_as_the_table_of_roles_says(
     with capsys.disabled():
         print(f"\n{count} cases of operation, role, stage and project")
     assert count > 600
+
+
+NESTED = {"{id}", "{domain}", "{delivery}", "{mail}"}
+OF_PARAMETER = {"{domain}": ("domains",), "{delivery}": ("delivery",), "{mail}": ("mails",)}
+OF_ID = ("branches", "source", "backup", "key", "hook", "invitation", "member", "builds")
+
+
+def test_nothing_of_another_project_is_found_below_ones_own(
+    world: SimpleNamespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Alice may everything in her project; what an address names besides that is another's."""
+    other = furnished("other", world.people)
+    other.project.members.filter(user=world.people.alice).delete()
+    count = 0
+    for (name, method, path), stage, parameter in product(operations(), Stage, sorted(NESTED)):
+        if "{slug}" not in path or parameter not in path:
+            continue
+        mixed = SimpleNamespace(**vars(world))
+        for each in OF_PARAMETER.get(parameter, OF_ID):
+            setattr(mixed, each, getattr(other, each))
+        with undone():
+            caller = Caller(world.people.alice)
+            url = address(path, mixed, stage, "demo", caller)
+            answer = caller.send(method, url, body_of(TABLE[name], stage, world))
+        assert answer.status_code == 404, (name, stage, parameter, answer.content[:300])
+        count += 1
+    with capsys.disabled():
+        print(f"\n{count} cases of another project's rows below one's own")
+    assert count > 100
 
 
 def test_nobody_does_anything_without_a_token(world: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
