@@ -12,8 +12,8 @@ from builds import merging, resize, restore, stages
 from builds.access import backup_or_404
 from builds.api import foretelling
 from builds.api.operations import accepted
-from builds.api.reads import BIGGEST, production
-from builds.api.rows import BackupRow, BranchSettings, OperationRow, ShownSettings
+from builds.api.reads import production
+from builds.api.rows import BIGGEST, BackupRow, BranchSettings, OperationRow, ShownSettings
 from builds.models import Retired
 from hosting.models import Backup
 from portal import audit

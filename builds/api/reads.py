@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from builds import reading, steplog
 from builds.access import build_or_404
 from builds.api import operations
-from builds.api.rows import BuildRow, DatabaseLog, OneBuildRow, OperationRow, RuntimeRow, StepLog, Steps
+from builds.api.rows import BIGGEST, BuildRow, DatabaseLog, OneBuildRow, OperationRow, RuntimeRow, StepLog, Steps
 from builds.models import Build
 from hosting import logfiles, runtimes
 from hosting.models import Runtime
@@ -23,8 +23,6 @@ from portal.api.views import ApiView
 from portal.models import Command, LogChunk, State, Step
 from projects.access import Tool, branch_or_404, production_or_404, project_or_404
 from projects.models import Branch, Stage
-
-BIGGEST = 2**63 - 1  # of a row's number
 
 
 def position(**named: Any) -> serializers.IntegerField:

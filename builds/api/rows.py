@@ -10,6 +10,8 @@ from portal.models import Result, State, Step
 from projects.branchforms import SETTINGS
 from projects.models import Branch
 
+BIGGEST = 2**63 - 1  # of a row's number
+
 
 class OfBranch(serializers.Serializer[Any]):
     id = serializers.IntegerField()
@@ -159,6 +161,9 @@ class BackupRow(serializers.ModelSerializer[Backup]):
 
 class BranchSettings(serializers.ModelSerializer[Branch]):
     install_list = serializers.ListField(child=serializers.CharField(max_length=100), required=False)
+    runtime = serializers.IntegerField(
+        min_value=1, max_value=BIGGEST, required=False, allow_null=True, help_text="Of `runtimes/`; null: the newest."
+    )
 
     class Meta:
         model = Branch
@@ -170,6 +175,8 @@ class BranchSettings(serializers.ModelSerializer[Branch]):
 
 
 class ShownSettings(BranchSettings):
+    runtime = serializers.IntegerField(source="runtime_id", allow_null=True, read_only=True)
+
     class Meta(BranchSettings.Meta):
         fields = (*BranchSettings.Meta.fields, "pinned_until", "memory_mb", "cpus")
         read_only_fields = fields

@@ -131,5 +131,5 @@ def test_the_api_pins_a_branch_and_says_until_when(world: World, people: SimpleN
     assert shown["runtime"] == runtime.pk
     assert shown["pinned_until"] > clock.now().isoformat()
     assert caller.send("patch", address, {"drain_seconds": 70}).json()["pinned_until"] == shown["pinned_until"]
-    assert caller.send("patch", address, {"runtime": 10**9}).status_code == 400
+    assert caller.send("patch", address, {"runtime": 10**9}).status_code == 409
     assert caller.send("patch", address, {"runtime": None}).json()["pinned_until"] is None
