@@ -216,8 +216,8 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_PATCH": False,
     "ENUM_NAME_OVERRIDES": {  # those whose field's name others have too
         "StateEnum": "portal.models.State",
-        "DeliveryStateEnum": "projects.hookmodels.HookDelivery.State",
-        "DeployKeyKindEnum": "projects.keymodels.DeployKey.Kind",
+        "DeliveryStateEnum": "projects.models.HookDelivery.State",
+        "DeployKeyKindEnum": "projects.models.DeployKey.Kind",
         "EventEnum": "projects.news.Event",
     },
     "POSTPROCESSING_HOOKS": [

@@ -12,9 +12,8 @@ from portal.stories import ProjectError
 from projects import providers
 from projects.connect import github
 from projects.git import InvalidName, SshKey, UrlPolicy, host_and_path, locate, ssh_place
-from projects.keymodels import DeployKey
 from projects.keypairs import new_pair
-from projects.models import Project
+from projects.models import DeployKey, Project
 
 SHORT = 500  # characters of an error that are kept
 

@@ -13,7 +13,7 @@ from portal.models import User
 from portal.stories import ProjectError
 from projects import outgoing
 from projects.access import Access, Tool, project_or_404
-from projects.hookmodels import Hook, HookDelivery
+from projects.models import Hook, HookDelivery
 from projects.news import Event
 
 SHOWN = 50

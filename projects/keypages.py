@@ -13,8 +13,8 @@ from portal.models import User
 from portal.stories import ProjectError
 from projects import deploykeys
 from projects.access import Access, Tool, project_or_404
-from projects.keymodels import DeployKey
 from projects.keypairs import fingerprint, host_fingerprints
+from projects.models import DeployKey
 
 
 class KeyForm(forms.Form):

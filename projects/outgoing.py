@@ -15,8 +15,7 @@ from django_q.tasks import async_task
 from portal import audit, clock, posting
 from portal.models import User
 from portal.stories import ProjectError
-from projects.hookmodels import Hook, HookDelivery
-from projects.models import Project
+from projects.models import Hook, HookDelivery, Project
 from projects.news import Event, News
 
 PING = "ping"
