@@ -20,7 +20,7 @@ ERROR: No matching distribution found for reportlab==99
     "words",
     [
         AWAY,
-        "ReadTimeoutError: HTTPSConnectionPool(host='pypi.org', port=443): Read timed out.",
+        "ReadTimeoutError: HTTPSConnectionPool(host='index.example.org', port=443): Read timed out.",
         "ConnectionResetError: [Errno 104] Connection reset by peer",
         "ERROR: HTTP error 503 while getting https://example.org/x.whl",
         "OSError: [Errno 32] Broken pipe",
