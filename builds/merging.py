@@ -3,8 +3,6 @@
 Nothing is built here. A merge is a push to the branch that it goes into: the webhook tells of it, or a poll finds it.
 """
 
-from functools import partial
-
 from builds.begin import is_kept
 from portal import audit
 from portal.models import User
@@ -45,8 +43,6 @@ def merge(*, branch: Branch, into: Branch, by: User) -> str | None:
         raise ProjectError(f"{branch} can't be merged into {into}", f"{reason} Nothing was changed.")
     project = branch.project
     refuse_while_gone(project)
-    record = partial(audit.record, by=by, object=branch.name, project_id=project.pk)
-    record(verb="ask for merge", after={"into": into.name})  # there, whoever dies before the answer
     try:
         commit = github(by.github_token).merge(
             project.repository, base=into.name, head=branch.name, message=f"Merge {branch} into {into}"
@@ -54,7 +50,8 @@ def merge(*, branch: Branch, into: Branch, by: User) -> str | None:
     except providers.ProviderError as error:
         raise _in_words(error, branch, into) from error
     if commit:
-        record(verb="merge branch", after={"into": into.name, "commit": commit})
+        after = {"into": into.name, "commit": commit}
+        audit.record(by=by, verb="merge branch", object=branch.name, project_id=project.pk, after=after)
     return commit
 
 

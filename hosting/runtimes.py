@@ -126,8 +126,8 @@ def _pull(host: Host, series: str, output: Output) -> str:
 @transaction.atomic
 def ask(*, host: Host, series: str, urgent: bool, by: User) -> None:
     """Let a worker freeze what there is, soon. Once, however often it is asked for."""
-    Runtime.objects.asked().filter(host=host, series=series).delete()
-    Runtime.objects.create(host=host, series=series, urgent=urgent, asked_by=by)
+    wish = {"urgent": urgent, "asked_by": by, "wrong": ""}
+    Runtime.objects.update_or_create(host=host, series=series, frozen_at=None, defaults=wish)
     audit.record(by=by, verb="ask to freeze Odoo", object=f"Odoo {series}", after={"urgent": urgent})
     transaction.on_commit(lambda: async_task("hosting.runtimes.freeze_due", cluster="background"))
 
