@@ -138,7 +138,7 @@ def parts(chosen: Sequence[str]) -> list[list[str]]:
         return [list(chosen)]
     options = [argument for argument in chosen if not names_tests(argument)]
     others = [argument for argument in chosen if argument != UNIT]
-    beside = ["-n", str(os.cpu_count() or 1), UNIT, *options]
+    beside = ["-n", str(os.cpu_count() or 1), "--dist", "worksteal", UNIT, *options]  # else one is alone for minutes
     return [beside, others] if any(names_tests(argument) for argument in others) else [beside]
 
 

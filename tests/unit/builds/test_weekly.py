@@ -1,7 +1,7 @@
 """Odoo's weekly update of production: in the project's hour, once for each revision, and never where it must not be."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
@@ -20,6 +20,8 @@ from tests.unit.fakes.stage import NEW, OLD, Scenery
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+BRUSSELS = ZoneInfo("Europe/Brussels")
+
 
 def freeze(stage: Scenery, name: str = "newer", *, urgent: bool = False) -> Runtime:
     stage.world.registry["odoo:18.0"] = f"sha256:{name}"
@@ -37,10 +39,10 @@ def served(stage: Scenery) -> Build:
 
 
 def until(hour: int, minute: int = 0) -> timedelta:
-    """From now to the next time that clocks in Brussels show this."""
-    local = datetime.now(UTC).astimezone(ZoneInfo("Europe/Brussels"))
-    then = local.replace(hour=hour, minute=minute, second=0, microsecond=0)
-    return (then if then > local else then + timedelta(days=1)) - local
+    """From now to when clocks in Brussels show this tomorrow: whatever is done now was done before that hour began."""
+    now = datetime.now(UTC)
+    tomorrow = now.astimezone(BRUSSELS).date() + timedelta(days=1)
+    return datetime.combine(tomorrow, time(hour, minute), BRUSSELS) - now
 
 
 def begun(after: Build) -> Build | None:
