@@ -1,5 +1,7 @@
 """A project made of a repository, with its first build."""
 
+from django.db import transaction
+
 from builds.begin import begin
 from builds.models import Build
 from portal.models import User
@@ -10,9 +12,14 @@ from projects.models import Project, Stage
 def make(
     *, by: User, repository: str, name: str, slug: str, series: str, code: str = ""
 ) -> tuple[Project, Build | None]:
-    """Connect it, and build production where it has a commit. Raises ProjectError."""
-    project = connect.connect(by=by, repository=repository, name=name, slug=slug, series=series, code=code)
-    production = project.branches.filter(stage=Stage.PRODUCTION).exclude(head="").first()
-    if production is None:
-        return project, None
-    return project, begin(branch=production, commit=production.head, by=by)
+    """Connect it, and build production where it has a commit. Raises ProjectError.
+
+    The project and its first build are written at once, since nothing later would find a build that is missing. A
+    webhook that is missing is found, and told of.
+    """
+    with transaction.atomic():
+        project = connect.create(by=by, repository=repository, name=name, slug=slug, series=series, code=code)
+        production = project.branches.filter(stage=Stage.PRODUCTION).exclude(head="").first()
+        build = begin(branch=production, commit=production.head, by=by) if production else None
+    connect.install_webhook(project)
+    return project, build

@@ -78,7 +78,7 @@ class Answered(models.Model):
     token = models.ForeignKey(ApiToken, models.CASCADE, related_name="+")  # which alone is answered so again
     key = models.CharField(max_length=200)
     request_hash = models.CharField(max_length=64)  # SHA-256 of method, address and body
-    status = models.PositiveSmallIntegerField(null=True)  # None within the transaction that does it, alone
+    status = models.PositiveSmallIntegerField(null=True)  # None until it is done
     answer = models.JSONField(null=True)
     at = models.DateTimeField(default=clock.now)
 

@@ -43,10 +43,17 @@ def repositories(user: User) -> Sequence[providers.Repository]:
 
 
 def connect(*, by: User, repository: str, name: str, slug: str, series: str, code: str = "") -> Project:
-    """Make a project of a repository: its default branch becomes production, the others development. It has the
+    """Make a project of a repository, and let GitHub tell of its pushes. Nothing is built yet. Raises ProjectError."""
+    project = create(by=by, repository=repository, name=name, slug=slug, series=series, code=code)
+    install_webhook(project)
+    return project
+
+
+def create(*, by: User, repository: str, name: str, slug: str, series: str, code: str = "") -> Project:
+    """A project of a repository: its default branch becomes production, the others development. It has the
     subscription with this code, and is a trial without one.
 
-    Nothing is built yet: the caller begins the first build. Raises ProjectError.
+    GitHub is asked before anything is written, and not told of it. Raises ProjectError.
     """
     _check(slug=slug, series=series)
     subscriptions.for_new_project(code)  # before GitHub is asked
@@ -59,9 +66,7 @@ def connect(*, by: User, repository: str, name: str, slug: str, series: str, cod
             str(error),
             "Sign in with GitHub again, and check that you may see the repository.",
         ) from error
-    project = _create(by=by, found=found, heads=heads, name=name, slug=slug, series=series, code=code)
-    install_webhook(project)
-    return project
+    return _create(by=by, found=found, heads=heads, name=name, slug=slug, series=series, code=code)
 
 
 def _check(*, slug: str, series: str) -> None:

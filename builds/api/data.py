@@ -169,7 +169,7 @@ class Merged(serializers.Serializer[Any]):
 class Merge(ApiView):
     tag = "branches"
 
-    @writes("merge_branch", Scope.ADMIN, {202: Merged}, takes=IntoBranch, foretells=Foretold)
+    @writes("merge_branch", Scope.ADMIN, {202: Merged}, takes=IntoBranch, foretells=Foretold, outside=True)
     def post(self, request: Request, *, slug: str, pk: int, given: dict[str, Any]) -> Response:
         """Merge a branch into another at the Git server, in your name there. The role is asked on the other's stage."""
         access, branch = branch_or_404(request, slug, pk, Tool.HISTORY)

@@ -50,7 +50,7 @@ class Projects(ApiView):
         """The projects that you are a member of."""
         return visible_projects(request)
 
-    @writes("make_project", Scope.ADMIN, {202: Begun}, takes=NewProject)
+    @writes("make_project", Scope.ADMIN, {202: Begun}, takes=NewProject, outside=True)
     def post(self, request: Request, *, given: dict[str, Any]) -> Response:
         """Make a project of a repository that you may administer: its default branch becomes production."""
         require_whole_account(request)

@@ -3,40 +3,47 @@
 The row with the key is written in the transaction that does the work. So a process that dies leaves neither, and a
 second request with the same key waits for the end of the first. What was refused changed nothing, and leaves the key
 free.
+
+Work that asks a server outside, such as GitHub, is in no transaction: its locks would be held for as long as that
+server takes, and what was done there can't be undone. The row is written first; who finds it without an answer is
+refused, as nobody knows how far the first request came.
 """
 
 import hashlib
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from django.db import transaction
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from portal.api.problems import KeyReused
+from portal.api.problems import CutOff, KeyReused
 from portal.models import Answered, ApiToken
 
 HEADER = "Idempotency-Key"
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
 
-def once(request: Request, token: ApiToken, work: Callable[[], Response], *, hidden: str = "") -> Response:
-    """Do the work, unless its key says that it was done: then answer as it was answered. Raises KeyReused,
+def once(
+    request: Request, token: ApiToken, work: Callable[[], Response], *, hidden: str = "", outside: bool = False
+) -> Response:
+    """Do the work, unless its key says that it was done: then answer as it was answered. Raises KeyReused, CutOff,
     ValidationError.
 
-    `hidden` names what of the answer is a secret, and stored nowhere.
+    `hidden` names what of the answer is a secret, and stored nowhere. `outside`: a server outside is asked.
     """
     key = key_of(request)
     if key is None:
         return work()
     wanted = _hash(request)
-    with transaction.atomic():
+    with nullcontext() if outside else transaction.atomic():
         Answered.objects.outdated().filter(token=token, key=key).delete()
         row, new = Answered.objects.get_or_create(token=token, key=key, defaults={"request_hash": wanted})
         if not new:
             return _again(row, wanted)
-        response = work()
+        response = _claimed(row, work) if outside else work()
         row.status, row.answer = response.status_code, response.data
         if hidden:
             row.answer = {**response.data, hidden: None}
@@ -52,9 +59,19 @@ def key_of(request: Request) -> str | None:
     return key
 
 
+def _claimed(row: Answered, work: Callable[[], Response]) -> Response:
+    try:
+        return work()
+    except Exception:
+        row.delete()  # a refusal
+        raise
+
+
 def _again(row: Answered, wanted: str) -> Response:
     if row.request_hash != wanted:
         raise KeyReused
+    if row.status is None:
+        raise CutOff
     return Response(row.answer, status=row.status, headers={"Idempotency-Replayed": "true"})
 
 

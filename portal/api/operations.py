@@ -86,12 +86,13 @@ def writes(
     takes: Form | None = None,
     foretells: Form | None = None,
     hidden: str = "",
+    outside: bool = False,
 ) -> Callable[[Handler], Handler]:
     """A POST, PATCH or DELETE, which a token of `scope` may use. The handler gets the values of the body that it
     `takes` as `given`, and returns a response.
 
     One that `foretells` knows `?dry_run=1`, which is in `given` then; it returns the answer to that, and does nothing.
-    `hidden` names a secret in the answer.
+    `hidden` names a secret in the answer. `outside`: it asks a server outside, such as GitHub.
     """
     forms = (DryRun,) if foretells else ()
     responses = answers | ({200: foretells} if foretells else {})
@@ -110,7 +111,7 @@ def writes(
             if asked.get("dry_run"):
                 idempotency.key_of(request)  # refused as it will be when it is meant
                 return work()
-            return idempotency.once(request, token_of(request), work, hidden=hidden)
+            return idempotency.once(request, token_of(request), work, hidden=hidden, outside=outside)
 
         parameters = (*forms, KEY)
         return _described(wrapped, Operation(name, scope), parameters, responses, ALWAYS + OF_WRITES, takes)

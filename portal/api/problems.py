@@ -54,6 +54,14 @@ class KeyReused(exceptions.APIException):
     )
 
 
+class CutOff(exceptions.APIException):
+    status_code = status.HTTP_409_CONFLICT
+    default_detail = (
+        "A request with this Idempotency-Key is under way, or was cut off: nobody knows how much of it was done. "
+        "Nothing was done now. Wait a moment and look; then take a new key if it is still to be done."
+    )
+
+
 class Misfit(exceptions.ValidationError):
     """Values of the right form that don't fit what is there."""
 

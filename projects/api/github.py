@@ -65,7 +65,7 @@ class Repository(ApiView):
 class MendWebhook(ApiView):
     tag = "github"
 
-    @writes("mend_github_webhook", Scope.ADMIN, {200: Told})
+    @writes("mend_github_webhook", Scope.ADMIN, {200: Told}, outside=True)
     def post(self, request: Request, *, slug: str) -> Response:
         """Install the webhook by which GitHub tells of pushes, or set it right, and let GitHub try it."""
         return _done(request, slug, following.mend_webhook)
@@ -74,7 +74,7 @@ class MendWebhook(ApiView):
 class LendAccount(ApiView):
     tag = "github"
 
-    @writes("lend_account", Scope.ADMIN, {200: Told})
+    @writes("lend_account", Scope.ADMIN, {200: Told}, outside=True)
     def post(self, request: Request, *, slug: str) -> Response:
         """Let the project work with your own account at GitHub from now on."""
         return _done(request, slug, following.lend)
@@ -83,7 +83,7 @@ class LendAccount(ApiView):
 class TryStatuses(ApiView):
     tag = "github"
 
-    @writes("try_statuses", Scope.ADMIN, {200: Told})
+    @writes("try_statuses", Scope.ADMIN, {200: Told}, outside=True)
     def post(self, request: Request, *, slug: str) -> Response:
         """Set a status on production's newest commit, to see whether the account may."""
         return _done(request, slug, following.try_statuses)

@@ -99,7 +99,7 @@ class OneDeployKey(ApiView):
         """A deploy key."""
         return _key_or_404(request, slug, pk)
 
-    @writes("remove_deploy_key", Scope.ADMIN, {200: LeftToDo})
+    @writes("remove_deploy_key", Scope.ADMIN, {200: LeftToDo}, outside=True)
     def delete(self, request: Request, *, slug: str, pk: int) -> Response:
         """Forget a key, and remove it at the provider where Berth installed it. Builds can't fetch that submodule."""
         return Response({"left": deploykeys.remove(key=_key_or_404(request, slug, pk), by=person(request))})
@@ -108,7 +108,7 @@ class OneDeployKey(ApiView):
 class RotateKey(ApiView):
     tag = "submodules"
 
-    @writes("rotate_deploy_key", Scope.ADMIN, {200: ChangedKey})
+    @writes("rotate_deploy_key", Scope.ADMIN, {200: ChangedKey}, outside=True)
     def post(self, request: Request, *, slug: str, pk: int) -> Response:
         """Make a new pair in place of the old one, which is used no more; install it where the old one was."""
         key = _key_or_404(request, slug, pk)
@@ -118,7 +118,7 @@ class RotateKey(ApiView):
 class InstallKey(ApiView):
     tag = "submodules"
 
-    @writes("install_deploy_key", Scope.ADMIN, {200: ChangedKey})
+    @writes("install_deploy_key", Scope.ADMIN, {200: ChangedKey}, outside=True)
     def post(self, request: Request, *, slug: str, pk: int) -> Response:
         """Install the public half at the provider, for reading alone, with your own rights there."""
         key = _key_or_404(request, slug, pk)

@@ -1,6 +1,7 @@
 """Connecting a repository."""
 
 from collections.abc import Iterator
+from functools import partial
 from types import SimpleNamespace
 from unittest.mock import Mock, patch
 
@@ -33,19 +34,20 @@ def alice(client: Client, people: SimpleNamespace, settings: Settings) -> Client
 
 @pytest.fixture
 def connect() -> Iterator[Mock]:
-    with patch("projects.connect.connect") as mock:
+    with patch("projects.connect.create") as mock, patch("projects.connect.install_webhook"):
         yield mock
+
+
+def made(people: SimpleNamespace, **_fields: object) -> Project:
+    project = cast.project("addons", people)
+    cast.branch(project, "main", Stage.PRODUCTION, head="4" * 40)
+    return project
 
 
 def test_it_connects_the_repository_and_begins_production(
     alice: Client, people: SimpleNamespace, connect: Mock
 ) -> None:
-    def make(**_fields: object) -> Project:
-        project = cast.project("addons", people)
-        cast.branch(project, "main", Stage.PRODUCTION, head="4" * 40)
-        return project
-
-    connect.side_effect = make
+    connect.side_effect = partial(made, people)
 
     response = alice.post("/new/", FORM)
 
@@ -111,3 +113,15 @@ def test_what_github_refuses_is_told(alice: Client) -> None:
         page = alice.get("/new/repositories/").content.decode()
 
     assert "the token is &lt;invalid&gt;" in page
+
+
+def test_no_project_stays_without_its_first_build(
+    alice: Client, people: SimpleNamespace, connect: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect.side_effect = partial(made, people)
+    monkeypatch.setattr("builds.newproject.begin", Mock(side_effect=KeyboardInterrupt))
+
+    with pytest.raises(KeyboardInterrupt):
+        alice.post("/new/", FORM)
+
+    assert not Project.objects.exists()

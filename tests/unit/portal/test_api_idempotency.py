@@ -4,10 +4,13 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+from django.db import connection
 
 from portal import clock
 from portal.models import Answered, AuditEntry
-from projects import members
+from portal.stories import ProjectError
+from projects import deploykeys, members
+from projects.models import DeployKey, Project
 from tests import cast
 from tests.apis import Caller
 
@@ -107,6 +110,55 @@ def test_a_key_is_free_again_after_a_day(alice: Caller) -> None:
         Answered.objects.outdated().delete()
 
     assert Answered.objects.count() == 0
+
+
+@pytest.fixture
+def asked(alice: Caller, people: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A deploy key that is installed at GitHub: `is_done` is how often, `fails` what happens at it."""
+    project = Project.objects.get()
+    key = deploykeys.add(
+        project=project, url="git@example.org:acme/lib.git", kind=DeployKey.Kind.ED25519, by=people.alice
+    )
+    world = SimpleNamespace(is_done=0, locked=None, fails=None)
+
+    def install(**_values: object) -> str:
+        world.is_done += 1
+        world.locked = connection.in_atomic_block
+        if world.fails:
+            raise world.fails
+        return ""
+
+    monkeypatch.setattr(deploykeys, "install", install)
+    world.again = lambda: alice.send("post", f"projects/demo/deploy-keys/{key.pk}/install/", Idempotency_Key=KEY)
+    return world
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_asks_a_server_outside_holds_no_lock_meanwhile_and_is_done_once(asked: SimpleNamespace) -> None:
+    first, second = asked.again(), asked.again()
+
+    assert (first.status_code, second.status_code, first.json()) == (200, 200, second.json())
+    assert (asked.is_done, asked.locked) == (1, False)
+
+
+def test_what_a_server_outside_refused_leaves_its_key_free(asked: SimpleNamespace) -> None:
+    asked.fails = ProjectError("The key could not be installed")
+    assert asked.again().status_code == 409
+
+    asked.fails = None
+    assert (asked.again().status_code, asked.is_done) == (200, 2)
+
+
+def test_who_dies_while_a_server_outside_is_asked_leaves_a_key_that_is_used(asked: SimpleNamespace) -> None:
+    asked.fails = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        asked.again()
+
+    asked.fails = None
+    answer = asked.again()
+
+    assert (answer.status_code, asked.is_done) == (409, 1)
+    assert "nobody knows how much of it was done" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("key", ["", "a b", "x" * 201, "ä"])
