@@ -110,12 +110,12 @@ def give_up(backup: Backup | None) -> Backup | None:
 
 
 def refusal(project: Project, instance: Instance | None) -> str:
-    """Why no backup can begin now, "" when one can."""
+    """Why no backup can begin now, "" when one can. One that is only stored or proven yet holds an earlier state."""
     if instance is None or not instance.is_production or instance.state != Instance.State.READY:
         return "There is no production database yet."
     if instance.live_pool_id is None:
         return "Nothing serves production at this moment, and a backup is proven with the code that serves."
-    if Backup.objects.filter(instance=instance).exclude(state=State.DONE).exists():
+    if Backup.objects.filter(instance=instance, taken_at=None).exclude(state=State.DONE).exists():
         return f"A backup of {project} is going on already, or waits for its turn."
     return ""
 

@@ -384,3 +384,10 @@ def test_a_refusal_says_what_would_help(stage: Scenery, branch: Branch) -> None:
         begun(branch)
     assert "going on already" in refused.value.detail
     assert "tomorrow" not in refused.value.remedy
+
+
+def test_while_one_is_proven_the_present_state_can_be_backed_up(stage: Scenery, branch: Branch) -> None:
+    first = begun(branch)
+    Backup.objects.filter(pk=first.pk).update(taken_at=clock.now())
+    second = begun(branch)
+    assert [told(stage, each).proof for each in (first, second)] == ["proven", "proven"]
