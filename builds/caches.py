@@ -40,7 +40,7 @@ def give_up(host: Host, *, enough: Callable[[], bool]) -> Iterator[str]:
 
     Nothing that serves, or that somebody may go back to, is among them. Raises EngineError.
     """
-    for part in (_layers, _images, _mirrors, _databases):
+    for part in (_layers, _images, _runtimes, _mirrors, _databases):
         if enough():
             return
         yield from part(host)
@@ -56,6 +56,10 @@ def _images(host: Host) -> Iterator[str]:
     gone = remove_images(host)
     if gone:
         yield f"{gone} images that nobody uses were removed."
+
+
+def _runtimes(_host: Host) -> Iterator[str]:
+    yield from let_runtimes_go()
 
 
 def _mirrors(host: Host) -> Iterator[str]:

@@ -20,6 +20,7 @@ from portal.commands import CommandError
 from portal.models import Result, State, Story
 from portal.stories import Kind, PlatformError, StepSpec, register, step
 from portal.telling import Telling
+from projects import pins
 from projects.models import Branch, Stage
 
 LABEL = "recovery"
@@ -57,6 +58,7 @@ def _write_off_stories() -> None:
 
 def _write_off_machines() -> None:
     """Databases of staging and development are gone: a rebuild makes new ones."""
+    pins.end_all()
     runtimes.write_off()
     Slot.objects.update(pool=None)
     Instance.objects.update(live_pool=None, door=Instance.Door.STOPPED, held_at=None)

@@ -9,11 +9,13 @@ from projects.models import Branch
 
 
 def runtime_of(build: Build, output: Output) -> Runtime:
-    """The one that was chosen for the build, or that its branch is pinned to, else the newest of its series.
+    """The one that was chosen for the build, or that its branch is pinned to, else the newest of its series. A pin that
+    came while the weekly update waited keeps that one out.
 
     Raises PlatformError.
     """
-    chosen = build.runtime or build.branch.runtime
+    pinned = build.branch.runtime
+    chosen = (pinned if build.trigger != Build.Trigger.NONE else None) or build.runtime or pinned
     if chosen is not None and chosen.removed_at is None:
         return runtimes.keep(chosen)
     return runtimes.current(build.project.host, build.project.series, output)

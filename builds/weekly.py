@@ -8,10 +8,10 @@ import logging
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from builds.backup import last_hour
-from builds.begin import begin
+from builds.begin import SKIPPED, begin
 from builds.models import Build
 from hosting import runtimes
 from hosting.models import Host, Instance, Runtime
@@ -66,9 +66,15 @@ def wanted(branch: Branch) -> Runtime | None:
     served = serving(branch)
     if served is None or _image_of(served) == newest.image_id or plans.plan(project).is_closed:
         return None
-    tried = Build.objects.filter(branch=branch, runtime__image_id=newest.image_id).exists()
     busy = Story.objects.open().filter(subject=branch.subject).exists()
-    return None if tried or busy else newest
+    return None if busy or _was_tried(branch, newest) else newest
+
+
+def _was_tried(branch: Branch, newest: Runtime) -> bool:
+    """By an update that was not skipped, or by a push that got as far as to serve. One that failed says nothing."""
+    builds = Build.objects.filter(branch=branch, runtime=newest)
+    updates = ~Q(trigger=Build.Trigger.NONE) & ~Q(verdict=SKIPPED)
+    return builds.filter(updates | Q(switched_at__isnull=False)).exists()
 
 
 def serving(branch: Branch) -> Build | None:

@@ -37,6 +37,13 @@ def present(host: Host, series: str, output: Output) -> Present:
     """
     wanted = configured(series)
     found = machines.engine(host).image(wanted) if wanted else None
+    said = found.env.get("ODOO_VERSION", series) if found is not None else series
+    if said != series:
+        raise PlatformError(
+            f"{wanted} is Odoo {said}, not Odoo {series}",
+            "So the image itself says. It was not taken.",
+            f"Let BERTH_ODOO_IMAGES name an image of Odoo {series}.",
+        )
     if found is not None:
         return Present(found.id, wanted, found.digest)
     try:

@@ -7,12 +7,13 @@ so that the engine keeps it when its own name moves on, until nobody needs it an
 import logging
 from collections.abc import Collection
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django_q.tasks import async_task
 
-from hosting import images, machines
+from hosting import images, machines, preflight
 from hosting.engines.docker import EngineError
 from hosting.models import Host, Runtime
 from hosting.odoo import lives
@@ -22,6 +23,7 @@ from portal.commands import Output, discard
 from portal.models import User
 from portal.rounds import once
 from portal.stories import PlatformError
+from portal.telling import handing_over
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +60,7 @@ def keep(runtime: Runtime) -> Runtime:
         raise PlatformError(
             f"The image of {runtime} is gone",
             f"Somebody removed {runtime.name} from this machine. What runs goes on running.",
-            "Let the branch take the latest revision, or ask the operator to pull that image again.",
+            "Ask the operator to pull that image again. A branch that is pinned to it can take the latest one instead.",
         )
     if runtime.tag not in found.tags:
         engine.tag(runtime.image_id, runtime.tag)
@@ -91,13 +93,17 @@ def freeze(
     output: Output = discard,
 ) -> Runtime:
     """Freeze what this machine has now; with `pull`, what a registry has, if one answers. Where that is the newest one
-    already, it stays the newest. Raises PlatformError, EngineError.
+    already, it stays the newest; and so it does where there is no more than a stand-in, which never follows Odoo.
+    Raises PlatformError, EngineError.
     """
     wrong = _pull(host, series, output) if pull else ""
     found = images.present(host, series, output)
     with transaction.atomic():
         Host.objects.select_for_update().get(pk=host.pk)
         runtime = newest(host, series)
+        if runtime is not None and runtime.image and not found.image:
+            found = images.Present(runtime.image_id, runtime.image, runtime.digest)
+            wrong = wrong or f"{images.configured(series) or 'An image'} is not on this machine."
         if runtime is None or runtime.image_id != found.image_id:
             runtime = Runtime.objects.create(
                 host=host, series=series, asked_by=by, frozen_at=clock.now(), **vars(found)
@@ -105,8 +111,10 @@ def freeze(
             audit.record(
                 by=by, verb="freeze Odoo", object=str(runtime), after={"image": runtime.name, "urgent": urgent}
             )
-        looked = {"looked_at": clock.now(), "wrong": wrong[:300]} if pull else {}
-        Runtime.objects.filter(pk=runtime.pk).update(**looked, urgent=urgent or runtime.urgent)
+        seen: dict[str, Any] = {"looked_at": clock.now(), "wrong": wrong[:300]} if pull else {}
+        if runtime.frozen_at is None or runtime.frozen_at > clock.now():  # by a wrong clock
+            seen["frozen_at"] = clock.now()
+        Runtime.objects.filter(pk=runtime.pk).update(**seen, urgent=urgent or runtime.urgent)
     runtime.refresh_from_db()
     return keep(runtime)
 
@@ -116,11 +124,20 @@ def _pull(host: Host, series: str, output: Output) -> str:
     wanted = images.configured(series)
     if not wanted:
         return f"No image of Odoo {series} is set (BERTH_ODOO_IMAGES)."
+    room = preflight.fullest(host)
+    if room.free < preflight.kept_free(room):
+        return "The disk of this machine is nearly full: no registry was asked."
     try:
-        machines.engine(host).pull(wanted, timeout=PULL_S, output=output)
+        machines.engine(host).pull(wanted, timeout=PULL_S, output=output, keep_going=_until_handed_over)
     except EngineError as error:
         return str(error)
     return ""
+
+
+def _until_handed_over() -> None:
+    """Raises PlatformError: a worker that ends doesn't wait for a registry, and the next one asks it anew."""
+    if handing_over():
+        raise PlatformError("Berth was restarted meanwhile", "No image was frozen.", "It is tried again in an hour.")
 
 
 @transaction.atomic
@@ -135,13 +152,16 @@ def ask(*, host: Host, series: str, urgent: bool, by: User) -> None:
 @once(LOCK)
 def freeze_due() -> None:
     """Every hour: freeze what was asked for, and each series whose last look is a week ago."""
+    today = clock.now().date()
+    offered = [each for each in images.offered() if lives.phase(each, today) != lives.Phase.PHASED_OUT]
+    asked = Runtime.objects.asked().filter(series__in=offered).select_related("host", "asked_by")
     for host in Host.objects.order_by("pk"):
-        for series in images.offered():
-            if lives.phase(series, clock.now().date()) == lives.Phase.PHASED_OUT:
-                continue
-            wish = Runtime.objects.asked().filter(host=host, series=series).select_related("asked_by").first()
+        for series in offered:
+            wish = asked.filter(host=host, series=series).first()
             if wish is not None or is_due(host, series):
                 _freeze(host, series, wish)
+    for late in asked.filter(wrong=""):  # asked for after its turn
+        _freeze(late.host, late.series, late)
 
 
 def _freeze(host: Host, series: str, wish: Runtime | None) -> None:
@@ -154,7 +174,17 @@ def _freeze(host: Host, series: str, wish: Runtime | None) -> None:
         return
     log.info("newest is %s, %s", runtime, runtime.name)
     if wish is not None:
-        Runtime.objects.asked().filter(pk=wish.pk).delete()
+        _fulfil(wish, runtime)
+
+
+@transaction.atomic
+def _fulfil(wish: Runtime, runtime: Runtime) -> None:
+    """Whoever asked for an urgent one meanwhile gets it too."""
+    now = Runtime.objects.asked().select_for_update().filter(pk=wish.pk).first()
+    if now is not None:
+        if now.urgent:
+            Runtime.objects.filter(pk=runtime.pk).update(urgent=True)
+        now.delete()
 
 
 def is_due(host: Host, series: str) -> bool:

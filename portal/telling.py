@@ -37,6 +37,10 @@ def hand_over() -> None:
     _handing_over.set()
 
 
+def handing_over() -> bool:
+    return _handing_over.is_set()
+
+
 class Telling:
     """One worker telling one story, from claim to end. Use as a context manager."""
 
@@ -126,7 +130,7 @@ class Telling:
 
     # --- for the runner ---------------------------------------------------------------------------------------------
     def handover_requested(self) -> bool:
-        return _handing_over.is_set()
+        return handing_over()
 
     def listen(self) -> None:
         """Hear a wish to cancel now, not at the next heartbeat: what comes next can't be taken back."""

@@ -46,6 +46,12 @@ def is_due(branch: Branch) -> bool:
     return bool(passed) and (branch.pin_told_at is None or branch.pin_told_at < max(passed))
 
 
+def end_all() -> None:
+    """The machine that had those revisions is gone."""
+    for branch in Branch.objects.alive().exclude(runtime=None).select_related("project", "runtime"):
+        _end(branch)
+
+
 @transaction.atomic
 def _tell(branch: Branch) -> None:
     told = Branch.objects.filter(pk=branch.pk, pin_told_at=branch.pin_told_at, pinned_until=branch.pinned_until)

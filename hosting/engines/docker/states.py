@@ -1,7 +1,7 @@
 """What the engine has, read off its answers. Nothing here speaks to the engine."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -41,6 +41,7 @@ class ImageInfo:
     labels: Mapping[str, str]
     size: int
     digest: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -101,12 +102,14 @@ def container_state(answer: Mapping[str, Any]) -> ContainerState:
 
 def image_info(answer: Mapping[str, Any]) -> ImageInfo:
     """Read the answer to `GET /images/REF/json`."""
+    config = answer["Config"] or {}
     return ImageInfo(
         id=answer["Id"],
         tags=tuple(answer["RepoTags"] or ()),
-        labels=(answer["Config"] or {}).get("Labels") or {},
+        labels=config.get("Labels") or {},
         size=answer["Size"],
         digest=next(iter(answer.get("RepoDigests") or ()), ""),
+        env=dict(line.partition("=")[::2] for line in config.get("Env") or ()),
     )
 
 

@@ -110,6 +110,7 @@ def test_a_pinned_one_whose_series_was_phased_out_comes_back_too(stage: Scenery,
     assert (build.result, build.commit) == ("success", OLD), build.verdict
     assert build.runtime is not None
     assert (build.runtime.image_id, build.runtime == lost) == ("sha256:here", False)
+    assert Branch.objects.get(pk=branch.pk).runtime is None  # and its settings say so
 
 
 def test_what_the_lost_machine_had_is_written_off(stage: Scenery, branch: Branch) -> None:

@@ -180,3 +180,43 @@ def test_one_at_a_time_on_a_host_and_a_push_takes_its_place(stage: Scenery, serv
         begin.begin(branch=build.branch, commit=NEW, by=None)
         build.refresh_from_db()
         assert (build.result, build.verdict) == (Result.CANCELLED, begin.SKIPPED)
+
+
+def test_back_to_an_earlier_revision_is_an_update_too(stage: Scenery, served: Build) -> None:
+    earlier = Runtime.objects.get()
+    freeze(stage)
+    with clock.moved(until(2, 10)):
+        build = begun(served)
+        assert build is not None
+        stage.tell(build)
+        back = freeze(stage, earlier.image_id.removeprefix("sha256:"), urgent=True)
+        again = begun(build)
+    assert back.image_id == earlier.image_id
+    assert again is not None
+    assert (again.runtime, again.trigger) == (back, Build.Trigger.URGENT)
+
+
+def test_a_push_that_failed_is_no_try(stage: Scenery, served: Build) -> None:
+    newer = freeze(stage, urgent=True)
+    push = begin.begin(branch=served.branch, commit=NEW, by=None)
+    stories.cancel(push.story)  # type: ignore[arg-type]
+    stage.tell(push)
+    Build.objects.filter(pk=push.pk).update(runtime=newer)  # which it has from the step that makes the image on
+    assert begun(push) is not None
+
+
+def test_a_pin_that_comes_while_it_waits_keeps_it_out(stage: Scenery, served: Build) -> None:
+    former = Runtime.objects.get()
+    freeze(stage, urgent=True)
+    build = begun(served)
+    assert build is not None
+    _pinned(build)
+    assert stage.tell(build).runtime == former
+
+
+def test_a_revision_that_a_wrong_clock_dated_is_no_later_for_it(stage: Scenery, served: Build) -> None:
+    with clock.moved(timedelta(days=900)):
+        freeze(stage)
+    freeze(stage)
+    with clock.moved(until(2, 10)):
+        assert begun(served) is not None

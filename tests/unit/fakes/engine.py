@@ -23,6 +23,7 @@ from hosting.engines.docker import (
     Limits,
 )
 from hosting.engines.docker.cgroups import Usage
+from hosting.engines.docker.streams import forever
 from portal.commands import Output, discard
 from tests.unit.fakes.world import ODOO_IMAGE, Container, Data, Killed, World
 
@@ -170,8 +171,9 @@ class FakeEngine:
             if name in found.tags:
                 self.world.images[found.id] = replace(found, tags=tuple(tag for tag in found.tags if tag != name))
 
-    def pull(self, ref: str, *, timeout: float, **_options: Any) -> ImageInfo:
+    def pull(self, ref: str, *, timeout: float, keep_going: KeepGoing = forever, **_options: Any) -> ImageInfo:
         self.world.happen("pull image")
+        keep_going()
         pulled = self.world.registry.get(ref)
         if pulled is None:
             raise EngineError(f"The registry has no image {ref}.")

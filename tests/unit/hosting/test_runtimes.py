@@ -1,8 +1,10 @@
 """Odoo's images are frozen by their ID: weekly, by hand, and kept while somebody needs them."""
 
+from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -10,6 +12,7 @@ from pytest_django import Settings
 
 from hosting import runtimes
 from hosting.engines.docker import EngineError, ImageInfo
+from hosting.machine_state import Room
 from hosting.models import Host, Runtime
 from images.build import ImageError
 from portal import clock
@@ -207,3 +210,62 @@ def test_the_operator_freezes_and_lists_at_the_command_line(world: World, host: 
     with pytest.raises(CommandError, match=r"Odoo 17\.0 is not offered here"):
         said("freeze", "17.0")
     assert "No registry gave a newer one" not in said("list")
+
+
+def test_a_stand_in_never_follows_odoo(world: World, host: Host, stand_in: SimpleNamespace) -> None:
+    frozen = current(host)
+    odoo = world.images["sha256:odoo"]
+    world.images["sha256:stand-in"] = ImageInfo(id="sha256:stand-in", tags=(), labels={}, size=1)
+    world.images[odoo.id] = replace(odoo, tags=(frozen.tag,))  # somebody removed its own name
+    runtimes.freeze_due()
+    assert (runtimes.newest(host, "18.0"), current(host)) == (frozen, frozen)
+    frozen.refresh_from_db()
+    assert "no image odoo:18.0" in frozen.wrong
+
+    del world.images[odoo.id]
+    with pytest.raises(PlatformError, match="is gone"):
+        current(host)
+    assert runtimes.newest(host, "18.0") == frozen
+
+
+def test_an_image_of_another_series_is_refused(world: World, host: Host) -> None:
+    world.images["sha256:odoo"] = replace(world.images["sha256:odoo"], env={"ODOO_VERSION": "19.0"})
+    with pytest.raises(PlatformError, match=r"odoo:18\.0 is Odoo 19\.0"):
+        current(host)
+    assert not Runtime.objects.exists()
+
+
+def test_who_asks_for_an_urgent_one_meanwhile_gets_it(
+    world: World, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    oscar, pull = cast.person("Oscar"), FakeEngine.pull
+
+    def slowly(self: FakeEngine, *arguments: Any, **options: Any) -> ImageInfo:
+        runtimes.ask(host=host, series="18.0", urgent=True, by=oscar)
+        return pull(self, *arguments, **options)
+
+    world.registry["odoo:18.0"] = NEWER
+    runtimes.ask(host=host, series="18.0", urgent=False, by=oscar)
+    monkeypatch.setattr(FakeEngine, "pull", slowly)
+    runtimes.freeze_due()
+    frozen = runtimes.newest(host, "18.0")
+    assert frozen is not None
+    assert (frozen.image_id, frozen.urgent, Runtime.objects.asked().count()) == (NEWER, True, 0)
+
+
+def test_no_registry_is_asked_where_the_disk_is_nearly_full(
+    world: World, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hosting.preflight.fullest", lambda _host: Room(size=1000, free=1))
+    runtimes.freeze_due()
+    assert world.seen["pull image"] == 0
+    assert "nearly full" in Runtime.objects.get().wrong
+
+
+def test_a_worker_that_ends_waits_for_no_registry(world: World, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtimes, "handing_over", lambda: True)
+    world.registry["odoo:18.0"] = NEWER
+    runtimes.ask(host=host, series="18.0", urgent=False, by=cast.person("Oscar"))
+    runtimes.freeze_due()
+    assert "restarted" in Runtime.objects.asked().get().wrong
+    assert runtimes.is_due(host, "18.0")
