@@ -121,10 +121,12 @@ def refusal(project: Project, instance: Instance | None) -> str:
 
 
 def manual_today(project: Project, instance: Instance | None) -> int:
-    """Manual ones of the project's present day that were stored, or may be yet."""
-    zone = ZoneInfo(project.time_zone)
-    midnight = clock.now().astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    today = Backup.objects.filter(instance=instance, kind=Backup.Kind.MANUAL, created_at__gte=midnight)
+    """Manual ones of the project's present day that were stored, or may be yet. What lies ahead, as the clock was set
+    back since, is not of today.
+    """
+    now = clock.now()
+    midnight = now.astimezone(ZoneInfo(project.time_zone)).replace(hour=0, minute=0, second=0, microsecond=0)
+    today = Backup.objects.filter(instance=instance, kind=Backup.Kind.MANUAL, created_at__range=(midnight, now))
     return today.exclude(state=State.DONE, snapshot="").count()
 
 

@@ -256,6 +256,8 @@ def test_five_by_hand_a_day_and_no_more(stage: Scenery, branch: Branch) -> None:
     assert told(stage, begun(branch)).proof == Backup.Proof.PROVEN
     with clock.moved(timedelta(days=1)):
         assert told(stage, begun(branch, Backup.Kind.MANUAL)).proof == Backup.Proof.PROVEN
+    with clock.moved(timedelta(days=-300)):  # it was ahead
+        begun(branch, Backup.Kind.MANUAL)
 
 
 def test_two_of_one_database_never_go_on_at_once(branch: Branch) -> None:
