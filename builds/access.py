@@ -1,11 +1,14 @@
-"""The only ways in which a page or a call of the API gets hold of a build, a backup or a mail."""
+"""The only ways in which a page or a call of the API gets hold of a build, a backup, an upload, an import or a mail."""
+
+from typing import cast
 
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 
 from builds import rollback
-from builds.models import Build
+from builds.models import Build, Restore, Upload
 from hosting.models import Backup, Mail
+from portal.models import User
 from projects.access import Access, Tool, branch_or_404, project_or_404
 from projects.models import Branch, Stage
 
@@ -33,6 +36,28 @@ def deployed_or_404(request: HttpRequest, slug: str, number: int) -> tuple[Acces
 def backup_or_404(branch: Branch, pk: int) -> Backup:
     """One of this branch's whose content is there."""
     found = Backup.objects.filter(pk=pk, instance=branch.instance, forgotten_at=None).exclude(snapshot="").first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def uploads_of(access: Access, branch: Branch) -> QuerySet[Upload]:
+    """The person's own for this branch: nobody sees what others bring."""
+    rows = Upload.objects.select_related("story", "branch__project")
+    return rows.filter(branch=branch, asked_by=cast(User, access.user))
+
+
+def upload_or_404(access: Access, branch: Branch, pk: int) -> Upload:
+    """One of the person's own."""
+    found = uploads_of(access, branch).filter(pk=pk).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def import_or_404(branch: Branch, pk: int) -> Restore:
+    """What an archive's import into this branch, as production, came to."""
+    found = Restore.objects.select_related("upload").filter(branch=branch, pk=pk, imported=True).first()
     if found is None:
         raise Http404
     return found

@@ -37,18 +37,19 @@ def park(restore: Restore, instance: Instance, telling: Telling) -> None:
 
 
 @transaction.atomic
-def begin(*, parked: Parked, by: User) -> None:
-    """Switch one on. Raises ProjectError."""
+def begin(*, parked: Parked, by: User) -> Parked:
+    """Switch one on; what is on, or will be, is left as it is. Raises ProjectError."""
     parked = Parked.objects.select_for_update().get(pk=parked.pk)
     branch = parked.restore.branch
     if branch.instance is None or not is_current(parked.restore):
         raise ProjectError("It is not switched on", REPLACED, "Look into Odoo.")
     if parked.switched_on_at is not None or is_going_on(parked):
-        return
+        return parked
     parked.story = stories.begin("switch-on", object_id=parked.pk, subject=f"{branch.instance.name}-on-{parked.pk}")
     parked.asked_by = by
     parked.save(update_fields=["story", "asked_by"])
     audit.record(by=by, verb="switch on", object=str(parked), project_id=branch.project_id)
+    return parked
 
 
 def is_current(restore: Restore) -> bool:

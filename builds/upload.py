@@ -35,8 +35,15 @@ MORE = "Leave old files out of it, delete what isn't needed, or get a subscripti
 ROOM = 2  # times its size must be free for it: it is restored then
 
 
-class Elsewhere(Exception):
-    """A piece that doesn't go on where the last one ended. The message is where it should."""
+class Elsewhere(ProjectError):
+    """A piece that was not taken. `there` bytes are there: what follows them is what should be sent."""
+
+    def __init__(self, title: str, upload: Upload) -> None:
+        self.there = upload.received_bytes
+        whole = self.there == upload.size_bytes
+        detail = f"{self.there:,} of {upload.size_bytes:,} bytes are there, and stay. Nothing of this piece was taken."
+        remedy = "All of it is there already." if whole else f"Send what follows them, from offset {self.there} on."
+        super().__init__(title, detail, remedy)
 
 
 # --- received ---------------------------------------------------------------------------------------------------------
@@ -69,8 +76,7 @@ def receive(upload: Upload, offset: int, piece: IO[bytes] | HttpRequest) -> Uplo
         upload = Upload.objects.select_for_update(of=("self",)).select_related("branch").get(pk=upload.pk)
         content = piece.read(PIECE + 1)
         ends = offset + len(content)
-        if offset != upload.received_bytes or len(content) > PIECE or ends > upload.size_bytes:
-            raise Elsewhere(str(upload.received_bytes))
+        _check_piece(upload, offset, len(content))
         if databases.free_disk() < len(content) + databases.SPARE:  # others took it since the upload began
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         _write(coming(upload), offset, content)
@@ -82,16 +88,31 @@ def receive(upload: Upload, offset: int, piece: IO[bytes] | HttpRequest) -> Uplo
     return upload
 
 
+def _check_piece(upload: Upload, offset: int, length: int) -> None:
+    """Raises Elsewhere."""
+    if offset != upload.received_bytes:
+        raise Elsewhere("The piece doesn't go on where the last one ended", upload)
+    if length > PIECE:
+        raise Elsewhere(f"The piece is too large: it may have {PIECE:,} bytes", upload)
+    if offset + length > upload.size_bytes:
+        raise Elsewhere("The piece goes on after the end that the file was said to have", upload)
+
+
 def refusal(upload: Upload) -> str:
     """Why it can't be imported anywhere, "" when it can."""
     good = upload.state == State.DONE and upload.result == Result.SUCCESS
     return "" if good else "Only an archive that was looked at, and found good, can be imported."
 
 
+def staging_refusal(branch: Branch, upload: Upload) -> str:
+    """Why it can't be imported into a staging branch now, "" when it can."""
+    return refusal(upload) or ("" if branch.head else "The branch has no commit yet.")
+
+
 @transaction.atomic
 def into_staging(*, branch: Branch, upload: Upload, by: User) -> Build:
     """A build of the branch's newest commit, on the archive instead of a copy of production. Raises ProjectError."""
-    refused = refusal(upload) or ("" if branch.head else "The branch has no commit yet.")
+    refused = staging_refusal(branch, upload)
     if refused:
         raise ProjectError("Nothing was imported", refused, "Look at the archive's page.")
     Upload.objects.filter(pk=upload.pk).update(used_at=clock.now())

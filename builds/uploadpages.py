@@ -3,13 +3,14 @@
 from typing import Any, cast
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from builds import importing
 from builds import parked as switching
-from builds import restore
 from builds import upload as uploads
+from builds.access import import_or_404, upload_or_404, uploads_of
 from builds.models import Restore, Upload
 from builds.pages import branch_context, sidebar
 from builds.upload import Elsewhere, receive
@@ -18,7 +19,7 @@ from portal.live import in_words, respond
 from portal.models import State, User
 from portal.stories import StoryError
 from projects.access import Access, Tool, branch_or_404
-from projects.models import Branch, Stage
+from projects.models import Branch
 
 SOON = 2  # seconds between polls
 
@@ -27,7 +28,7 @@ SOON = 2  # seconds between polls
 def choose(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     access, branch = _branch_or_404(request, slug, pk)
     context = branch_context(access, branch, "backups") | sidebar(access, "", branch)
-    mine = Upload.objects.filter(branch=branch, asked_by=cast(User, access.user)).order_by("-pk")
+    mine = uploads_of(access, branch).order_by("-pk")
     context |= {
         "title": f"Import · {branch} · {access.project}",
         "unfinished": mine.filter(story=None)[:3],
@@ -57,14 +58,14 @@ def begin_upload(request: HttpRequest, slug: str, pk: int) -> JsonResponse:
 def upload_piece(request: HttpRequest, slug: str, pk: int, upload: int) -> JsonResponse:
     """Bytes of the file, from `?offset=` on. 409 where they don't go on where the last piece ended."""
     access, branch = _branch_or_404(request, slug, pk)
-    row = _upload_or_404(access, branch, upload)
+    row = upload_or_404(access, branch, upload)
     offset = request.GET.get("offset", "")
     if not offset.isdecimal() or len(offset) > 15:
         return JsonResponse({"error": "The offset is missing."}, status=400)
     try:
         row = receive(row, int(offset), request)
     except Elsewhere as elsewhere:
-        return JsonResponse({"received": int(str(elsewhere))}, status=409)
+        return JsonResponse({"received": elsewhere.there}, status=409)
     except OSError as error:
         return JsonResponse({"error": f"The portal can't write it: {error.strerror}."}, status=507)
     return JsonResponse({"received": row.received_bytes})
@@ -74,7 +75,7 @@ def upload_piece(request: HttpRequest, slug: str, pk: int, upload: int) -> JsonR
 def show(request: HttpRequest, slug: str, pk: int, upload: int) -> HttpResponse:
     """What is in it, or why it is refused; and the question whether to import it."""
     access, branch = _branch_or_404(request, slug, pk)
-    row = _upload_or_404(access, branch, upload)
+    row = upload_or_404(access, branch, upload)
     context = branch_context(access, branch, "backups") | sidebar(access, "", branch)
     context |= _asking(row, branch) | {
         "title": f"Import · {branch} · {access.project}",
@@ -84,39 +85,36 @@ def show(request: HttpRequest, slug: str, pk: int, upload: int) -> HttpResponse:
 
 
 def _asking(row: Upload, branch: Branch) -> dict[str, Any]:
-    production = branch.stage == Stage.PRODUCTION
-    refused = restore.import_refusal(branch, row) if production else uploads.refusal(row)
     return {
         "upload": row,
         "found": row.found,
         "going_on": row.story is not None and row.state != State.DONE,
         "step": row.story.steps.filter(state=State.RUNNING).first() if row.story else None,
-        "refused": refused if row.state == State.DONE else "",
+        "refused": importing.refusal(branch, row) if row.state == State.DONE else "",
     }
 
 
 @require_POST
 def import_here(request: HttpRequest, slug: str, pk: int, upload: int) -> HttpResponse:
     access, branch = _branch_or_404(request, slug, pk)
-    row, by = _upload_or_404(access, branch, upload), cast(User, access.user)
+    row, by = upload_or_404(access, branch, upload), cast(User, access.user)
     if request.POST.get("typed", "").strip() != slug:
         return redirect(f"{request.path.removesuffix('import/')}?no")
     try:
-        if branch.stage == Stage.PRODUCTION:
-            begun = restore.begin_import(branch=branch, upload=row, by=by)
-            return redirect("restore", slug=slug, pk=pk, restore=begun.pk)
-        build = uploads.into_staging(branch=branch, upload=row, by=by)
-        return redirect("build", slug=slug, number=build.number)
+        begun = importing.begin(branch=branch, upload=row, by=by)
     except StoryError as error:
         messages.error(request, in_words(error))
         return redirect("upload", slug=slug, pk=pk, upload=upload)
+    if isinstance(begun, Restore):
+        return redirect("restore", slug=slug, pk=pk, restore=begun.pk)
+    return redirect("build", slug=slug, number=begun.number)
 
 
 # --- what was switched off --------------------------------------------------------------------------------------------
 @require_GET
 def switched_off(request: HttpRequest, slug: str, pk: int, restore: int) -> HttpResponse:
     access, branch = _branch_or_404(request, slug, pk)
-    row = _import_or_404(branch, restore)
+    row = import_or_404(branch, restore)
     context = branch_context(access, branch, "backups") | sidebar(access, "", branch)
     listed = list(row.parked.select_related("story", "asked_by"))
     context |= {
@@ -133,7 +131,7 @@ def switched_off(request: HttpRequest, slug: str, pk: int, restore: int) -> Http
 @require_POST
 def switch_on(request: HttpRequest, slug: str, pk: int, restore: int) -> HttpResponse:
     access, branch = _branch_or_404(request, slug, pk)
-    row = _import_or_404(branch, restore)
+    row = import_or_404(branch, restore)
     chosen = request.POST.get("parked", "")
     parked = row.parked.filter(pk=int(chosen[:15])).first() if chosen.isdecimal() else None
     if parked is not None:
@@ -147,19 +145,3 @@ def switch_on(request: HttpRequest, slug: str, pk: int, restore: int) -> HttpRes
 def _branch_or_404(request: HttpRequest, slug: str, pk: int) -> tuple[Access, Branch]:
     """Production and staging: development begins with an empty database."""
     return branch_or_404(request, slug, pk, Tool.BACKUPS)
-
-
-def _upload_or_404(access: Access, branch: Branch, pk: int) -> Upload:
-    """One of the person's own."""
-    rows = Upload.objects.select_related("story", "branch__project")
-    found = rows.filter(branch=branch, asked_by=cast(User, access.user), pk=pk).first()
-    if found is None:
-        raise Http404
-    return found
-
-
-def _import_or_404(branch: Branch, pk: int) -> Restore:
-    found = Restore.objects.select_related("upload").filter(branch=branch, pk=pk, imported=True).first()
-    if found is None:
-        raise Http404
-    return found
