@@ -3,7 +3,7 @@
 from datetime import timedelta
 from types import SimpleNamespace
 
-from builds.models import Build
+from builds.models import Build, Parked, Restore, Upload
 from hosting.models import Alias, DatabaseServer, Host, Instance, Mail, Pool
 from portal import clock
 from portal.models import Command, LogChunk, Result, State, Step, Story, User
@@ -58,6 +58,36 @@ def mail(instance: Instance | None, raw: bytes = b"Subject: Hello\r\n\r\nHello.\
     assert instance is not None
     values = {"sender": "shop@example.com", "recipients": "bob@example.com", "subject": "Hello"} | fields
     return Mail.objects.create(instance=instance, raw=raw, size=len(raw), **values)
+
+
+def upload(branch: Branch, by: User, result: Result = Result.SUCCESS, **error: str) -> Upload:
+    """An archive that `by` brought for the branch, and that was looked at."""
+    found = {
+        "form": "zip", "bytes": 5_000_000, "series": "18.0", "database": "shop", "enterprise": False, "files": 12,
+        "modules": {"base": "1", "web": "1"}, "missing": [],
+    }  # fmt: skip
+    made = Upload.objects.create(
+        branch=branch, asked_by=by, name="shop.zip", size_bytes=1_000_000, received_bytes=1_000_000, found=found,
+        state=State.DONE, result=result,
+    )  # fmt: skip
+    made.story = Story.objects.create(
+        kind="upload", queue="background", subject=f"upload-{made.pk}", object_id=made.pk, state=State.DONE,
+        result=result, **error,
+    )  # fmt: skip
+    made.save(update_fields=["story"])
+    return made
+
+
+def imported(branch: Branch) -> Restore:
+    """An import that made the database that serves the branch."""
+    pool = branch.instance.live_pool if branch.instance else None
+    done = {"state": State.DONE, "result": Result.SUCCESS, "switched_at": clock.now()}
+    return Restore.objects.create(branch=branch, imported=True, pool=pool, **done)
+
+
+def parked(restore: Restore, record_id: int = 7) -> Parked:
+    """A scheduled action that the import switched off."""
+    return Parked.objects.create(restore=restore, kind=Parked.Kind.ACTION, record_id=record_id, name="Send mails")
 
 
 def deploy_key(project: Project, url: str = "git@github.com:acme/lib.git", **fields: object) -> DeployKey:

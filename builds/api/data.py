@@ -81,7 +81,7 @@ class RestoreBackup(ApiView):
         found = backup_or_404(branch, pk)
         if given["dry_run"]:
             return Response(foretelling.restore_backup(branch, found))
-        _confirm(given, slug)
+        confirm(given, slug)
         begun = restore.begin(branch=branch, backup=found, by=person(request))
         return accepted(request, slug, begun.story)
 
@@ -105,7 +105,7 @@ class IntoStaging(ApiView):
         return accepted(request, slug, build.story)
 
 
-def _confirm(given: dict[str, Any], wanted: str) -> None:
+def confirm(given: dict[str, Any], wanted: str) -> None:
     """Raises Misfit where the name of what is lost was not sent."""
     if given.get("confirm") != wanted:
         raise Misfit({"confirm": [f"Send {wanted!r} here to go on. See what will be lost with ?dry_run=1."]})
@@ -139,7 +139,7 @@ class Move(ApiView):
         if given["dry_run"]:
             return Response(foretelling.move(branch, stage))
         if stage != branch.stage == Stage.PRODUCTION and branch.instance is not None:
-            _confirm(given, branch.name)
+            confirm(given, branch.name)
         story = stages.move(branch=branch, stage=stage, by=person(request), attach=_retired(given, branch))
         moved = Branch.objects.select_related("instance").get(pk=branch.pk)
         return Response({"branch": BranchRow(moved).data, "operation": story.pk if story else None}, status=202)

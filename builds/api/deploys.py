@@ -89,7 +89,9 @@ class Cancel(ApiView):
 
     @writes("cancel_operation", Scope.DEPLOY, FOLLOWED)
     def post(self, request: Request, *, slug: str, pk: int) -> Response:
-        """Ask a deploy or a restore to stop: what it did is undone. One that has switched goes on to its end."""
+        """Ask a deploy, a restore or an import to stop: what it did is undone. One that has switched goes on to its
+        end.
+        """
         access, story = story_or_404(request, slug, pk)
         if story.state == State.DONE:
             raise ProjectError("It has ended already", "Nothing was changed.")
@@ -101,5 +103,5 @@ class Cancel(ApiView):
             row = Restore.objects.select_related("story", "branch").get(pk=story.object_id)
             restore.cancel(restore=row, by=person(request))
         else:
-            raise ProjectError(f"A {story.kind} can't be cancelled", "It goes on.")
+            raise ProjectError("Only a deploy, a restore and an import can be cancelled", "It goes on.")
         return accepted(request, slug, story)

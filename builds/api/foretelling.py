@@ -1,14 +1,14 @@
 """What the dangerous requests would do, be it for `?dry_run=1`: from the same functions that refuse or do it."""
 
-from builds import again, deletion, merging, restore, rollback, stages
+from builds import again, deletion, importing, merging, restore, rollback, stages
 from builds import backup as stories_of_backups
-from builds.models import Build
+from builds.models import Build, Upload
 from hosting import runtimes
 from hosting.models import Backup
 from portal.api.foretold import Foretelling, foretold
 from portal.live import in_words
 from portal.stories import StoryError
-from projects import support
+from projects import plans, support
 from projects.models import Branch, Project, Stage
 
 OUTSIDE = "Mails that were sent, and calls to other services, stay sent."
@@ -97,6 +97,34 @@ def restore_backup(branch: Branch, backup: Backup) -> Foretelling:
         lost=[f"Everything that was written since {taken}: records, attachments, users, settings of Odoo."],
         stays=[OUTSIDE],
         refused=restore.refusal(branch, backup),
+    )
+
+
+def import_upload(branch: Branch, upload: Upload) -> Foretelling:
+    refused = importing.refusal(branch, upload)
+    if branch.stage != Stage.PRODUCTION:
+        closed = plans.plan(branch.project)
+        return foretold(
+            [
+                f"{branch.head[:7]} is built for {branch}, on the imported database instead of a copy of production; "
+                "what serves goes on serving meanwhile.",
+                "The database is neutralised before anything starts on it.",
+            ],
+            lost=["What was written in the present database; it stays until it is cleaned up."],
+            refused=refused or (closed.says if closed.is_closed else "") or support.refusal(branch.project.series),
+        )
+    return foretold(
+        [
+            f"{upload.name} is restored beside production, which goes on serving.",
+            "Its scheduled actions and mail servers are switched off, to be switched on one by one.",
+            "The code that serves opens it; modules of another version are updated in it.",
+            "What is there now is backed up.",
+            "Visitors wait for some seconds while the two change places; when it doesn't answer, all is put back.",
+            "The present database is kept for 24 hours.",
+        ],
+        lost=["All that production holds now: records, attachments, users and their passwords."],
+        stays=[OUTSIDE],
+        refused=refused,
     )
 
 

@@ -13,8 +13,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
+from builds import upload as uploads
 from builds.api.rows import OperationRow
-from builds.models import Build, Download, Resize, Restore, Retired, Rollback
+from builds.models import Build, Download, Parked, Resize, Restore, Retired, Rollback, Upload
 from hosting.models import Backup, Instance, Pool
 from portal import clock
 from portal.models import State, Story
@@ -131,7 +132,26 @@ def _restore(project: Project, pk: int) -> Found | None:
     else:
         finding = f"The restored database answered at {row.answered_at:%Y-%m-%d %H:%M:%S} UTC."
     confirmed = row.switched_at is not None and row.answered_at is not None
-    return Found(Tool.BACKUPS, Stage.PRODUCTION, _branch(project, row.branch), confirmed, finding)
+    about = _import(project, row) if row.imported else _branch(project, row.branch)
+    return Found(Tool.BACKUPS, Stage.PRODUCTION, about, confirmed, finding)
+
+
+def _upload(project: Project, pk: int) -> Found | None:
+    row = Upload.objects.select_related("branch").filter(branch__project=project, pk=pk).first()
+    if row is None:
+        return None
+    refused = uploads.refusal(row)
+    about = reverse("api:upload", args=[project.slug, row.branch_id, row.pk])
+    return Found(Tool.BACKUPS, row.branch.stage, about, not refused, refused or "The archive can be imported.")
+
+
+def _switch_on(project: Project, pk: int) -> Found | None:
+    row = Parked.objects.select_related("restore__branch").filter(restore__branch__project=project, pk=pk).first()
+    if row is None:
+        return None
+    on = row.switched_on_at is not None
+    finding = f"{row} is {'on' if on else 'still off'}."
+    return Found(Tool.BACKUPS, row.restore.branch.stage, _import(project, row.restore), on, finding)
 
 
 def _download(project: Project, pk: int) -> Found | None:
@@ -182,11 +202,17 @@ KINDS: dict[str, Callable[[Project, int], Found | None]] = {
     "retire": _retire,
     "resize": _resize,
     "wake": _wake,
+    "upload": _upload,
+    "switch-on": _switch_on,
 }
 
 
 def _build(project: Project, build: Build) -> str:
     return reverse("api:build", args=[project.slug, build.number])
+
+
+def _import(project: Project, restore: Restore) -> str:
+    return reverse("api:import", args=[project.slug, restore.branch_id, restore.pk])
 
 
 def _branch(project: Project, branch: Branch) -> str:

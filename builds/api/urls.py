@@ -1,6 +1,6 @@
 from django.urls import include, path
 
-from builds.api import data, databases, deploys, downloads, projects, reads
+from builds.api import data, databases, deploys, downloads, imports, projects, reads
 
 urlpatterns = [
     path("repositories/", projects.OwnRepositories.as_view(), name="repositories"),
@@ -40,6 +40,26 @@ urlpatterns = [
                 path("backups/<int:pk>/restore/", data.RestoreBackup.as_view(), name="restore"),
                 path("backups/<int:pk>/into-staging/", data.IntoStaging.as_view(), name="into-staging"),
                 path("backups/<int:pk>/download/", downloads.DownloadBackup.as_view(), name="download-backup"),
+                path("branches/<int:pk>/uploads/", imports.Uploads.as_view(), name="uploads"),
+                path("branches/<int:pk>/uploads/<int:upload>/", imports.OneUpload.as_view(), name="upload"),
+                path("branches/<int:pk>/uploads/<int:upload>/piece/", imports.Piece.as_view(), name="piece"),
+                path(
+                    "branches/<int:pk>/uploads/<int:upload>/import/",
+                    imports.ImportUpload.as_view(),
+                    name="import-upload",
+                ),
+                path("branches/<int:pk>/imports/", imports.Imports.as_view(), name="imports"),
+                path("branches/<int:pk>/imports/<int:restore>/", imports.OneImport.as_view(), name="import"),
+                path(
+                    "branches/<int:pk>/imports/<int:restore>/switched-off/",
+                    imports.SwitchedOff.as_view(),
+                    name="switched-off",
+                ),
+                path(
+                    "branches/<int:pk>/imports/<int:restore>/switched-off/<int:off>/switch-on/",
+                    imports.SwitchOn.as_view(),
+                    name="switch-on",
+                ),
                 path("retired/", databases.RetiredDatabases.as_view(), name="retired"),
                 path("downloads/", downloads.Downloads.as_view(), name="downloads"),
                 path("downloads/<int:pk>/file/", downloads.DownloadedFile.as_view(), name="download"),

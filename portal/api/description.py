@@ -4,6 +4,8 @@ from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
 
+from portal.api.reading import Raw
+
 
 class Described(AutoSchema):
     def get_tags(self) -> list[str]:
@@ -19,7 +21,7 @@ SOME_TEXT = r"^[^\u0000]*[^\u0000\s][^\u0000]*$"
 
 def say_what_is_refused(result: dict[str, Any], **_named: Any) -> dict[str, Any]:
     """A hook of drf-spectacular's: bodies have no other fields than those that are described, and no text has the
-    character NUL or nothing but spaces.
+    character NUL or nothing but spaces. Where bytes are sent, there are some.
     """
     schemas = result["components"]["schemas"]
     for methods in result["paths"].values():
@@ -27,6 +29,9 @@ def say_what_is_refused(result: dict[str, Any], **_named: Any) -> dict[str, Any]
             for parameter in operation.get("parameters", ()):
                 if parameter["in"] == "query":
                     _refuse_no_text(parameter["schema"])
+            if Raw.media_type in operation.get("requestBody", {}).get("content", {}):
+                operation["requestBody"]["required"] = True
+                continue
             for content in operation.get("requestBody", {}).get("content", {}).values():
                 body = schemas[content["schema"]["$ref"].rpartition("/")[2]]
                 body["additionalProperties"] = False

@@ -1,5 +1,5 @@
-"""How a view says what its method is: `@reads`, `@lists`, `@writes`. One declaration serves the check of the request,
-the token's scope, the schema and the test that walks all of them.
+"""How a view says what its method is: `@reads`, `@lists`, `@writes`, `@sends`. One declaration serves the check of the
+request, the token's scope, the schema and the test that walks all of them.
 """
 
 from collections.abc import Callable
@@ -119,6 +119,28 @@ def writes(
     return wrap
 
 
+def sends(name: str, scope: Scope, answers: Any, *, query: Form) -> Callable[[Handler], Handler]:
+    """A POST of bytes as they are, in a view whose parser is `reading.Raw`. The handler gets the parameters of `query`
+    as `given`, and a `stream`; it returns what `answers` serializes.
+
+    It knows no Idempotency-Key, which would have all of the bytes read and hashed: it has to be one that does nothing
+    when it is sent twice.
+    """
+
+    def wrap(handler: Handler) -> Handler:
+        @wraps(handler)
+        def wrapped(view: Any, request: Request, **at: Any) -> Response:
+            require(request, scope)
+            given = reading.query(request, (query,))
+            return Response(answers(handler(view, request, **at, given=given, stream=reading.stream(request))).data)
+
+        takes = {reading.Raw.media_type: reading.Raw.described}
+        problems = (*ALWAYS, 409, 415, 503)
+        return _described(wrapped, Operation(name, scope), (query,), {200: answers}, problems, takes)
+
+    return wrap
+
+
 def require(request: Request, scope: Scope) -> None:
     """Raises PermissionDenied where the token is not for this."""
     token = token_of(request)
@@ -146,7 +168,7 @@ def _described(
     parameters: tuple[Any, ...],
     answers: dict[int, Any],
     problems: tuple[int, ...],
-    takes: Form | None = None,
+    takes: Form | dict[str, Any] | None = None,
 ) -> Handler:
     responses = dict(answers)
     responses |= {(code, CONTENT_TYPE): Problem for code in problems}

@@ -1,11 +1,11 @@
 """What a request says behind the question mark and in its body, checked: what nobody understood must not be ignored."""
 
 import json
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError, ValidationError
-from rest_framework.parsers import JSONParser
+from rest_framework.parsers import BaseParser, JSONParser
 from rest_framework.request import Request
 
 Form = type[serializers.Serializer[Any]]
@@ -43,6 +43,24 @@ class Json(JSONParser):
             return super().parse(stream, media_type, parser_context)
         except RecursionError as error:
             raise ParseError("The JSON is nested too deeply.") from error
+
+
+class Raw(BaseParser):
+    """Bytes as they are. They are read by whom they are for, who knows how many there may be."""
+
+    media_type = "application/octet-stream"
+    described: ClassVar = {"type": "string", "format": "binary", "minLength": 1}
+
+    def parse(self, stream: IO[Any], *_arguments: Any, **_named: Any) -> Any:
+        return stream
+
+
+def stream(request: Request) -> IO[bytes]:
+    """Of a body that `Raw` takes. Raises ParseError where there is none."""
+    found: Any = request.data
+    if not hasattr(found, "read"):
+        raise ParseError("There are no bytes in the body, or no Content-Length says how many. Nothing was changed.")
+    return found  # type: ignore[no-any-return]
 
 
 def query(request: Request, forms: tuple[Form, ...]) -> dict[str, Any]:

@@ -140,6 +140,15 @@ TABLE = {
     "download_backup": Row(Tool.BACKUPS, 202, {"form": "zip"}, of_stage=False),
     "list_downloads": BACKUPS,
     "stream_download": Row(Tool.BACKUPS, 404, of_stage=False),  # there is none yet
+    "list_uploads": Row(Tool.BACKUPS),
+    "begin_upload": Row(Tool.BACKUPS, 200, {"name": "shop.zip", "size": 10}),
+    "show_upload": Row(Tool.BACKUPS, operators=404),  # Alice's own
+    "send_piece": Row(Tool.BACKUPS, 409, b"a piece", operators=404),  # all of it is there
+    "import_upload": Row(Tool.BACKUPS, 202, {"confirm": "demo"}, operators=404),
+    "list_imports": Row(Tool.BACKUPS),
+    "show_import": Row(Tool.BACKUPS),
+    "list_switched_off": Row(Tool.BACKUPS),
+    "switch_on": Row(Tool.BACKUPS, 202),
     "pin_build": Row(Tool.DEPLOY, {Stage.PRODUCTION: 409, Stage.STAGING: 200, Stage.DEVELOPMENT: 200}),
     "unpin_build": Row(Tool.DEPLOY, {Stage.PRODUCTION: 409, Stage.STAGING: 200, Stage.DEVELOPMENT: 200}),
     "show_operation": Row(Tool.LOGS),
@@ -181,6 +190,7 @@ def furnished(slug: str, people: SimpleNamespace) -> SimpleNamespace:
     invitation, _link = invitations.invite(project=project, whom="nobody", role=Role.TESTER, by=people.alice)
     hook = Hook.objects.create(project=project, url="https://hooks.example/berth", events=["deploy.done"])
     builds = {stage: cast.build(branch) for stage, branch in branches.items()}
+    restores = {stage: cast.imported(branch) for stage, branch in branches.items()}
     project.vault = Vault.objects.create()
     project.save()
     instance = branches[Stage.PRODUCTION].instance
@@ -203,6 +213,9 @@ def furnished(slug: str, people: SimpleNamespace) -> SimpleNamespace:
         builds=builds,
         backup=backup,
         domains=domains,
+        uploads={stage: cast.upload(branch, people.alice) for stage, branch in branches.items()},
+        restores=restores,
+        parked={stage: cast.parked(restore) for stage, restore in restores.items()},
         mails={stage: cast.mail(branch.instance) for stage, branch in branches.items()},
         key=cast.deploy_key(project),
         hook=hook,
@@ -229,7 +242,9 @@ def address(path: str, world: SimpleNamespace, stage: Stage, slug: str, caller: 
     }
     pk = next((str(pk) for part, pk in numbers.items() if f"{part}{{id}}" in path or f"{part}{{pk}}" in path), "0")
     path = path.replace("{domain}", str(world.domains[stage].pk)).replace("{delivery}", str(world.delivery.pk))
-    path = path.replace("{mail}", str(world.mails[stage].pk))
+    path = path.replace("{mail}", str(world.mails[stage].pk)).replace("{upload}", str(world.uploads[stage].pk))
+    path = path.replace("{restore}", str(world.restores[stage].pk)).replace("{off}", str(world.parked[stage].pk))
+    path += "?offset=0" if path.endswith("/piece/") else ""
     found = path.removeprefix("/api/v1/").replace("{slug}", slug).replace("{id}", pk).replace("{pk}", pk)
     return found.replace("{number}", str(world.builds[stage].number)).replace("{name}", "fetch")
 
@@ -292,15 +307,22 @@ def test_each_operation_answers_as_the_table_of_roles_says(
     assert count > 600
 
 
-NESTED = {"{id}", "{domain}", "{delivery}", "{mail}"}
-OF_PARAMETER = {"{domain}": ("domains",), "{delivery}": ("delivery",), "{mail}": ("mails",)}
+OF_PARAMETER = {
+    "{domain}": ("domains",),
+    "{delivery}": ("delivery",),
+    "{mail}": ("mails",),
+    "{upload}": ("uploads",),
+    "{restore}": ("restores",),
+    "{off}": ("parked",),
+}
+NESTED = {"{id}", *OF_PARAMETER}
 OF_ID = ("branches", "source", "backup", "key", "hook", "invitation", "member", "builds")
 
 
 def test_nothing_of_another_project_is_found_below_ones_own(
     world: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Alice may everything in her project; what an address names besides that is another's."""
+    """Alice may everything that anybody may in her project; what an address names besides that is another's."""
     other = furnished("other", world.people)
     other.project.members.filter(user=world.people.alice).delete()
     count = 0
@@ -314,7 +336,9 @@ def test_nothing_of_another_project_is_found_below_ones_own(
             caller = Caller(world.people.alice)
             url = address(path, mixed, stage, "demo", caller)
             answer = caller.send(method, url, body_of(TABLE[name], stage, world))
-        assert answer.status_code == 404, (name, stage, parameter, answer.content[:300])
+        tool = TABLE[name].tool
+        nobodys = parameter != "{id}" and tool is not None and not allows(Role.ADMIN, stage, tool)
+        assert answer.status_code == (403 if nobodys else 404), (name, stage, parameter, answer.content[:300])
         count += 1
     with capsys.disabled():
         print(f"\n{count} cases of another project's rows below one's own")

@@ -5,6 +5,7 @@ Addresses are those of rows that are there, so that its requests come further th
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +19,8 @@ from pytest_django import Settings
 from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
 
+from builds.models import Upload
+from portal.models import Result
 from projects import invitations
 from projects.models import Hook, HookDelivery, Role, Stage
 from tests import cast
@@ -41,7 +44,9 @@ def look_up(_host: str, port: int, **_options: object) -> list[tuple[object, ...
 
 
 @pytest.fixture
-def shop(people: SimpleNamespace, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+def shop(
+    people: SimpleNamespace, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> SimpleNamespace:
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     settings.BERTH_API_PER_MINUTE = 10**9
     settings.ALLOWED_HOSTS = ["*"]
@@ -57,6 +62,13 @@ def shop(people: SimpleNamespace, settings: Settings, monkeypatch: pytest.Monkey
     invitation, _link = invitations.invite(project=project, whom="oscar", role=Role.TESTER, by=people.alice)
     preview = cast.branch(project, "preview", instance=cast.instance(Stage.DEVELOPMENT, "preview.localhost"))
     mail = cast.mail(preview.instance)
+    settings.BERTH_HOME = tmp_path
+    restore = cast.imported(main)
+    uploads = {
+        "piece": Upload.objects.create(branch=main, asked_by=people.alice, name="a.zip", size_bytes=10**6).pk,
+        "import": cast.upload(main, people.alice).pk,
+        "": cast.upload(main, people.alice, Result.FAILURE, error_title="The zip is damaged").pk,
+    }
     numbers = {
         "branches": main.pk,
         "mails": preview.pk,
@@ -67,7 +79,8 @@ def shop(people: SimpleNamespace, settings: Settings, monkeypatch: pytest.Monkey
         "invitations": invitation.pk,
     }
     known = {"mail": mail.pk, "number": build.number, "domain": domain.pk, "delivery": delivery.pk}
-    return SimpleNamespace(caller=caller, numbers=numbers, known=known)
+    known |= {"restore": restore.pk, "off": cast.parked(restore).pk}
+    return SimpleNamespace(caller=caller, numbers=numbers, known=known, uploads=uploads)
 
 
 def test_every_operation_keeps_what_the_schema_promises(shop: SimpleNamespace) -> None:
@@ -105,6 +118,7 @@ def at_home(case: Any, shop: SimpleNamespace) -> None:
     of = next((pk for part, pk in shop.numbers.items() if f"/{part}/{{id}}" in case.path), None)
     if of is not None:
         known["id"] = shop.numbers["mails"] if "/mails/" in case.path else of
+    known["upload"] = next(pk for end, pk in shop.uploads.items() if case.path.endswith(f"/{end}/" if end else "/"))
     for name, value in known.items():
         if name in (case.path_parameters or {}):
             case.path_parameters[name] = value

@@ -15,11 +15,6 @@ from portal.models import AuditEntry, Result, State, Story
 from projects.models import Branch, Stage
 from tests import cast
 
-FOUND = {
-    "form": "zip", "bytes": 5_000_000, "series": "18.0", "database": "shop", "enterprise": False, "files": 12,
-    "modules": {"base": "1", "web": "1"}, "missing": [],
-}  # fmt: skip
-
 
 @pytest.fixture
 def branch(people: SimpleNamespace, settings: Settings, tmp_path: Path) -> Branch:
@@ -42,14 +37,8 @@ def read(client: Client, url: str) -> str:
     return " ".join(client.get(url).content.decode().replace("\xa0", " ").split())
 
 
-def made(branch: Branch, people: SimpleNamespace, result: Result, **story: str) -> Upload:
-    told = Story.objects.create(
-        kind="upload", queue="background", subject="u", object_id=1, state=State.DONE, result=result, **story
-    )
-    return Upload.objects.create(
-        branch=branch, asked_by=people.alice, name="shop.zip", size_bytes=1_000_000, received_bytes=1_000_000,
-        story=told, state=State.DONE, result=result, found=FOUND,
-    )  # fmt: skip
+def made(branch: Branch, people: SimpleNamespace, result: Result, **error: str) -> Upload:
+    return cast.upload(branch, people.alice, result, **error)
 
 
 # --- sent -------------------------------------------------------------------------------------------------------------
@@ -183,14 +172,7 @@ def test_one_taken_by_hand_can_be_deleted_and_no_other(alice: Client, branch: Br
 # --- switched on ------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def restore(branch: Branch) -> Restore:
-    made = Restore.objects.create(
-        branch=branch,
-        imported=True,
-        state=State.DONE,
-        result=Result.SUCCESS,
-        switched_at=clock.now(),
-        pool=branch.instance.live_pool if branch.instance else None,
-    )
+    made = cast.imported(branch)
     Parked.objects.create(restore=made, kind=Parked.Kind.ACTION, record_id=7, name="Send <mails>")
     Parked.objects.create(restore=made, kind=Parked.Kind.OUTGOING, record_id=1, name="mail.example.com")
     return made
