@@ -16,7 +16,8 @@ class Described(AutoSchema):
         return str(self.get_description()).partition("\n")[0].rstrip(".")
 
 
-SOME_TEXT = r"^[^\u0000]*[^\u0000\s][^\u0000]*$"
+# What Python takes for space and \s of other regular expressions doesn't is named: such text is refused as empty.
+SOME_TEXT = r"^[^\u0000]*[^\u0000\s\u001c-\u001f\u0085][^\u0000]*$"
 
 
 def say_what_is_refused(result: dict[str, Any], **_named: Any) -> dict[str, Any]:
