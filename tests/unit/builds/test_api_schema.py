@@ -118,7 +118,7 @@ def at_home(case: Any, shop: SimpleNamespace) -> None:
     of = next((pk for part, pk in shop.numbers.items() if f"/{part}/{{id}}" in case.path), None)
     if of is not None:
         known["id"] = shop.numbers["mails"] if "/mails/" in case.path else of
-    known["upload"] = next(pk for end, pk in shop.uploads.items() if case.path.endswith(f"/{end}/" if end else "/"))
+    known["upload"] = shop.uploads.get(case.path.rstrip("/").rpartition("/")[2], shop.uploads[""])
     for name, value in known.items():
         if name in (case.path_parameters or {}):
             case.path_parameters[name] = value
