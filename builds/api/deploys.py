@@ -89,9 +89,7 @@ class Cancel(ApiView):
 
     @writes("cancel_operation", Scope.DEPLOY, FOLLOWED)
     def post(self, request: Request, *, slug: str, pk: int) -> Response:
-        """Ask a deploy, a restore or an import to stop: what it did is undone. One that has switched goes on to its
-        end.
-        """
+        """Ask a deploy, a restore or an import to stop: what it did is undone. What has switched goes on to its end."""
         access, story = story_or_404(request, slug, pk)
         if story.state == State.DONE:
             raise ProjectError("It has ended already", "Nothing was changed.")

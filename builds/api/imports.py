@@ -92,8 +92,9 @@ class Uploads(ApiView):
 
     @writes("begin_upload", Scope.ADMIN, {200: UploadRow}, takes=NewUpload)
     def post(self, request: Request, *, slug: str, pk: int, given: dict[str, Any]) -> Response:
-        """Begin to bring an archive, or go on with your unfinished one of that name and size, of which
-        `received_bytes` are there.
+        """Begin to bring an archive, or go on with your unfinished one of that name and size.
+
+        `received_bytes` of it are there: send what follows them.
         """
         _access, branch = _branch(request, slug, pk)
         row = uploads.begin(branch=branch, name=given["name"], size=given["size"], by=person(request))
@@ -225,8 +226,9 @@ class SwitchedOff(ApiView):
 
     @lists("list_switched_off", ParkedRow)
     def get(self, request: Request, *, slug: str, pk: int, restore: int) -> QuerySet[Parked]:
-        """What an import switched off, so that it isn't done twice while the former server runs: scheduled actions,
-        mail servers, and the jobs that waited.
+        """What an import switched off: scheduled actions, mail servers, and the jobs that waited.
+
+        As long as the former server runs, both would do the same work and send the same mails.
         """
         return import_or_404(_branch(request, slug, pk)[1], restore).parked.select_related("asked_by")
 
