@@ -38,12 +38,12 @@ ROOM = 2  # times its size must be free for it: it is restored then
 class Elsewhere(ProjectError):
     """A piece that was not taken. `there` bytes are there: what follows them is what should be sent."""
 
-    def __init__(self, title: str, upload: Upload) -> None:
+    def __init__(self, title: str, upload: Upload, remedy: str = "") -> None:
         self.there = upload.received_bytes
         whole = self.there == upload.size_bytes
         detail = f"{self.there:,} of {upload.size_bytes:,} bytes are there, and stay. Nothing of this piece was taken."
-        remedy = "All of it is there already." if whole else f"Send what follows them, from offset {self.there} on."
-        super().__init__(title, detail, remedy)
+        follows = "All of it is there already." if whole else f"Send what follows them, from offset {self.there} on."
+        super().__init__(title, detail, remedy or follows)
 
 
 # --- received ---------------------------------------------------------------------------------------------------------
@@ -93,9 +93,10 @@ def _check_piece(upload: Upload, offset: int, length: int) -> None:
     if offset != upload.received_bytes:
         raise Elsewhere("The piece doesn't go on where the last one ended", upload)
     if length > PIECE:
-        raise Elsewhere(f"The piece is too large: it may have {PIECE:,} bytes", upload)
+        raise Elsewhere("The piece is too large", upload, f"Send at most {PIECE:,} bytes at once.")
     if offset + length > upload.size_bytes:
-        raise Elsewhere("The piece goes on after the end that the file was said to have", upload)
+        remedy = "Send no more than is left of it, or begin another upload with the file's true size."
+        raise Elsewhere("The piece goes on after the end that the file was said to have", upload, remedy)
 
 
 def refusal(upload: Upload) -> str:
