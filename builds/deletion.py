@@ -4,6 +4,7 @@ Rounds do it (builds/rounds.py), by what they find: the project's row says what 
 leaves no more than something for the next round. How it goes at last: builds/removal.py.
 """
 
+from contextlib import suppress
 from datetime import timedelta
 
 from django.db import transaction
@@ -37,13 +38,13 @@ def delete(*, project: Project, typed: str, by: User) -> None:
         return
     for branch in row.branches.alive():
         skip_waiting(branch, SKIPPED)
-        if branch.stage == Stage.PRODUCTION:
-            _back_up(branch, by)
     for story in Story.objects.open().filter(pk__in=row.builds.exclude(state=State.DONE).values("story")):
         stories.cancel(story)
     Invitation.objects.open().filter(project=row).update(withdrawn_at=clock.now())
     row.deleted_at, row.deleted_by, row.hours_left = clock.now(), by, GRACE // timedelta(hours=1)
     row.save(update_fields=["deleted_at", "deleted_by", "hours_left"])
+    for production in row.branches.alive().filter(stage=Stage.PRODUCTION):
+        _back_up(production, by)
     audit.record(by=by, verb="delete project", object=row.slug, project_id=row.pk, after={"days": GRACE.days})
 
 
@@ -58,12 +59,12 @@ def _back_up(production: Branch, by: User) -> None:
 @transaction.atomic
 def undo(*, project: Project, by: User) -> Build | None:
     """Everything is there again; production is deployed anew, by the build that is returned, other databases when
-    somebody asks for it.
+    somebody asks for it. Where no build can begin, as the repository is gone, it is all there too.
 
     Raises ProjectError while something is being closed, and when its time is over.
     """
     row = Project.objects.select_for_update().get(pk=project.pk)
-    over = row.removed_at is not None or (row.hours_left == 0 and not unproven_of(row))
+    over = row.removed_at is not None or row.condemned_at is not None or (row.hours_left == 0 and not unproven_of(row))
     if row.deleted_at is None or over:
         raise ProjectError(f"The deletion of {row} can't be undone", "It isn't deleted, or its time is over.", "")
     if _being_closed(row):
@@ -78,7 +79,9 @@ def undo(*, project: Project, by: User) -> Build | None:
     if production is None:
         return None
     served = Build.objects.filter(instance=production.instance).exclude(pool=None).order_by("-pk").first()
-    return begin_build(branch=production, commit=served.commit if served else production.head, by=by)
+    with suppress(ProjectError):
+        return begin_build(branch=production, commit=served.commit if served else production.head, by=by)
+    return None
 
 
 def is_closing(project: Project) -> bool:

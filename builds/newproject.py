@@ -17,8 +17,9 @@ def make(
     The project and its first build are written at once, since nothing later would find a build that is missing. A
     webhook that is missing is found, and told of.
     """
+    found = connect.look(by=by, repository=repository, slug=slug, series=series, code=code)
     with transaction.atomic():
-        project = connect.create(by=by, repository=repository, name=name, slug=slug, series=series, code=code)
+        project = connect.create(by=by, found=found, name=name, slug=slug, series=series, code=code)
         production = project.branches.filter(stage=Stage.PRODUCTION).exclude(head="").first()
         build = begin(branch=production, commit=production.head, by=by) if production else None
     connect.install_webhook(project)

@@ -15,6 +15,7 @@ from builds.models import Build, Retired
 from hosting import instances
 from hosting.models import Backup, Instance
 from portal import alarms, audit, clock
+from portal.stories import ProjectError
 from projects import providers
 from projects.connect import github
 from projects.models import Branch, Project, Stage
@@ -45,7 +46,7 @@ def due() -> list[Project]:
         with transaction.atomic():
             project = _still_due(pk)
             unproven = unproven_of(project) if project else []
-            if project and unproven:
+            if project and unproven and project.condemned_at is None:
                 waiting.add(f"{KEY}{pk}")
                 _alarm(project, unproven)
             elif project:
@@ -87,8 +88,16 @@ def _alarm(project: Project, unproven: list[str]) -> None:
 
 
 def remove_unproven(project: Project, unproven: list[str]) -> None:
-    """Whatever is lost by it: the operator said so. Safe to repeat."""
-    audit.record(by=None, verb="remove unproven data", object=project.slug, project_id=project.pk, before=unproven)
+    """Whatever is lost by it: the operator said so, and nobody can undo the deletion from here on. A round goes on with
+    it where this process ends. Raises ProjectError where the deletion was undone meanwhile.
+    """
+    with transaction.atomic():
+        row = _still_due(project.pk)
+        if row is None:
+            raise ProjectError(f"The deletion of {project} was undone meanwhile", "Nothing was changed.", "")
+        row.condemned_at = clock.now()
+        row.save(update_fields=["condemned_at"])
+        audit.record(by=None, verb="remove unproven data", object=row.slug, project_id=row.pk, before=unproven)
     for instance in instances_of(project):
         instances.remove(instance)
     finish(project)
@@ -107,7 +116,7 @@ def finish(project: Project) -> None:
         shutil.rmtree(Path(settings.BERTH_HOME) / "git" / mirrors, ignore_errors=True)
     with transaction.atomic():
         row = Project.objects.select_for_update().get(pk=project.pk)
-        if row.removed_at is not None:
+        if row.removed_at is not None or row.deleted_at is None:
             return
         vault = str(row.vault) if row.vault else None
         audit.record(by=None, verb="remove project", object=row.slug, project_id=row.pk, before={"vault": vault})

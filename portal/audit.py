@@ -22,6 +22,7 @@ def record(
 ) -> AuditEntry:
     """Add an entry, in the caller's transaction. `by` is None for what the platform does by itself.
 
+    It comes last there: until the end nobody else writes one, and who waits for a row meanwhile may have one already.
     `before` and `after` are JSON values; secrets don't belong in them.
     """
     with transaction.atomic():

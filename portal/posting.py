@@ -98,15 +98,22 @@ def post(
     try:
         connection.request("POST", target.path, body, {"Host": target.host_header, **headers})
         got = connection.getresponse()
-        text = got.read(MAX_ANSWER).decode(errors="replace").replace("\0", "�")
-        return Answer(got.status, {key: value[:500] for key, value in got.getheaders()[:50]}, text)
+        text = _storable(got.read(MAX_ANSWER).decode(errors="replace"))
+        return Answer(
+            got.status, {_storable(key): _storable(value[:500]) for key, value in got.getheaders()[:50]}, text
+        )
     except (OSError, http.client.HTTPException) as error:
         late = time.monotonic() - started >= timeout
         reason = f"no answer within {timeout:.0f} s" if late else str(error) or type(error).__name__
-        raise NotSent(f"{target.host_header} at {target.ip}: {reason}.") from None
+        raise NotSent(_storable(f"{target.host_header} at {target.ip}: {reason}.")) from None
     finally:
         clock.cancel()
         connection.let_go()
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL takes no zero byte in a text."""
+    return text.replace("\0", "�")
 
 
 class _Connection(http.client.HTTPConnection):

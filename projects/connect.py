@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -44,19 +45,24 @@ def repositories(user: User) -> Sequence[providers.Repository]:
 
 def connect(*, by: User, repository: str, name: str, slug: str, series: str, code: str = "") -> Project:
     """Make a project of a repository, and let GitHub tell of its pushes. Nothing is built yet. Raises ProjectError."""
-    project = create(by=by, repository=repository, name=name, slug=slug, series=series, code=code)
+    found = look(by=by, repository=repository, slug=slug, series=series, code=code)
+    project = create(by=by, found=found, name=name, slug=slug, series=series, code=code)
     install_webhook(project)
     return project
 
 
-def create(*, by: User, repository: str, name: str, slug: str, series: str, code: str = "") -> Project:
-    """A project of a repository: its default branch becomes production, the others development. It has the
-    subscription with this code, and is a trial without one.
+@dataclass(frozen=True)
+class Found:
+    """What GitHub says of a repository."""
 
-    GitHub is asked before anything is written, and not told of it. Raises ProjectError.
-    """
+    repository: providers.Repository
+    heads: Sequence[providers.BranchHead]
+
+
+def look(*, by: User, repository: str, slug: str, series: str, code: str = "") -> Found:
+    """Ask GitHub for a repository, where a project could be made with the rest. Raises ProjectError."""
     _check(slug=slug, series=series)
-    subscriptions.for_new_project(code)  # before GitHub is asked
+    subscriptions.for_new_project(code)
     try:
         found = github(by.github_token).repository(repository)
         heads = github(by.github_token).branches(repository)
@@ -66,7 +72,7 @@ def create(*, by: User, repository: str, name: str, slug: str, series: str, code
             str(error),
             "Sign in with GitHub again, and check that you may see the repository.",
         ) from error
-    return _create(by=by, found=found, heads=heads, name=name, slug=slug, series=series, code=code)
+    return Found(found, heads)
 
 
 def _check(*, slug: str, series: str) -> None:
@@ -86,35 +92,30 @@ def _check(*, slug: str, series: str) -> None:
 
 
 @transaction.atomic
-def _create(
-    *,
-    by: User,
-    found: providers.Repository,
-    heads: Sequence[providers.BranchHead],
-    name: str,
-    slug: str,
-    series: str,
-    code: str,
-) -> Project:
+def create(*, by: User, found: Found, name: str, slug: str, series: str, code: str = "") -> Project:
+    """A project of a repository: its default branch becomes production, the others development. It has the
+    subscription with this code, and is a trial without one. Raises ProjectError.
+    """
+    repository = found.repository
     subscription = subscriptions.for_new_project(code)
     host = _host(subscription)
     try:
         with transaction.atomic():
             project = Project.objects.create(
-                name=(name or found.full_name)[:100],
+                name=(name or repository.full_name)[:100],
                 slug=slug,
                 series=series,
                 host=host,
-                repository=found.full_name,
-                provider_id=found.provider_id,
-                clone_url=found.clone_url,
+                repository=repository.full_name,
+                provider_id=repository.provider_id,
+                clone_url=repository.clone_url,
                 token=by.github_token,
                 token_of=by,
             )
     except IntegrityError as error:
         taken = Project.objects.filter(slug=slug).exists()
         raise ProjectError(
-            f"The address {slug!r} is taken" if taken else f"{found.full_name} is connected already",
+            f"The address {slug!r} is taken" if taken else f"{repository.full_name} is connected already",
             "Nothing was created.",
             "Choose another address."
             if taken
@@ -122,14 +123,18 @@ def _create(
         ) from error
     subscriptions.begin(project, subscription)
     Member.objects.create(project=project, user=by, role=Role.ADMIN)
-    known = {found.default_branch: ""} | {head.name: head.sha for head in heads if _is_usable(head.name)}
+    known = {repository.default_branch: ""} | {head.name: head.sha for head in found.heads if _is_usable(head.name)}
     for branch, sha in known.items():
-        stage = Stage.PRODUCTION if branch == found.default_branch else Stage.DEVELOPMENT
+        stage = Stage.PRODUCTION if branch == repository.default_branch else Stage.DEVELOPMENT
         made = Branch(project=project, name=branch, stage=stage, head=sha)
         if stage == Stage.PRODUCTION:
             made.workers, made.replicas = plans.granted_workers(made)
         made.save()
-    after = {"repository": found.full_name, "code": str(subscription or ""), "trial": project.trial_hours is not None}
+    after = {
+        "repository": repository.full_name,
+        "code": str(subscription or ""),
+        "trial": project.trial_hours is not None,
+    }
     audit.record(by=by, verb="create project", object=slug, project_id=project.pk, after=after)
     return project
 

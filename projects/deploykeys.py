@@ -45,8 +45,9 @@ def add(*, project: Project, url: str, kind: DeployKey.Kind, by: User) -> Deploy
 
 def rotate(*, key: DeployKey, by: User) -> None:
     """A new pair in place of the old one, which is used no more from now on."""
-    before = key.public
     with transaction.atomic():
+        _lock(key)
+        before = key.public
         key.private, key.public = new_pair(key.kind, _comment(key.project))
         key.stale_key, key.provider_key = key.provider_key or key.stale_key, ""
         key.used_at, key.failed_at, key.error = None, None, ""
@@ -72,9 +73,10 @@ def install(*, key: DeployKey, by: User) -> str:
     """Install the public half at the provider, with the person's own rights. Says what is left to do there, "" if
     nothing is. Raises ProjectError.
     """
+    public = key.public
     try:
         name = _repository(key, by)
-        there = github(by.github_token).add_deploy_key(name, f"Berth: {key.project.slug}", key.public)
+        there = github(by.github_token).add_deploy_key(name, f"Berth: {key.project.slug}", public)
     except providers.ProviderError as error:
         raise ProjectError(
             "The key could not be installed",
@@ -82,10 +84,29 @@ def install(*, key: DeployKey, by: User) -> str:
             "Copy it, and ask an admin of that repository to add it there, as a deploy key without write access.",
         ) from error
     with transaction.atomic():
-        key.provider_key = str(there)
-        key.save(update_fields=["provider_key"])
-        _record(key, "install deploy key", by, after={"repository": name, "id": there})
+        _lock(key)
+        if key.public != public:
+            key.stale_key = str(there)
+            key.save(update_fields=["stale_key"])
+        else:
+            key.provider_key = str(there)
+            key.save(update_fields=["provider_key"])
+            _record(key, "install deploy key", by, after={"repository": name, "id": there})
+    if key.public != public:
+        raise ProjectError(
+            "The key was rotated meanwhile",
+            f"The one from before was installed as {there}, and is of no use.",
+            "Install the new one: that removes the other.",
+        )
     return _drop_stale(key, name, by)
+
+
+def _lock(key: DeployKey) -> None:
+    """For the caller's transaction, as it is by now. Raises ProjectError where it was removed meanwhile."""
+    try:
+        key.refresh_from_db(from_queryset=DeployKey.objects.select_for_update())
+    except DeployKey.DoesNotExist:
+        raise ProjectError("This key was removed meanwhile", "Nothing was changed.", "Reload the page.") from None
 
 
 def _drop_stale(key: DeployKey, name: str, by: User) -> str:
@@ -113,8 +134,8 @@ def remove(*, key: DeployKey, by: User) -> str:
     except providers.ProviderError as error:
         left = f"It could not be removed at the provider: {error} Remove it there by hand."
     with transaction.atomic():
-        _record(key, "remove deploy key", by, before={"url": key.url, "public": key.public})
         key.delete()
+        _record(key, "remove deploy key", by, before={"url": key.url, "public": key.public})
     return left
 
 

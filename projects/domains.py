@@ -100,10 +100,10 @@ def _take_over(domain: Domain, branch: Branch, by: User, *, manages: bool) -> Do
 def remove(*, domain: Domain, by: User | None) -> None:
     """Its route and certificate go with it."""
     before = {"branch": domain.branch.name, "proven": bool(domain.proven_at)}
-    audit.record(by=by, verb="remove domain", object=domain.name, project_id=domain.project_id, before=before)
     if domain.alias is not None:
         aliases.remove(domain.alias)
     domain.delete()
+    audit.record(by=by, verb="remove domain", object=domain.name, project_id=domain.project_id, before=before)
 
 
 @transaction.atomic

@@ -63,10 +63,22 @@ def is_for(invitation: Invitation, user: User) -> bool:
     return invitation.email in user.verified_emails
 
 
-@transaction.atomic
 def accept(*, invitation: Invitation, by: User) -> Member:
     """Raises ProjectError where it isn't this person's, is over, or lets in somebody who is in."""
-    row = Invitation.objects.select_for_update(of=("self",)).select_related("project").get(pk=invitation.pk)
+    _check(invitation, by)
+    if invitation.takes_over:
+        handover.check(invitation.project, by)
+    with transaction.atomic():
+        row = Invitation.objects.select_for_update(of=("self",)).select_related("project").get(pk=invitation.pk)
+        _check(row, by)
+        member = handover.take(row.project, by) if row.takes_over else _join(row, by)
+        row.accepted_at, row.accepted_by = clock.now(), by
+        row.save(update_fields=["accepted_at", "accepted_by"])
+    return member
+
+
+def _check(row: Invitation, by: User) -> None:
+    """Raises ProjectError."""
     if not is_for(row, by):
         raise ProjectError(
             "This invitation is for somebody else.",
@@ -77,14 +89,6 @@ def accept(*, invitation: Invitation, by: User) -> Member:
         raise ProjectError(
             f"This invitation {over(row)}.", "It lets nobody in any more.", "Ask an admin of the project for a new one."
         )
-    if row.takes_over:
-        handover.check(row.project, by)
-        member = handover.take(row.project, by)
-    else:
-        member = _join(row, by)
-    row.accepted_at, row.accepted_by = clock.now(), by
-    row.save(update_fields=["accepted_at", "accepted_by"])
-    return member
 
 
 def _join(row: Invitation, by: User) -> Member:

@@ -43,9 +43,9 @@ def change(*, member: Member, role: Role, by: User) -> None:
 def remove(*, member: Member, by: User) -> None:
     """Take a member out. Raises ProjectError where the project would be left without an admin."""
     _keep_an_admin(member, unless=False)
-    _record(member, "remove member", by, before={"role": member.role})
     member.delete()
     _withdraw_invitations(member)
+    _record(member, "remove member", by, before={"role": member.role})
 
 
 def _withdraw_invitations(member: Member) -> None:
@@ -58,6 +58,10 @@ def _withdraw_invitations(member: Member) -> None:
 def _keep_an_admin(member: Member, *, unless: bool) -> None:
     """Refuse to take the last admin's role away. The project's row is locked, so that two can't leave at once."""
     Project.objects.select_for_update().get(pk=member.project_id)
+    try:
+        member.refresh_from_db(fields=["role"])
+    except Member.DoesNotExist:
+        raise ProjectError("This person is no member any more", "Nothing was changed.", "Reload the page.") from None
     others = Member.objects.filter(project=member.project_id, role=Role.ADMIN).exclude(pk=member.pk)
     if not unless and member.role == Role.ADMIN and not others.exists():
         raise ProjectError(

@@ -56,12 +56,19 @@ def ring() -> None:
 # --- sending ----------------------------------------------------------------------------------------------------------
 def send_due() -> None:
     """What is due is sent, by as many rounds at once as there are: each takes what no other has."""
+    _give_up_unsettled()
     for _each in range(AT_ONCE):
         delivery = _take()
         if delivery is None:
             return
         _send(delivery)
     ring()
+
+
+def _give_up_unsettled() -> None:
+    """Those at which a worker ended each time: they are not tried for ever."""
+    left = HookDelivery.objects.filter(state=HookDelivery.State.WAITING, next_at__lte=clock.now())
+    left.filter(tries__gt=len(PAUSES)).update(state=HookDelivery.State.FAILED, error="Berth was ended at every try.")
 
 
 @transaction.atomic
@@ -141,6 +148,8 @@ def save(*, hook: Hook, url: str, events: list[str], active: bool, by: User) -> 
     before = None if hook.pk is None else _facts(hook)
     hook.url, hook.events, hook.active = url, [each for each in Event.values if each in events], active
     with transaction.atomic():
+        if before is not None and not Hook.objects.select_for_update().filter(pk=hook.pk).exists():
+            raise ProjectError("This webhook was removed meanwhile", "Nothing was changed.", "Add it anew.")
         hook.save()
         _record(hook, "add webhook" if before is None else "change webhook", by, before=before, after=_facts(hook))
     return hook
@@ -168,8 +177,8 @@ def new_secret(*, hook: Hook, by: User) -> None:
 
 def remove(*, hook: Hook, by: User) -> None:
     with transaction.atomic():
-        _record(hook, "remove webhook", by, before=_facts(hook))
         hook.delete()
+        _record(hook, "remove webhook", by, before=_facts(hook))
 
 
 def _facts(hook: Hook) -> dict[str, object]:

@@ -58,7 +58,7 @@ class Invitations(ApiView):
         rows = project_or_404(request, slug, Tool.SETTINGS).project.invitations
         return rows.open().select_related("invited_by")
 
-    @writes("invite_member", Scope.ADMIN, {201: NewInvitationRow}, takes=NewInvitation, hidden="link")
+    @writes("invite_member", Scope.ADMIN, {201: NewInvitationRow}, takes=NewInvitation, hidden="link", outside=True)
     def post(self, request: Request, *, slug: str, given: dict[str, Any]) -> Response:
         """Make a link that lets in one person, once, with a role; in place of an earlier one of the same person."""
         return _invited(request, project_or_404(request, slug, Tool.SETTINGS), InviteForm(given))
@@ -80,7 +80,7 @@ class OneInvitation(ApiView):
 class HandOver(ApiView):
     tag = "members"
 
-    @writes("hand_over_project", Scope.ADMIN, {201: NewInvitationRow}, takes=NewOwner, hidden="link")
+    @writes("hand_over_project", Scope.ADMIN, {201: NewInvitationRow}, takes=NewOwner, hidden="link", outside=True)
     def post(self, request: Request, *, slug: str, given: dict[str, Any]) -> Response:
         """Offer the project to somebody, by whose access Berth works at GitHub once the link was followed."""
         return _invited(request, project_or_404(request, slug, Tool.SETTINGS), HandOverForm(given))
@@ -113,7 +113,7 @@ class Joined(serializers.Serializer[Any]):
 class Accept(ApiView):
     tag = "members"
 
-    @writes("accept_invitation", Scope.ADMIN, {200: Joined}, takes=Followed)
+    @writes("accept_invitation", Scope.ADMIN, {200: Joined}, takes=Followed, outside=True)
     def post(self, request: Request, *, given: dict[str, Any]) -> Response:
         """Follow an invitation that is for you."""
         require_whole_account(request)

@@ -84,6 +84,7 @@ class Project(models.Model):
     deleted_at = models.DateTimeField(null=True)  # by somebody, who may undo it for a while
     deleted_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     hours_left = models.PositiveIntegerField(null=True)  # that Berth lives through, until what it has is removed
+    condemned_at = models.DateTimeField(null=True)  # since when that goes on though the last backup isn't proven
     removed_at = models.DateTimeField(null=True)  # when that was done; what is left is its name in the log of builds
 
     objects = ProjectQuerySet.as_manager()

@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from builds import removal
+from portal.stories import ProjectError
 from projects.models import Project
 
 
@@ -24,5 +25,8 @@ class Command(BaseCommand):
             self.stdout.write(line)
         if confirm != project:
             raise CommandError(f"Nothing was changed. To lose it for good: --confirm {project}")
-        removal.remove_unproven(found, unproven)
+        try:
+            removal.remove_unproven(found, unproven)
+        except ProjectError as error:
+            raise CommandError(f"{error}. {error.detail}") from error
         self.stdout.write(f"{project} is removed.")

@@ -352,3 +352,58 @@ def test_the_operator_may_let_what_waits_go(stage: Scenery, project: Project, pe
     assert not removal.instances_of(project).exists()
     assert not Alarm.objects.filter(ended_at=None).exists()
     assert AuditEntry.objects.filter(verb="remove unproven data").exists()
+
+
+def test_who_is_to_be_removed_though_nothing_is_proven_can_not_be_undone_and_a_round_ends_it(
+    stage: Scenery, project: Project, people: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete(project, people)
+    last = back_up(stage)
+    rounds.close_deleted()
+    Backup.objects.filter(pk=last.pk).update(proof=Backup.Proof.FAILED)
+    time_is_up(project)
+
+    def killed(_instance: Instance) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("builds.removal.instances.remove", killed)
+        with pytest.raises(Killed):
+            call_command("remove_project", "shop", confirm="shop")
+    with pytest.raises(ProjectError, match="can't be undone"):
+        deletion.undo(project=project, by=people.alice)
+    rounds.remove_deleted()
+
+    project.refresh_from_db()
+    assert project.removed_at is not None
+    assert not Alarm.objects.filter(ended_at=None).exists()
+
+
+def test_one_that_was_undone_meanwhile_is_not_removed(
+    stage: Scenery, project: Project, people: SimpleNamespace
+) -> None:
+    delete(project, people)
+    back_up(stage)
+    rounds.close_deleted()
+    time_is_up(project)
+    Backup.objects.update(proof=Backup.Proof.FAILED)
+    deletion.undo(project=project, by=people.alice)
+
+    with pytest.raises(ProjectError, match="was undone meanwhile"):
+        removal.remove_unproven(project, ["i1"])
+    removal.finish(project)
+
+    project.refresh_from_db()
+    assert (project.removed_at, removal.instances_of(project).exists()) == (None, True)
+
+
+def test_it_is_undone_though_its_repository_is_gone(stage: Scenery, project: Project, people: SimpleNamespace) -> None:
+    delete(project, people)
+    back_up(stage)
+    rounds.close_deleted()
+    Project.objects.update(gone_at=timezone.now())
+
+    assert deletion.undo(project=project, by=people.alice) is None
+
+    project.refresh_from_db()
+    assert project.deleted_at is None

@@ -34,7 +34,11 @@ def alice(client: Client, people: SimpleNamespace, settings: Settings) -> Client
 
 @pytest.fixture
 def connect() -> Iterator[Mock]:
-    with patch("projects.connect.create") as mock, patch("projects.connect.install_webhook"):
+    with (
+        patch("projects.connect.look", lambda **asked: asked["repository"]),
+        patch("projects.connect.create") as mock,
+        patch("projects.connect.install_webhook"),
+    ):
         yield mock
 
 
@@ -52,7 +56,8 @@ def test_it_connects_the_repository_and_begins_production(
     response = alice.post("/new/", FORM)
 
     assert response["Location"] == "/addons/branches/"
-    assert connect.call_args.kwargs == {"by": people.alice, **FORM, "code": ""}
+    wanted = {name: value for name, value in FORM.items() if name != "repository"}
+    assert connect.call_args.kwargs == {"by": people.alice, "found": FORM["repository"], **wanted, "code": ""}
     assert Build.objects.get().commit == "4" * 40
 
 

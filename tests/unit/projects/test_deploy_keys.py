@@ -265,3 +265,30 @@ def test_two_at_once_make_one_key(people: SimpleNamespace, project: Project) -> 
     with pytest.raises(ProjectError, match="has a key already"):
         deploykeys.add(**values)
     assert AuditEntry.objects.filter(verb="add deploy key").count() == 1
+
+
+def test_one_that_is_rotated_while_it_is_installed_is_not_said_to_be(
+    alice: Client, world: World, people: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(alice)
+    asked = FakeGitHub.add_deploy_key
+
+    def slowly(github: FakeGitHub, *arguments: str) -> int:
+        monkeypatch.setattr(FakeGitHub, "add_deploy_key", asked)
+        deploykeys.rotate(key=DeployKey.objects.get(), by=people.alice)
+        return asked(github, *arguments)
+
+    monkeypatch.setattr(FakeGitHub, "add_deploy_key", slowly)
+    assert "rotated meanwhile" in act(alice, "install")
+    assert DeployKey.objects.get().provider_key == ""
+    act(alice, "install")
+    assert world.deploy_keys == ["", DeployKey.objects.get().public]
+
+
+def test_one_that_was_removed_meanwhile_does_not_come_back(alice: Client, people: SimpleNamespace) -> None:
+    add(alice)
+    key = DeployKey.objects.get()
+    DeployKey.objects.all().delete()
+    with pytest.raises(ProjectError, match="removed meanwhile"):
+        deploykeys.rotate(key=key, by=people.alice)
+    assert not DeployKey.objects.exists()

@@ -17,6 +17,7 @@ from pytest_django import Settings
 from portal import clock, posting
 from portal.models import AuditEntry
 from portal.posting import Answer, NotSent, Target
+from portal.stories import ProjectError
 from projects import outgoing
 from projects.access import Tool
 from projects.models import Hook, HookDelivery, Project, Stage
@@ -289,3 +290,24 @@ def test_old_deliveries_go_by_their_date(hook: Hook, project: Project) -> None:
         outgoing.tell(project, news())
         outgoing.forget()
     assert HookDelivery.objects.count() == 1
+
+
+def test_one_that_was_removed_meanwhile_does_not_come_back(hook: Hook) -> None:
+    Hook.objects.all().delete()
+    with pytest.raises(ProjectError, match="removed meanwhile"):
+        outgoing.save(hook=hook, url=hook.url, events=hook.events, active=False, by=cast.person("Root"))
+    assert not Hook.objects.exists()
+
+
+def test_one_at_which_every_sender_dies_is_not_tried_for_ever(project: Project, hook: Hook, receiver: Receiver) -> None:
+    def die() -> None:
+        raise KeyboardInterrupt
+
+    receiver.meanwhile = die
+    outgoing.tell(project, news())
+    tries = len(outgoing.PAUSES) + 1
+    for number in range(tries):
+        with clock.moved(number * (outgoing.LEASE + timedelta(seconds=1))), pytest.raises(KeyboardInterrupt):
+            outgoing.send_due()
+    later(tries * (outgoing.LEASE.total_seconds() + 1))
+    assert (len(receiver.got), HookDelivery.objects.get().state) == (tries, State.FAILED)
