@@ -16,8 +16,8 @@ class Caller(Client):
         super().__init__(headers={"Authorization": f"Bearer {self.plain}"})
 
     def send(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        """The response, to JSON that is sent, or to bytes as they are."""
+        """The response, to JSON that is sent, to bytes, or to no body: Django's client would post a form."""
         kind = "application/octet-stream" if isinstance(body, bytes) else "application/json"
-        content = {} if body is None else {"data": body, "content_type": kind}
+        content = {} if method == "get" else {"data": "" if body is None else body, "content_type": kind}
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return getattr(self, method)(f"/api/v1/{path}", headers=named, **content)
