@@ -89,7 +89,7 @@ def writes(
     outside: bool = False,
 ) -> Callable[[Handler], Handler]:
     """A POST, PATCH or DELETE, which a token of `scope` may use. The handler gets the values of the body that it
-    `takes` as `given`, and returns a response.
+    `takes` as `given`, and returns a response. One that takes nothing refuses a body that says something.
 
     One that `foretells` knows `?dry_run=1`, which is in `given` then; it returns the answer to that, and does nothing.
     `hidden` names a secret in the answer. `outside`: it asks a server outside, such as GitHub.
@@ -104,7 +104,7 @@ def writes(
             asked = reading.query(request, forms)
 
             def work() -> Response:
-                given = (reading.body(request, takes) if takes else {}) | asked
+                given = reading.body(request, takes or reading.Nothing) | asked
                 found: Response = handler(view, request, **at, **({"given": given} if takes or foretells else {}))
                 return found
 

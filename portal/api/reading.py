@@ -35,6 +35,10 @@ class DryRun(serializers.Serializer[Any]):
     )
 
 
+class Nothing(serializers.Serializer[Any]):
+    """The body of an operation that takes none: empty, or an object without fields."""
+
+
 class Json(JSONParser):
     """Also for what is nested more deeply than Python reads."""
 
@@ -75,7 +79,11 @@ def query(request: Request, forms: tuple[Form, ...]) -> dict[str, Any]:
 
 
 def body(request: Request, form: Form) -> dict[str, Any]:
-    """The values of a request's body. Raises ValidationError, also for fields that the operation doesn't know."""
+    """The values of a request's body. Raises ParseError, UnsupportedMediaType, and ValidationError, also for fields
+    that the operation doesn't know.
+    """
+    if request.stream is None and request.read(1):  # of no stated length: REST framework takes it for none
+        raise ParseError("Send the body in one piece, with a Content-Length. Nothing was done.")
     given = request.data
     if not isinstance(given, dict):
         raise ValidationError(f"Send a JSON object, not {json.dumps(given)[:40]}.")
