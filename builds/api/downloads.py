@@ -21,7 +21,7 @@ from portal import ranges
 from portal.api.operations import lists, person, reads, require, writes
 from portal.api.views import ApiView
 from portal.models import Scope
-from projects.access import Tool
+from projects.access import Access, Tool
 
 
 class DownloadRow(serializers.ModelSerializer[Download]):
@@ -98,24 +98,24 @@ class Pin(ApiView):
     @writes("pin_build", Scope.DEPLOY, {200: OneBuildRow})
     def post(self, request: Request, *, slug: str, number: int) -> Response:
         """Keep a build's database for three months, and let it serve on when a newer build takes its place."""
-        build = _to_pin(request, slug, number)
+        access, build = _to_pin(request, slug, number)
         ageing.pin(build=build, by=person(request))
-        return _shown(build)
+        return _shown(access, build)
 
     @writes("unpin_build", Scope.DEPLOY, {200: OneBuildRow})
     def delete(self, request: Request, *, slug: str, number: int) -> Response:
         """Let a build's database go when its time is up."""
-        build = _to_pin(request, slug, number)
+        access, build = _to_pin(request, slug, number)
         ageing.unpin(build=build, by=person(request))
-        return _shown(build)
+        return _shown(access, build)
 
 
-def _to_pin(request: Request, slug: str, number: int) -> Build:
+def _to_pin(request: Request, slug: str, number: int) -> tuple[Access, Build]:
     access, build = build_or_404(request, slug, number, Tool.DEPLOY)
     access.require(Tool.DEPLOY, build.branch.stage)
-    return build
+    return access, build
 
 
-def _shown(build: Build) -> Response:
+def _shown(access: Access, build: Build) -> Response:
     build.refresh_from_db(fields=["pinned_at"])
-    return Response(OneBuildRow(build).data)
+    return Response(OneBuildRow(build, context={"access": access}).data)

@@ -105,7 +105,9 @@ class OneProject(ApiView):
     @reads("show_project", ProjectRow)
     def get(self, request: Request, *, slug: str) -> Project:
         """A project."""
-        return project_or_404(request, slug, Tool.BUILDS).project
+        access = project_or_404(request, slug, Tool.BUILDS)
+        self.context = {"access": access}
+        return access.project
 
     @writes("change_project", Scope.ADMIN, {200: ProjectRow}, takes=ProjectChange)
     def patch(self, request: Request, *, slug: str, given: dict[str, Any]) -> Response:

@@ -44,6 +44,7 @@ class Builds(ApiView):
     def get(self, request: Request, *, slug: str, given: dict[str, Any]) -> QuerySet[Build]:
         """The builds of a project."""
         access = project_or_404(request, slug, Tool.BUILDS)
+        self.context = {"access": access}
         wanted = {name: given[name] for name in ("branch", "stage", "state", "commit") if name in given}
         return reading.for_lists().filter(project=access.project, **wanted).select_related("branch", "asked_by")
 
@@ -64,7 +65,9 @@ class OneBuild(ApiView):
     @reads("show_build", OneBuildRow)
     def get(self, request: Request, *, slug: str, number: int) -> Build:
         """A build."""
-        return build_or_404(request, slug, number, Tool.BUILDS)[1]
+        access, build = build_or_404(request, slug, number, Tool.BUILDS)
+        self.context = {"access": access}
+        return build
 
 
 class BuildSteps(ApiView):

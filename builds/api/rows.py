@@ -7,6 +7,8 @@ from rest_framework import serializers
 from builds.models import Build
 from hosting.models import Backup, Runtime
 from portal.models import Result, State, Step
+from portal.templatetags.berth import first_line
+from projects.access import Access, Tool
 from projects.branchforms import SETTINGS
 from projects.models import Branch
 
@@ -19,6 +21,8 @@ class OfBranch(serializers.Serializer[Any]):
 
 
 class BuildRow(serializers.ModelSerializer[Build]):
+    """For whoever has the `access` of its context: what their page of the build doesn't show isn't here either."""
+
     branch = OfBranch(read_only=True)
     asked_by = serializers.CharField(
         source="asked_by.username",
@@ -51,6 +55,25 @@ class BuildRow(serializers.ModelSerializer[Build]):
         )
         read_only_fields = fields
 
+    def to_representation(self, build: Build) -> dict[str, Any]:
+        shown = super().to_representation(build)
+        return shown | {name: value for name, value in _hidden(self.context["access"], build).items() if name in shown}
+
+
+def _hidden(access: Access, build: Build) -> dict[str, Any]:
+    """What stands in place of what a person may not know of a build."""
+    found: dict[str, Any] = {}
+    may_read = access.may(Tool.LOGS, build.stage)
+    if not access.may(Tool.CONNECT, build.stage):
+        found |= {"url": None}
+    if not may_read:
+        found |= {"verdict": "", "runtime": None, "pinned_at": None}
+    if not access.is_member:
+        found |= {"message": first_line(build.message), "asked_by": None, "trigger": ""}
+    if not access.is_member and not may_read:
+        found |= {"message": "", "author": "", "operation": None, "serves": None}
+    return found
+
 
 class RuntimeRow(serializers.ModelSerializer[Runtime]):
     """A frozen image of Odoo."""
@@ -64,7 +87,9 @@ class RuntimeRow(serializers.ModelSerializer[Runtime]):
 
 
 class OneBuildRow(BuildRow):
-    serves = serializers.SerializerMethodField(help_text="Whether its code answers at the database's address now.")
+    serves = serializers.SerializerMethodField(
+        help_text="Whether its code answers at the database's address now; null: not for you to know."
+    )
     url = serializers.CharField(source="instance.url", allow_null=True, default=None, read_only=True)
 
     runtime = RuntimeRow(read_only=True, allow_null=True, help_text="That its image was made of.")
@@ -73,7 +98,7 @@ class OneBuildRow(BuildRow):
         fields = (*BuildRow.Meta.fields, "serves", "url", "runtime", "pinned_at")  # type: ignore[assignment]
         read_only_fields = fields  # type: ignore[assignment]
 
-    def get_serves(self, build: Build) -> bool:
+    def get_serves(self, build: Build) -> bool | None:
         return serves(build)
 
 

@@ -53,7 +53,7 @@ def reads(name: str, answers: Any, *, query: Form | None = None) -> Callable[[Ha
         def wrapped(view: Any, request: Request, **at: Any) -> HttpResponseBase:
             given = {"given": reading.query(request, forms)}
             found = handler(view, request, **at, **(given if query else {}))
-            return found if isinstance(found, HttpResponseBase) else Response(answers(found).data)
+            return found if isinstance(found, HttpResponseBase) else Response(answers(found, context=view.context).data)
 
         return _described(wrapped, Operation(name, Scope.READ), forms, {200: answers}, ALWAYS)
 
@@ -71,7 +71,7 @@ def lists(name: str, row: Form, *, query: Form | None = None) -> Callable[[Handl
             rows: QuerySet[Any] = handler(view, request, **at, **(given if query else {}))
             pages = Pages()
             page = pages.paginate_queryset(rows, request, view)
-            return pages.get_paginated_response(row(page, many=True).data)
+            return pages.get_paginated_response(row(page, many=True, context=view.context).data)
 
         return _described(wrapped, Operation(name, Scope.READ), forms, {200: row(many=True)}, ALWAYS)
 

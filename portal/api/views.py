@@ -1,5 +1,7 @@
 """What all views of the API share."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from django.http import Http404
@@ -12,9 +14,12 @@ from portal.api.paging import Pages
 
 
 class ApiView(APIView):
-    """A view whose methods are declared by portal.api.operations. `tag` groups it in the docs."""
+    """A view whose methods are declared by portal.api.operations. `tag` groups it in the docs; a method that reads puts
+    into `context` what rows have to know of who asks.
+    """
 
     tag = ""
+    context: Mapping[str, Any] = MappingProxyType({})
     pagination_class = Pages  # for the schema
 
     def finalize_response(self, request: Request, response: Response, *arguments: Any, **named: Any) -> Response:

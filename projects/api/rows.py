@@ -9,6 +9,13 @@ from projects.models import Branch, Member, Project
 
 
 class ProjectRow(serializers.ModelSerializer[Project]):
+    """For members; for whom the `access` of its context makes a visitor, without what the settings' page alone shows."""
+
+    time_zone = serializers.CharField(read_only=True, allow_null=True, help_text="null: not for you to know.")
+    backup_hour = serializers.IntegerField(
+        min_value=0, max_value=23, read_only=True, allow_null=True, help_text="In that time zone."
+    )
+
     class Meta:
         model = Project
         fields = (
@@ -22,6 +29,12 @@ class ProjectRow(serializers.ModelSerializer[Project]):
             "created_at",
         )
         read_only_fields = fields
+
+    def to_representation(self, project: Project) -> dict[str, Any]:
+        shown: dict[str, Any] = super().to_representation(project)
+        access = self.context.get("access")
+        is_shown = access is None or access.is_member
+        return shown if is_shown else shown | {"time_zone": None, "backup_hour": None}
 
 
 class BranchRow(serializers.ModelSerializer[Branch]):
