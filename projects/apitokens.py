@@ -19,6 +19,12 @@ def of(user: User) -> QuerySet[ApiToken]:
     return ApiToken.objects.filter(user=user, revoked_at=None).annotate(slug=Subquery(slug)).order_by("-pk")
 
 
+def known_to(token: ApiToken) -> QuerySet[ApiToken]:
+    """Those of its owner that a token may know of: one for a project has nothing to do with others."""
+    found = of(token.user)
+    return found if token.project_id is None else found.filter(project_id=token.project_id)
+
+
 @transaction.atomic
 def make(
     *,

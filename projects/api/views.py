@@ -48,8 +48,8 @@ class Tokens(ApiView):
 
     @lists("list_tokens", TokenRow)
     def get(self, request: Request) -> QuerySet[ApiToken]:
-        """Your tokens that aren't revoked."""
-        return apitokens.of(person(request))
+        """Your tokens that aren't revoked; to a token for one project, those for that project."""
+        return apitokens.known_to(token_of(request))
 
     @writes("make_token", Scope.ADMIN, {201: NewTokenRow}, takes=NewToken, hidden="token")
     def post(self, request: Request, *, given: dict[str, Any]) -> Response:
@@ -78,7 +78,7 @@ class OneToken(ApiView):
         """Revoke a token. Any may revoke itself; others take the scope admin."""
         if pk != token_of(request).pk:
             require(request, Scope.ADMIN)
-        found = apitokens.of(person(request)).filter(pk=pk).first()
+        found = apitokens.known_to(token_of(request)).filter(pk=pk).first()
         if found is None:
             raise Http404
         tokens.revoke(token=found, by=person(request))

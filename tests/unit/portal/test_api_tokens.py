@@ -195,3 +195,17 @@ def test_revoking_another_token_takes_the_scope_admin(people: SimpleNamespace) -
     assert weak.send("delete", f"tokens/{strong.token.pk}/").status_code == 403
     assert strong.send("delete", f"tokens/{weak.token.pk}/").status_code == 204
     assert strong.send("delete", f"tokens/{Caller(people.tom).token.pk}/").status_code == 404
+
+
+def test_a_token_of_one_project_knows_and_revokes_that_projects_tokens_alone(people: SimpleNamespace) -> None:
+    demo, other = cast.project("demo", people), cast.project("other", people)
+    whole, foreign = Caller(people.alice), Caller(people.alice, project_id=other.pk)
+    own, beside = Caller(people.alice, project_id=demo.pk), Caller(people.alice, project_id=demo.pk)
+
+    listed = [each["id"] for each in own.send("get", "tokens/").json()["results"]]
+    refused = [own.send("delete", f"tokens/{each.token.pk}/").status_code for each in (whole, foreign)]
+
+    assert listed == [beside.token.pk, own.token.pk]
+    assert refused == [404, 404]
+    assert len(whole.send("get", "tokens/").json()["results"]) == 4
+    assert own.send("delete", f"tokens/{beside.token.pk}/").status_code == 204
