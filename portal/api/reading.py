@@ -3,6 +3,7 @@
 import json
 from typing import IO, Any, ClassVar
 
+from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.parsers import BaseParser, JSONParser
@@ -84,7 +85,7 @@ def body(request: Request, form: Form) -> dict[str, Any]:
     """
     if request.stream is None and request.read(1):  # of no stated length: REST framework takes it for none
         raise ParseError("Send the body in one piece, with a Content-Length. Nothing was done.")
-    given = request.data
+    given = {} if isinstance(request.data, QueryDict) else request.data  # a form, which is an empty one
     if not isinstance(given, dict):
         raise ValidationError(f"Send a JSON object, not {json.dumps(given)[:40]}.")
     unknown = given.keys() - form().fields.keys()

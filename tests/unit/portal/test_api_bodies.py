@@ -10,7 +10,7 @@ from rest_framework.request import Request
 
 from portal.api import reading
 from portal.models import AuditEntry
-from projects.models import Stage
+from projects.models import Project, Stage
 from tests import cast
 from tests.apis import Caller
 
@@ -65,6 +65,18 @@ def test_an_empty_body_is_none(shop: SimpleNamespace, headers: dict[str, str], b
 
     assert answer.status_code == 204
     assert shop.branch.domains.count() == 0
+
+
+@pytest.mark.parametrize("content_type", [FORM, "multipart/form-data; boundary=x", JSON])
+def test_an_empty_change_changes_nothing_whatever_its_type(shop: SimpleNamespace, content_type: str) -> None:
+    """Where a box isn't in a form it is off; but what isn't named stays."""
+    Project.objects.update(public=True)
+    sent = {"CONTENT_TYPE": content_type, "CONTENT_LENGTH": "0"}
+
+    answer = shop.alice.generic("PATCH", "/api/v1/projects/demo/", "", content_type=content_type, **sent)
+
+    assert (answer.status_code, answer.json()["public"]) == (200, True)
+    assert Project.objects.get().public
 
 
 @pytest.mark.parametrize("is_read", [False, True])
