@@ -107,7 +107,16 @@ def refused(error: StoryError) -> Response:
 
 def _problem(body: dict[str, Any], headers: dict[str, str]) -> Response:
     headers.pop("Content-Type", None)
-    return Response(body, status=body["status"], headers=headers, content_type=CONTENT_TYPE)
+    return Response(_sayable(body), status=body["status"], headers=headers, content_type=CONTENT_TYPE)
+
+
+def _sayable(found: Any) -> Any:
+    """With what was sent and can't be written, halves of characters, as question marks."""
+    if isinstance(found, dict):
+        return {name: _sayable(each) for name, each in found.items()}
+    if isinstance(found, list):
+        return [_sayable(each) for each in found]
+    return found.encode("utf-8", "replace").decode() if isinstance(found, str) else found
 
 
 def _by_field(found: Any) -> list[dict[str, str]]:

@@ -79,6 +79,22 @@ def test_an_empty_change_changes_nothing_whatever_its_type(shop: SimpleNamespace
     assert Project.objects.get().public
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (r'{"login": "oscar", "role": "\ud800"}', "?"),
+        (r'{"login": "oscar", "role": "tester", "a\udfffb": 1}', "a?b"),
+        (r'{"login": "\ud800", "role": "tester"}', "login"),
+        (r'["\ud800"]', "object"),
+    ],
+)
+def test_half_a_character_is_refused_in_words_that_can_be_sent(shop: SimpleNamespace, body: str, said: str) -> None:
+    answer = shop.alice.post("/api/v1/projects/demo/members/", body, content_type=JSON)
+
+    assert answer.status_code == 400
+    assert said in str(answer.json()["errors"])
+
+
 @pytest.mark.parametrize("is_read", [False, True])
 def test_a_body_in_chunks_is_refused_and_not_taken_for_none(is_read: bool) -> None:
     def sent(body: bytes) -> Request:
