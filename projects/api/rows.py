@@ -9,7 +9,7 @@ from projects.models import Branch, Member, Project
 
 
 class ProjectRow(serializers.ModelSerializer[Project]):
-    """For members; for whom the `access` of its context makes a visitor, without what the settings' page alone shows."""
+    """For members; to a visitor, by the `access` of its context, without what the settings' page alone shows."""
 
     time_zone = serializers.CharField(read_only=True, allow_null=True, help_text="null: not for you to know.")
     backup_hour = serializers.IntegerField(

@@ -1,4 +1,4 @@
-"""What the API tells visitors of a public project, and members whose role is weak: what the pages show them, no more."""
+"""What the API tells visitors of a public project, and members of a weak role: what the pages show them, no more."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -132,7 +132,9 @@ def test_no_read_tells_a_visitor_what_pages_hide(world: SimpleNamespace) -> None
 
 
 def test_a_visitor_sees_no_settings_of_the_project(world: SimpleNamespace) -> None:
-    visitor, member = (Caller(each).send("get", "projects/demo/").json() for each in (world.people.oscar, world.people.dev))
+    visitor, member = (
+        Caller(each).send("get", "projects/demo/").json() for each in (world.people.oscar, world.people.dev)
+    )
 
     assert (member["time_zone"], member["backup_hour"]) == ("Europe/Vienna", 2)
     assert visitor == member | {"time_zone": None, "backup_hour": None}

@@ -101,7 +101,9 @@ def test_behind_its_end_there_is_nothing(alice: Client, download: Download, aske
     assert (status, headers["Content-Range"]) == (416, f"bytes */{len(CONTENT)}")
 
 
-@pytest.mark.parametrize("asked", ["bytes=", "bytes=-", "lines=1-2", "bytes=1-2,4-5", "bytes=x-y"])
+@pytest.mark.parametrize(
+    "asked", ["bytes=", "bytes=-", "lines=1-2", "bytes=1-2,4-5", "bytes=x-y", f"bytes={'9' * 5000}-"]
+)
 def test_what_is_no_range_gets_the_whole(alice: Client, download: Download, asked: str) -> None:
     assert sent(alice, download, range=asked)[0] == 200
 
