@@ -8,12 +8,12 @@ from contextlib import suppress
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from builds import backup
 from builds.begin import begin as begin_build
 from builds.begin import skip_waiting
-from builds.models import Build
+from builds.models import Build, Retired
 from builds.removal import instances_of, unproven_of
 from hosting import instances
 from hosting.models import Backup, Instance, Pool
@@ -87,6 +87,16 @@ def undo(*, project: Project, by: User) -> Build | None:
 def is_closing(project: Project) -> bool:
     """Whether something of it still serves."""
     return instances_of(project).filter(live_pool__isnull=False).exists()
+
+
+def with_closing(projects: QuerySet[Project]) -> QuerySet[Project]:
+    """Each with `closes`: the same, in one query for all of them."""
+    serving = Instance.objects.filter(live_pool__isnull=False).exclude(state=Instance.State.REMOVED)
+    of_branches, of_builds, of_retired = (
+        Exists(model._default_manager.filter(project=OuterRef("pk"), instance__in=serving))
+        for model in (Branch, Build, Retired)
+    )
+    return projects.annotate(closes=of_branches | of_builds | of_retired)
 
 
 def _being_closed(project: Project) -> bool:

@@ -146,7 +146,8 @@ class DeletedRow(serializers.ModelSerializer[Project]):
         read_only_fields = fields
 
     def get_closing(self, project: Project) -> bool:
-        return deletion.is_closing(project)
+        closes: bool | None = getattr(project, "closes", None)  # of a list
+        return deletion.is_closing(project) if closes is None else closes
 
     def get_unproven(self, project: Project) -> list[str]:
         return [] if project.hours_left else removal.unproven_of(project)
@@ -171,7 +172,7 @@ class DeletedProjects(ApiView):
     @lists("list_deleted_projects", DeletedRow)
     def get(self, request: Request) -> QuerySet[Project]:
         """Deleted projects that you may bring back."""
-        return deleted_projects(request)
+        return deletion.with_closing(deleted_projects(request))
 
 
 class OneDeletedProject(ApiView):

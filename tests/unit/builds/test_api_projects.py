@@ -3,6 +3,8 @@
 from types import SimpleNamespace
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from builds import deletion
@@ -155,3 +157,25 @@ def test_a_token_for_one_project_sees_no_other_that_was_deleted(people: SimpleNa
     assert narrow.send("get", "deleted-projects/").json()["results"] == []
     assert narrow.send("get", "deleted-projects/gone/").status_code == 404
     assert narrow.send("post", "deleted-projects/gone/undo/").status_code == 404
+
+
+def test_a_list_of_deleted_projects_takes_the_same_queries_however_long_it_is(people: SimpleNamespace) -> None:
+    def deleted(slug: str) -> Project:
+        return cast.project(slug, people, deleted_at=clock.now(), hours_left=5)
+
+    def asked() -> tuple[int, dict[str, bool]]:
+        with CaptureQueriesContext(connection) as queries:
+            rows = caller.send("get", "deleted-projects/").json()["results"]
+        return len(queries), {row["slug"]: row["closing"] for row in rows}
+
+    caller, serving = Caller(people.alice), cast.instance(Stage.PRODUCTION, "one.localhost")
+    cast.branch(deleted("one"), "main", Stage.PRODUCTION, instance=serving)
+    asked()
+    few, closing = asked()
+    assert closing == {"one": True}
+
+    for number in range(5):
+        deleted(f"more-{number}")
+    many, closing = asked()
+
+    assert (many, len(closing), closing["one"], closing["more-0"]) == (few, 6, True, False)
