@@ -20,13 +20,17 @@ from portal.telling import Telling
 def deploy_again(*, build: Build, by: User) -> Build:
     """A new build of the older commit, from the older one's image. Raises ProjectError, and changes nothing then."""
     refuse_serving(build)
-    image_of = (build.image_of or build) if build.image_id else None
-    message, author = build.message, build.author
-    again = begin(branch=build.branch, commit=build.commit, by=by, message=message, author=author, image_of=image_of)
+    message, author, older = build.message, build.author, with_image(build)
+    again = begin(branch=build.branch, commit=build.commit, by=by, message=message, author=author, image_of=older)
     audit.record(
         by=by, verb="deploy again", object=str(build), project_id=build.project_id, after={"build": again.number}
     )
     return again
+
+
+def with_image(build: Build) -> Build | None:
+    """The build whose image is taken where this one is deployed again. None: it came to none, and one is made."""
+    return (build.image_of or build) if build.image_id else None
 
 
 def refuse_serving(build: Build) -> None:

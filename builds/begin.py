@@ -28,18 +28,14 @@ def begin(
     """Write a build down and ring for its story. A push takes the place of builds of the branch that still wait.
 
     `source` says, by fields of Build, what a database of staging is made of instead of production, whose image is taken
-    instead of a new one, whether the branch's database is kept, which Odoo it is made of, and what began it. Raises
-    ProjectError where the project is deleted, its series of Odoo is phased out (unless the build `brings_back` what a
-    lost machine served, or takes an older image), and where somebody asks while its repository is gone.
+    instead of a new one, whether the branch's database is kept, which Odoo it is made of, and what began it.
+    `brings_back`: it is what a lost machine served. Raises ProjectError: see `refusal`.
     """
     project = Project.objects.select_for_update().get(pk=branch.project_id)
-    if project.deleted_at is not None:
-        raise ProjectError(f"{project} is deleted", "No build was begun.", "An admin of it can undo the deletion.")
-    plans.check_open(project)
-    if source.get("image_of") is None and not brings_back:
-        support.check(project)
-    if by is not None and source.get("image_of") is None:
-        refuse_while_gone(project)
+    takes_image = source.get("image_of") is not None
+    refused = refusal(project, is_asked=by is not None, takes_image=takes_image, brings_back=brings_back)
+    if refused is not None:
+        raise refused
     if by is None:
         skip_waiting(branch, SKIPPED)
     project.builds_counted += 1
@@ -58,6 +54,26 @@ def begin(
     build.story = stories.begin("deploy", object_id=build.pk, subject=branch.subject)
     build.save(update_fields=["story"])
     return build
+
+
+def refusal(
+    project: Project, *, is_asked: bool = True, takes_image: bool = False, brings_back: bool = False
+) -> ProjectError | None:
+    """Why no build of the project may begin now: it is deleted or closed; its series of Odoo is phased out, unless an
+    older build's image is taken or a lost machine's production comes back; or somebody asks while its repository is
+    gone.
+    """
+    try:
+        if project.deleted_at is not None:
+            raise ProjectError(f"{project} is deleted", "No build was begun.", "An admin of it can undo the deletion.")
+        plans.check_open(project)
+        if not takes_image and not brings_back:
+            support.check(project)
+        if not takes_image and is_asked:
+            refuse_while_gone(project)
+    except ProjectError as error:
+        return error
+    return None
 
 
 def is_kept(branch: Branch) -> bool:

@@ -11,7 +11,7 @@ from django.db import transaction
 
 from builds import backup as stories_of_backups
 from builds.begin import begin as begin_build
-from builds.begin import skip_waiting
+from builds.begin import refusal, skip_waiting
 from builds.models import Retired
 from hosting import instances, keep, routing, switch
 from hosting.models import Instance, Pool
@@ -19,7 +19,7 @@ from portal import audit, clock, stories
 from portal.models import Story, User
 from portal.stories import Kind, PlatformError, StepSpec, register, step
 from portal.telling import Telling
-from projects import domains, plans
+from projects import domains
 from projects.models import Branch, Project, Stage
 
 KEPT = timedelta(days=30)
@@ -106,7 +106,7 @@ def put_aside(retired: Retired, telling: Telling) -> None:
     Retired.objects.filter(pk=retired.pk).update(at=clock.now())
     branch.refresh_from_db()
     skip_waiting(branch, SKIPPED)  # they would make a production of their own
-    if branch.head and not plans.plan(project).is_closed:
+    if branch.head and refusal(project, is_asked=retired.asked_by is not None) is None:
         begin_build(branch=branch, commit=branch.head, by=retired.asked_by)
     telling.say(f"{instance.name} is kept for {KEPT.days} days. {branch} is on development now.")
 

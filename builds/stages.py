@@ -11,12 +11,13 @@ from django.db import transaction
 
 from builds import retire
 from builds.begin import begin
+from builds.begin import refusal as cant_begin
 from builds.models import Retired
 from hosting.models import Instance
 from portal import audit, clock
 from portal.models import State, Story, User
 from portal.stories import ProjectError
-from projects import domains, plans, support
+from projects import domains, plans
 from projects.models import Branch, Project, Stage
 
 
@@ -54,14 +55,19 @@ def move(*, branch: Branch, stage: Stage, by: User | None, attach: Retired | Non
     if branch.on_push != on_push:
         record(verb="change branch settings", before={"on_push": on_push}, after={"on_push": branch.on_push})
     record(verb="move branch", before=before, after=after)
-    if branch.head and builds_at_once(before, stage) and not _is_closed(project):
+    if begins_build(branch, before, stage):
         return begin(branch=branch, commit=branch.head, by=by).story
     return None
 
 
 def _is_closed(project: Project) -> bool:
     """Whether nothing is built for it."""
-    return plans.plan(project).is_closed or bool(support.refusal(project.series))
+    return cant_begin(project, is_asked=False) is not None
+
+
+def begins_build(branch: Branch, before: str, stage: Stage) -> bool:
+    """Whether a move from one stage to another begins a build, if it isn't production that is retired by it."""
+    return bool(branch.head) and builds_at_once(before, stage) and not _is_closed(branch.project)
 
 
 def builds_at_once(before: str, stage: Stage) -> bool:
@@ -113,24 +119,33 @@ def _attached(retired: Retired, project: Project) -> Instance:
     Raises ProjectError.
     """
     row = Retired.objects.there().select_for_update(of=("self",)).filter(pk=retired.pk, project=project).first()
-    hostname = f"{project.slug}.{settings.BERTH_DOMAIN}"
-    taken = Instance.objects.filter(hostname=hostname).exclude(state=Instance.State.REMOVED)
-    if row is None or taken.exists():
+    refused = attach_refusal(project)
+    if row is None or refused:
         raise ProjectError(
             "The retired database can't be attached",
-            "It is gone, or attached already. Nothing was changed." if row is None else f"{hostname} is in use.",
+            "It is gone, or attached already. Nothing was changed." if row is None else refused,
             "Look at the project's retired databases; then move the branch again.",
         )
     Retired.objects.filter(pk=row.pk).update(attached_at=clock.now())
-    Instance.objects.filter(pk=row.instance_id).update(hostname=hostname, hours_left=None)
+    Instance.objects.filter(pk=row.instance_id).update(hostname=_address(project), hours_left=None)
     return Instance.objects.get(pk=row.instance_id)
 
 
+def attach_refusal(project: Project) -> str:
+    """Why no retired database can be production's now, "" when one can."""
+    taken = Instance.objects.filter(hostname=_address(project)).exclude(state=Instance.State.REMOVED)
+    return f"{_address(project)} is in use." if taken.exists() else ""
+
+
+def _address(project: Project) -> str:
+    return f"{project.slug}.{settings.BERTH_DOMAIN}"
+
+
 # --- for people -------------------------------------------------------------------------------------------------------
-def effects(branch: Branch, stage: Stage) -> list[str]:
+def effects(branch: Branch, stage: Stage, attach: Retired | None = None) -> list[str]:
     """What a move does, a sentence each: first the database, then the address, the backups, what comes next."""
     if stage == Stage.PRODUCTION:
-        return _to_production(branch)
+        return _to_production(branch, attach)
     if branch.stage == Stage.PRODUCTION:
         return _from_production(branch)
     if stage == Stage.STAGING:
@@ -150,12 +165,15 @@ def effects(branch: Branch, stage: Stage) -> list[str]:
     ]
 
 
-def _to_production(branch: Branch) -> list[str]:
-    address = f"{branch.project.slug}.{settings.BERTH_DOMAIN}"
+def _to_production(branch: Branch, attach: Retired | None) -> list[str]:
+    gets = (
+        "It gets a database of its own: a new and empty one without demo data, or a retired one where you choose so."
+        if attach is None
+        else f"It goes on with {attach.instance}, the database that was retired on {attach.at:%Y-%m-%d %H:%M} UTC."
+    )
     return [
-        "It gets a database of its own: a new and empty one without demo data, or a retired one where you choose so "
-        "below. Nothing of its present databases comes along; they stay until they are cleaned up.",
-        f"It is served at {address}, for everybody.",
+        f"{gets} Nothing of its present databases comes along; they stay until they are cleaned up.",
+        f"It is served at {_address(branch.project)}, for everybody.",
         "It is backed up every night from then on.",
         *_next(branch, f"{branch.head[:7]} is deployed at once; each push to the branch is from then on."),
     ]
@@ -176,4 +194,4 @@ def _from_production(branch: Branch) -> list[str]:
 
 
 def _next(branch: Branch, says: str) -> list[str]:
-    return [says] if branch.head else []
+    return [says] if branch.head and cant_begin(branch.project) is None else []

@@ -136,11 +136,12 @@ class Move(ApiView):
         access, branch = branch_or_404(request, slug, pk, Tool.BRANCH_SETTINGS)
         stage = Stage(given["stage"])
         access.require(Tool.BRANCH_SETTINGS, stage)
+        attach = _retired(given, branch)
         if given["dry_run"]:
-            return Response(foretelling.move(branch, stage))
+            return Response(foretelling.move(branch, stage, attach))
         if stage != branch.stage == Stage.PRODUCTION and branch.instance is not None:
             confirm(given, branch.name)
-        story = stages.move(branch=branch, stage=stage, by=person(request), attach=_retired(given, branch))
+        story = stages.move(branch=branch, stage=stage, by=person(request), attach=attach)
         moved = Branch.objects.select_related("instance").get(pk=branch.pk)
         return Response({"branch": BranchRow(moved).data, "operation": story.pk if story else None}, status=202)
 

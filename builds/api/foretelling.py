@@ -1,22 +1,25 @@
 """What the dangerous requests would do, be it for `?dry_run=1`: from the same functions that refuse or do it."""
 
-from builds import again, deletion, importing, merging, restore, rollback, stages
+from builds import again, begin, deletion, importing, merging, restore, rollback, stages
 from builds import backup as stories_of_backups
-from builds.models import Build, Upload
+from builds.models import Build, Retired, Upload
 from hosting import runtimes
 from hosting.models import Backup
 from portal.api.foretold import Foretelling, foretold
 from portal.live import in_words
 from portal.stories import StoryError
-from projects import plans, support
 from projects.models import Branch, Project, Stage
 
 OUTSIDE = "Mails that were sent, and calls to other services, stay sent."
 
 
-def deploy(branch: Branch, commit: str, refused: str = "") -> Foretelling:
+def deploy(branch: Branch, commit: str, refused: str = "", *, image_of: Build | None = None) -> Foretelling:
     would = [f"{commit[:7]} is built for {branch}, on {branch.stage}; what serves goes on serving meanwhile."]
-    if runtime := branch.runtime or runtimes.newest(branch.project.host, branch.project.series):
+    runtime = branch.runtime or runtimes.newest(branch.project.host, branch.project.series)
+    if image_of is not None:
+        would += [f"The image of #{image_of.number} is used again, or made again if it is gone by then."]
+        runtime = image_of.runtime
+    if runtime is not None:
         would += [f"It is made of {runtime}, {runtime.name}."]
     lost: list[str] = []
     if branch.stage == Stage.PRODUCTION:
@@ -30,8 +33,12 @@ def deploy(branch: Branch, commit: str, refused: str = "") -> Foretelling:
     else:
         would += ["It gets a fresh database with demo data, in place of the present one."]
         lost = ["What was written in the present database; it stays until it is cleaned up."]
-    refused = refused or support.refusal(branch.project.series)
+    refused = refused or _words(begin.refusal(branch.project, takes_image=image_of is not None))
     return foretold(would, lost=lost if branch.instance_id else [], refused=refused)
+
+
+def _words(refusal: StoryError | None) -> str:
+    return in_words(refusal) if refusal is not None else ""
 
 
 def rebuild(build: Build) -> Foretelling:
@@ -67,14 +74,22 @@ def deploy_again(build: Build) -> Foretelling:
         again.refuse_serving(build)
     except StoryError as error:
         return foretold([], refused=in_words(error))
-    return deploy(build.branch, build.commit, _deleted(build))
+    return deploy(build.branch, build.commit, image_of=again.with_image(build))
 
 
-def move(branch: Branch, stage: Stage) -> Foretelling:
+def move(branch: Branch, stage: Stage, attach: Retired | None) -> Foretelling:
+    if stage == branch.stage:
+        return foretold([])
+    retires = branch.stage == Stage.PRODUCTION and branch.instance is not None
+    refused = stages.refusal(branch, stage)
+    if not refused and attach is not None:
+        refused = stages.attach_refusal(branch.project)
+    if not refused and not retires and stages.begins_build(branch, branch.stage, stage):
+        refused = _words(begin.refusal(branch.project))
     lost: list[str] = []
     if branch.stage == Stage.PRODUCTION and branch.instance is not None:
         lost = [f"{branch.instance.hostname} answers nobody any more, until a branch is moved to production."]
-    return foretold(stages.effects(branch, stage), lost=lost, refused=stages.refusal(branch, stage))
+    return foretold(stages.effects(branch, stage, attach), lost=lost, refused=refused)
 
 
 def merge(branch: Branch, into: Branch) -> Foretelling:
@@ -103,7 +118,6 @@ def restore_backup(branch: Branch, backup: Backup) -> Foretelling:
 def import_upload(branch: Branch, upload: Upload) -> Foretelling:
     refused = importing.refusal(branch, upload)
     if branch.stage != Stage.PRODUCTION:
-        closed = plans.plan(branch.project)
         return foretold(
             [
                 f"{branch.head[:7]} is built for {branch}, on the imported database instead of a copy of production; "
@@ -111,7 +125,7 @@ def import_upload(branch: Branch, upload: Upload) -> Foretelling:
                 "The database is neutralised before anything starts on it.",
             ],
             lost=["What was written in the present database; it stays until it is cleaned up."],
-            refused=refused or (closed.says if closed.is_closed else "") or support.refusal(branch.project.series),
+            refused=refused or _words(begin.refusal(branch.project)),
         )
     return foretold(
         [

@@ -13,10 +13,10 @@ from hosting import databases
 from hosting.engines.docker import EngineUnreachable
 from hosting.models import Backup, Instance
 from hosting.reconcile import reconcile
-from portal import stories
+from portal import clock, stories
 from portal.models import Result, State, Story
 from portal.stories import ProjectError
-from projects.models import Branch, Member, Role, Stage
+from projects.models import Branch, Member, Project, Role, Stage
 from tests.unit.fakes import Killed
 from tests.unit.fakes.leftovers import leftovers
 from tests.unit.fakes.saved import Saved
@@ -305,3 +305,14 @@ def wrongs(stage: Scenery, retired: Retired) -> Iterator[str]:
     serves = (stage.world.answer(HOST), Branch.objects.get(pk=retired.branch_id).stage, instance.live_pool is None)
     if serves != ((NEW, "production", False) if story.failing else ("nowhere", "development", True)):
         yield f"{story.result}, but {serves}"
+
+
+def test_what_can_not_be_built_is_retired_all_the_same(stage: Scenery, main: Branch, people: SimpleNamespace) -> None:
+    before = Build.objects.count()
+    retired = ask(main, people)
+    Project.objects.update(gone_at=clock.now())
+
+    assert tell(stage, retired).result == Result.SUCCESS
+
+    main.refresh_from_db()
+    assert (main.stage, Build.objects.count()) == (Stage.DEVELOPMENT, before)
