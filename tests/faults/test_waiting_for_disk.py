@@ -40,7 +40,7 @@ def clone(installation: Installation) -> Iterator[Clone]:
 
 
 def push(clone: Clone, branch: str, text: str) -> str:
-    return clone.push({STATIC_FILE: f"{text}\n"}, f"Say {text}", branch)
+    return clone.push({STATIC_FILE: f"{text}\n"}, f"Say {text} on {branch}", branch)  # one commit on each
 
 
 def test_more_builds_wait_than_there_are_workers_and_all_go_on(installation: Installation, clone: Clone) -> None:
