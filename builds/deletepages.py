@@ -8,10 +8,12 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from builds import deletion, removal
+from builds.begin import refusal
 from portal.live import in_words
 from portal.models import User
 from portal.stories import StoryError
 from projects.access import Tool, deleted_or_404, project_or_404
+from projects.models import Project
 
 
 @require_http_methods(["GET", "POST"])
@@ -35,11 +37,14 @@ def deleted(request: HttpRequest, slug: str) -> HttpResponse:
     access = deleted_or_404(request, slug)
     if request.method == "POST":
         try:
-            deletion.undo(project=access.project, by=cast(User, access.user))
+            build = deletion.undo(project=access.project, by=cast(User, access.user))
         except StoryError as error:
             messages.error(request, in_words(error))
             return redirect("deleted", slug=slug)
         messages.success(request, f"{access.project} is there again.")
+        refused = refusal(Project.objects.get(pk=access.project.pk)) if build is None else None
+        if refused is not None:
+            messages.warning(request, f"Nothing is deployed for it now: {in_words(refused)}")
         return redirect("project", slug=slug)
     project = access.project
     context = {"project": project, "closing": deletion.is_closing(project)}

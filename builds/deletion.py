@@ -4,7 +4,6 @@ Rounds do it (builds/rounds.py), by what they find: the project's row says what 
 leaves no more than something for the next round. How it goes at last: builds/removal.py.
 """
 
-from contextlib import suppress
 from datetime import timedelta
 
 from django.db import transaction
@@ -12,7 +11,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from builds import backup
 from builds.begin import begin as begin_build
-from builds.begin import skip_waiting
+from builds.begin import refusal, skip_waiting
 from builds.models import Build, Retired
 from builds.removal import instances_of, unproven_of
 from hosting import instances
@@ -20,7 +19,6 @@ from hosting.models import Backup, Instance, Pool
 from portal import audit, clock, stories
 from portal.models import State, Story, User
 from portal.stories import ProjectError
-from projects import plans
 from projects.models import Branch, Invitation, Project, Stage
 
 GRACE = timedelta(days=30)
@@ -75,13 +73,11 @@ def undo(*, project: Project, by: User) -> Build | None:
     row.save(update_fields=["deleted_at", "deleted_by", "hours_left"])
     audit.record(by=by, verb="undo deletion of project", object=row.slug, project_id=row.pk)
     closed = row.branches.alive().filter(stage=Stage.PRODUCTION, instance__live_pool=None).exclude(instance=None)
-    production = None if plans.plan(row).is_closed else closed.first()
-    if production is None:
+    production = closed.first()
+    if production is None or refusal(row) is not None:
         return None
     served = Build.objects.filter(instance=production.instance).exclude(pool=None).order_by("-pk").first()
-    with suppress(ProjectError):
-        return begin_build(branch=production, commit=served.commit if served else production.head, by=by)
-    return None
+    return begin_build(branch=production, commit=served.commit if served else production.head, by=by)
 
 
 def is_closing(project: Project) -> bool:

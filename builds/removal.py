@@ -109,7 +109,7 @@ def finish(project: Project) -> None:
 
     The vault stays, with the last backups in it, until the operator removes it. Safe to repeat.
     """
-    if instances_of(project).exists():
+    if instances_of(project).exists() or not Project.objects.deleted().filter(pk=project.pk).exists():
         return
     _end_webhook(project)
     for mirrors in (f"p{project.pk}.git", f"p{project.pk}.keyed"):
@@ -119,7 +119,6 @@ def finish(project: Project) -> None:
         if row.removed_at is not None or row.deleted_at is None:
             return
         vault = str(row.vault) if row.vault else None
-        audit.record(by=None, verb="remove project", object=row.slug, project_id=row.pk, before={"vault": vault})
         row.branches.update(deleted_at=clock.now(), instance=None)
         row.members.all().delete()
         row.deploy_keys.all().delete()
@@ -134,6 +133,7 @@ def finish(project: Project) -> None:
             webhook_secret="",
             webhook_id="",
         )
+        audit.record(by=None, verb="remove project", object=row.slug, project_id=row.pk, before={"vault": vault})
 
 
 def _end_webhook(project: Project) -> None:

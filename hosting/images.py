@@ -35,17 +35,9 @@ def present(host: Host, series: str, output: Output) -> Present:
 
     Raises PlatformError.
     """
-    wanted = configured(series)
-    found = machines.engine(host).image(wanted) if wanted else None
-    said = found.env.get("ODOO_VERSION", series) if found is not None else series
-    if said != series:
-        raise PlatformError(
-            f"{wanted} is Odoo {said}, not Odoo {series}",
-            "So the image itself says. It was not taken.",
-            f"Let BERTH_ODOO_IMAGES name an image of Odoo {series}.",
-        )
+    found, wanted = odoo(host, series), configured(series)
     if found is not None:
-        return Present(found.id, wanted, found.digest)
+        return found
     try:
         return Present(ensure_stand_in(series, output))
     except ImageError as error:
@@ -54,3 +46,21 @@ def present(host: Host, series: str, output: Output) -> Present:
             f"{wanted or 'No image'} is not there, and the stand-in could not be made: {error}",
             f"Pull {wanted or 'an Odoo image'} on this machine, or run bin/up; then rebuild.",
         ) from error
+
+
+def odoo(host: Host, series: str) -> Present | None:
+    """The configured image, None where the engine hasn't it. Raises PlatformError where it says that it is another
+    series.
+    """
+    wanted = configured(series)
+    found = machines.engine(host).image(wanted) if wanted else None
+    if found is None:
+        return None
+    said = found.env.get("ODOO_VERSION", series)
+    if said != series:
+        raise PlatformError(
+            f"{wanted} is Odoo {said}, not Odoo {series}",
+            "So the image itself says. It was not taken.",
+            f"Let BERTH_ODOO_IMAGES name an image of Odoo {series}.",
+        )
+    return Present(found.id, wanted, found.digest)

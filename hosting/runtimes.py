@@ -97,13 +97,11 @@ def freeze(
     Raises PlatformError, EngineError.
     """
     wrong = _pull(host, series, output) if pull else ""
-    found = images.present(host, series, output)
+    found, unfit = _found(host, series, output)
+    wrong = wrong or unfit
     with transaction.atomic():
         Host.objects.select_for_update().get(pk=host.pk)
         runtime = newest(host, series)
-        if runtime is not None and runtime.image and not found.image:
-            found = images.Present(runtime.image_id, runtime.image, runtime.digest)
-            wrong = wrong or f"{images.configured(series) or 'An image'} is not on this machine."
         if runtime is None or runtime.image_id != found.image_id:
             runtime = Runtime.objects.create(
                 host=host, series=series, asked_by=by, frozen_at=clock.now(), **vars(found)
@@ -112,11 +110,27 @@ def freeze(
                 by=by, verb="freeze Odoo", object=str(runtime), after={"image": runtime.name, "urgent": urgent}
             )
         seen: dict[str, Any] = {"looked_at": clock.now(), "wrong": wrong[:300]} if pull else {}
-        if runtime.frozen_at is None or runtime.frozen_at > clock.now():  # by a wrong clock
+        assert runtime.frozen_at is not None
+        if runtime.frozen_at > clock.now():  # by a wrong clock
             seen["frozen_at"] = clock.now()
         Runtime.objects.filter(pk=runtime.pk).update(**seen, urgent=urgent or runtime.urgent)
     runtime.refresh_from_db()
     return keep(runtime)
+
+
+def _found(host: Host, series: str, output: Output) -> tuple[images.Present, str]:
+    """What there is to freeze. Where Odoo was frozen before and isn't there now: that one, and why. Raises
+    PlatformError.
+    """
+    last = newest(host, series)
+    if last is None or last.stand_in:
+        return images.present(host, series, output), ""
+    try:
+        found = images.odoo(host, series)
+        unfit = "" if found else f"{images.configured(series) or 'An image'} is not on this machine."
+    except PlatformError as error:
+        found, unfit = None, f"{error}. {error.detail} {error.remedy}"
+    return found or images.Present(last.image_id, last.image, last.digest), unfit
 
 
 def _pull(host: Host, series: str, output: Output) -> str:

@@ -9,12 +9,13 @@ from portal import audit, clock
 from portal.live import in_words
 from portal.models import User
 from portal.stories import ProjectError
-from projects import providers
+from projects import fresh, providers
 from projects.connect import github
 from projects.git import InvalidName, SshKey, UrlPolicy, host_and_path, locate, ssh_place
 from projects.keypairs import new_pair
 from projects.models import DeployKey, Project
 
+KEY = "This key"
 SHORT = 500  # characters of an error that are kept
 
 
@@ -46,7 +47,7 @@ def add(*, project: Project, url: str, kind: DeployKey.Kind, by: User) -> Deploy
 def rotate(*, key: DeployKey, by: User) -> None:
     """A new pair in place of the old one, which is used no more from now on."""
     with transaction.atomic():
-        _lock(key)
+        fresh.lock(key, KEY)
         before = key.public
         key.private, key.public = new_pair(key.kind, _comment(key.project))
         key.stale_key, key.provider_key = key.provider_key or key.stale_key, ""
@@ -84,40 +85,35 @@ def install(*, key: DeployKey, by: User) -> str:
             "Copy it, and ask an admin of that repository to add it there, as a deploy key without write access.",
         ) from error
     with transaction.atomic():
-        _lock(key)
-        if key.public != public:
-            key.stale_key = str(there)
-            key.save(update_fields=["stale_key"])
-        else:
+        fresh.lock(key, KEY)
+        is_current = key.public == public
+        if is_current:
             key.provider_key = str(there)
             key.save(update_fields=["provider_key"])
             _record(key, "install deploy key", by, after={"repository": name, "id": there})
-    if key.public != public:
-        raise ProjectError(
-            "The key was rotated meanwhile",
-            f"The one from before was installed as {there}, and is of no use.",
-            "Install the new one: that removes the other.",
-        )
-    return _drop_stale(key, name, by)
-
-
-def _lock(key: DeployKey) -> None:
-    """For the caller's transaction, as it is by now. Raises ProjectError where it was removed meanwhile."""
-    try:
-        key.refresh_from_db(from_queryset=DeployKey.objects.select_for_update())
-    except DeployKey.DoesNotExist:
-        raise ProjectError("This key was removed meanwhile", "Nothing was changed.", "Reload the page.") from None
+    if is_current:
+        return _drop_stale(key, name, by)
+    left = _delete_there(name, str(there), by) or "The one from before was removed there again."
+    raise ProjectError("The key was rotated meanwhile", left, "Install the new one.")
 
 
 def _drop_stale(key: DeployKey, name: str, by: User) -> str:
     """The key before the rotation goes only when the new one is there."""
-    if key.stale_key:
-        try:
-            github(by.github_token).delete_deploy_key(name, int(key.stale_key))
-        except providers.ProviderError as error:
-            return f"The key from before could not be removed there: {error} Remove it by hand."
+    if not key.stale_key:
+        return ""
+    left = _delete_there(name, key.stale_key, by)
+    if not left:
+        DeployKey.objects.filter(pk=key.pk, stale_key=key.stale_key).update(stale_key="")
         key.stale_key = ""
-        key.save(update_fields=["stale_key"])
+    return left
+
+
+def _delete_there(name: str, there: str, by: User) -> str:
+    """What is left to do there, "" if nothing is."""
+    try:
+        github(by.github_token).delete_deploy_key(name, int(there))
+    except providers.ProviderError as error:
+        return f"The key from before could not be removed there: {error} Remove it by hand."
     return ""
 
 
@@ -133,7 +129,11 @@ def remove(*, key: DeployKey, by: User) -> str:
                 github(by.github_token).delete_deploy_key(name, int(there))
     except providers.ProviderError as error:
         left = f"It could not be removed at the provider: {error} Remove it there by hand."
+    asked = key.provider_key
     with transaction.atomic():
+        fresh.lock(key, KEY)
+        if key.provider_key != asked:
+            left = f"It was installed meanwhile, as {key.provider_key}. Remove it there by hand."
         key.delete()
         _record(key, "remove deploy key", by, before={"url": key.url, "public": key.public})
     return left
@@ -142,6 +142,7 @@ def remove(*, key: DeployKey, by: User) -> str:
 def forget_host(*, key: DeployKey, by: User) -> None:
     """Let the next use pin the server's host key anew."""
     with transaction.atomic():
+        fresh.lock(key, KEY)
         before, key.known_hosts = key.known_hosts, ""
         key.save(update_fields=["known_hosts"])
         _record(key, "forget host key", by, before={"known_hosts": before})

@@ -119,8 +119,8 @@ def prove(domain: Domain, proof: Domain.Proof) -> None:
             row.save(update_fields=["proof", "proven_at", "alias"])
     except IntegrityError as error:
         raise taken(row.name) from error
-    audit.record(by=None, verb="prove domain", object=row.name, project_id=row.project_id, after={"by": proof.label})
     lead(row.branch)
+    audit.record(by=None, verb="prove domain", object=row.name, project_id=row.project_id, after={"by": proof.label})
 
 
 def lead(branch: Branch) -> None:

@@ -5,6 +5,7 @@ from django.db import transaction
 from portal import audit, clock
 from portal.models import User
 from portal.stories import ProjectError
+from projects import fresh
 from projects.models import Invitation, Member, Project, Role
 
 
@@ -58,10 +59,7 @@ def _withdraw_invitations(member: Member) -> None:
 def _keep_an_admin(member: Member, *, unless: bool) -> None:
     """Refuse to take the last admin's role away. The project's row is locked, so that two can't leave at once."""
     Project.objects.select_for_update().get(pk=member.project_id)
-    try:
-        member.refresh_from_db(fields=["role"])
-    except Member.DoesNotExist:
-        raise ProjectError("This person is no member any more", "Nothing was changed.", "Reload the page.") from None
+    fresh.lock(member, str(member.user))
     others = Member.objects.filter(project=member.project_id, role=Role.ADMIN).exclude(pk=member.pk)
     if not unless and member.role == Role.ADMIN and not others.exists():
         raise ProjectError(

@@ -15,10 +15,12 @@ from django_q.tasks import async_task
 from portal import audit, clock, posting
 from portal.models import User
 from portal.stories import ProjectError
+from projects import fresh
 from projects.models import Hook, HookDelivery, Project
 from projects.news import Event, News
 
 PING = "ping"
+WEBHOOK = "This webhook"
 PAUSES = tuple(timedelta(minutes=each) for each in (0.5, 2, 10, 60, 300, 1200))  # before each further try; a day in all
 LEASE = timedelta(seconds=6 * posting.TIMEOUT)  # after which a sender that said nothing is believed to be dead
 AT_ONCE = 50  # deliveries that one round sends
@@ -66,9 +68,11 @@ def send_due() -> None:
 
 
 def _give_up_unsettled() -> None:
-    """Those at which a worker ended each time: they are not tried for ever."""
+    """Those of which no try came to an end: they are not tried for ever."""
     left = HookDelivery.objects.filter(state=HookDelivery.State.WAITING, next_at__lte=clock.now())
-    left.filter(tries__gt=len(PAUSES)).update(state=HookDelivery.State.FAILED, error="Berth was ended at every try.")
+    left.filter(tries__gt=len(PAUSES)).update(
+        state=HookDelivery.State.FAILED, error="Berth was ended, or failed, at every try."
+    )
 
 
 @transaction.atomic
@@ -145,11 +149,11 @@ def save(*, hook: Hook, url: str, events: list[str], active: bool, by: User) -> 
     """
     if active or url != hook.url:
         _checked(url)
-    before = None if hook.pk is None else _facts(hook)
-    hook.url, hook.events, hook.active = url, [each for each in Event.values if each in events], active
     with transaction.atomic():
-        if before is not None and not Hook.objects.select_for_update().filter(pk=hook.pk).exists():
-            raise ProjectError("This webhook was removed meanwhile", "Nothing was changed.", "Add it anew.")
+        if hook.pk is not None:
+            fresh.lock(hook, WEBHOOK)
+        before = None if hook.pk is None else _facts(hook)
+        hook.url, hook.events, hook.active = url, [each for each in Event.values if each in events], active
         hook.save()
         _record(hook, "add webhook" if before is None else "change webhook", by, before=before, after=_facts(hook))
     return hook
@@ -170,6 +174,7 @@ def ping(*, hook: Hook, by: User) -> HookDelivery:
 
 def new_secret(*, hook: Hook, by: User) -> None:
     with transaction.atomic():
+        fresh.lock(hook, WEBHOOK)
         hook.secret = Hook._meta.get_field("secret").get_default()
         hook.save(update_fields=["secret"])
         _record(hook, "new webhook secret", by)

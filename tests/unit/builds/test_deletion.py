@@ -49,6 +49,14 @@ def back_up(stage: Scenery) -> Backup:
     return found
 
 
+def closed_unproven(stage: Scenery, project: Project, people: SimpleNamespace) -> None:
+    """Deleted and closed; what the last backup holds could not be opened."""
+    delete(project, people)
+    last = back_up(stage)
+    rounds.close_deleted()
+    Backup.objects.filter(pk=last.pk).update(proof=Backup.Proof.FAILED)
+
+
 def closed(project: Project) -> bool:
     found = removal.instances_of(project)
     stopped = not found.exclude(door=Instance.Door.STOPPED, live_pool=None).exists()
@@ -304,10 +312,7 @@ def test_an_older_proof_is_none_of_what_was_written_since(
 def test_what_waits_can_be_undone_and_goes_once_it_is_proven(
     stage: Scenery, project: Project, people: SimpleNamespace
 ) -> None:
-    delete(project, people)
-    last = back_up(stage)
-    rounds.close_deleted()
-    Backup.objects.filter(pk=last.pk).update(proof=Backup.Proof.FAILED)
+    closed_unproven(stage, project, people)
     time_is_up(project)
     rounds.remove_deleted()
     browser = Client()
@@ -333,10 +338,7 @@ def test_what_waits_can_be_undone_and_goes_once_it_is_proven(
 
 
 def test_the_operator_may_let_what_waits_go(stage: Scenery, project: Project, people: SimpleNamespace) -> None:
-    delete(project, people)
-    last = back_up(stage)
-    rounds.close_deleted()
-    Backup.objects.filter(pk=last.pk).update(proof=Backup.Proof.FAILED)
+    closed_unproven(stage, project, people)
     with pytest.raises(CommandError, match="no deleted project whose time is up"):
         call_command("remove_project", "shop", confirm="shop")
     time_is_up(project)
@@ -357,10 +359,7 @@ def test_the_operator_may_let_what_waits_go(stage: Scenery, project: Project, pe
 def test_who_is_to_be_removed_though_nothing_is_proven_can_not_be_undone_and_a_round_ends_it(
     stage: Scenery, project: Project, people: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    delete(project, people)
-    last = back_up(stage)
-    rounds.close_deleted()
-    Backup.objects.filter(pk=last.pk).update(proof=Backup.Proof.FAILED)
+    closed_unproven(stage, project, people)
     time_is_up(project)
 
     def killed(_instance: Instance) -> None:
@@ -382,19 +381,19 @@ def test_who_is_to_be_removed_though_nothing_is_proven_can_not_be_undone_and_a_r
 def test_one_that_was_undone_meanwhile_is_not_removed(
     stage: Scenery, project: Project, people: SimpleNamespace
 ) -> None:
-    delete(project, people)
-    back_up(stage)
-    rounds.close_deleted()
+    closed_unproven(stage, project, people)
     time_is_up(project)
-    Backup.objects.update(proof=Backup.Proof.FAILED)
     deletion.undo(project=project, by=people.alice)
 
     with pytest.raises(ProjectError, match="was undone meanwhile"):
         removal.remove_unproven(project, ["i1"])
+    Instance.objects.update(state=Instance.State.REMOVED)
+    mirror = stage.home / "git" / f"p{project.pk}.git"
+    mirror.mkdir(parents=True, exist_ok=True)
     removal.finish(project)
 
     project.refresh_from_db()
-    assert (project.removed_at, removal.instances_of(project).exists()) == (None, True)
+    assert (project.removed_at, project.members.count(), mirror.exists()) == (None, 2, True)
 
 
 def test_it_is_undone_though_its_repository_is_gone(stage: Scenery, project: Project, people: SimpleNamespace) -> None:
@@ -403,7 +402,11 @@ def test_it_is_undone_though_its_repository_is_gone(stage: Scenery, project: Pro
     rounds.close_deleted()
     Project.objects.update(gone_at=timezone.now())
 
-    assert deletion.undo(project=project, by=people.alice) is None
+    browser = Client()
+    browser.force_login(people.alice)
+    page = browser.post("/shop/deleted/", follow=True).content.decode()
 
+    assert "is there again" in page
+    assert "Nothing is deployed for it now" in page
     project.refresh_from_db()
     assert project.deleted_at is None

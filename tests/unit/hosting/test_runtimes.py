@@ -212,10 +212,10 @@ def test_the_operator_freezes_and_lists_at_the_command_line(world: World, host: 
     assert "No registry gave a newer one" not in said("list")
 
 
-def test_a_stand_in_never_follows_odoo(world: World, host: Host, stand_in: SimpleNamespace) -> None:
+def test_a_stand_in_never_follows_odoo(world: World, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     frozen = current(host)
     odoo = world.images["sha256:odoo"]
-    world.images["sha256:stand-in"] = ImageInfo(id="sha256:stand-in", tags=(), labels={}, size=1)
+    monkeypatch.setattr("hosting.images.ensure_stand_in", None)  # which takes a minute to make
     world.images[odoo.id] = replace(odoo, tags=(frozen.tag,))  # somebody removed its own name
     runtimes.freeze_due()
     assert (runtimes.newest(host, "18.0"), current(host)) == (frozen, frozen)
@@ -233,6 +233,16 @@ def test_an_image_of_another_series_is_refused(world: World, host: Host) -> None
     with pytest.raises(PlatformError, match=r"odoo:18\.0 is Odoo 19\.0"):
         current(host)
     assert not Runtime.objects.exists()
+
+
+def test_an_image_of_another_series_follows_none_and_is_said_once_a_week(world: World, host: Host) -> None:
+    frozen = current(host)
+    world.registry["odoo:18.0"] = NEWER
+    world.images[NEWER] = ImageInfo(id=NEWER, tags=(), labels={}, size=1, env={"ODOO_VERSION": "19.0"})
+    runtimes.freeze_due()
+    frozen.refresh_from_db()
+    assert (runtimes.newest(host, "18.0"), runtimes.is_due(host, "18.0")) == (frozen, False)
+    assert "is Odoo 19.0" in frozen.wrong
 
 
 def test_who_asks_for_an_urgent_one_meanwhile_gets_it(

@@ -281,6 +281,7 @@ def test_one_that_is_rotated_while_it_is_installed_is_not_said_to_be(
     monkeypatch.setattr(FakeGitHub, "add_deploy_key", slowly)
     assert "rotated meanwhile" in act(alice, "install")
     assert DeployKey.objects.get().provider_key == ""
+    assert world.deploy_keys == [""]  # what was installed is of no use
     act(alice, "install")
     assert world.deploy_keys == ["", DeployKey.objects.get().public]
 
@@ -289,6 +290,7 @@ def test_one_that_was_removed_meanwhile_does_not_come_back(alice: Client, people
     add(alice)
     key = DeployKey.objects.get()
     DeployKey.objects.all().delete()
-    with pytest.raises(ProjectError, match="removed meanwhile"):
-        deploykeys.rotate(key=key, by=people.alice)
+    for change in (deploykeys.rotate, deploykeys.forget_host, deploykeys.remove):
+        with pytest.raises(ProjectError, match="removed meanwhile"):
+            change(key=key, by=people.alice)
     assert not DeployKey.objects.exists()

@@ -296,7 +296,16 @@ def test_one_that_was_removed_meanwhile_does_not_come_back(hook: Hook) -> None:
     Hook.objects.all().delete()
     with pytest.raises(ProjectError, match="removed meanwhile"):
         outgoing.save(hook=hook, url=hook.url, events=hook.events, active=False, by=cast.person("Root"))
+    with pytest.raises(ProjectError, match="removed meanwhile"):
+        outgoing.new_secret(hook=hook, by=cast.person("Admin"))
     assert not Hook.objects.exists()
+
+
+def test_a_change_keeps_the_secret_that_was_made_anew_meanwhile(hook: Hook) -> None:
+    outgoing.new_secret(hook=Hook.objects.get(pk=hook.pk), by=cast.person("Root"))
+    secret = Hook.objects.get(pk=hook.pk).secret
+    outgoing.save(hook=hook, url=hook.url, events=hook.events, active=False, by=cast.person("Admin"))
+    assert (Hook.objects.get(pk=hook.pk).secret, hook.secret) == (secret, secret)
 
 
 def test_one_at_which_every_sender_dies_is_not_tried_for_ever(project: Project, hook: Hook, receiver: Receiver) -> None:
