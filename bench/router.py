@@ -3,6 +3,9 @@
 Both send what they get to the same place: an HAProxy that answers with a page and closes, as Odoo does. Requests go to
 all databases that are awake in turn, and to the two routers by turns. A *switch* is measured under the same load, from
 the call to the moment when no new request goes where the old route led. The installation that runs has no part in it.
+
+`throughput_ratio_N` is with clients that take nothing compressed, as the plain one sends nothing compressed;
+`gzip_ratio_N` with clients that do, as browsers: our router compresses for them, the plain one goes on as it is.
 """
 
 import contextlib
@@ -12,7 +15,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -54,23 +57,25 @@ class NotSwitched(Exception):
 
 
 def main() -> dict[str, Figure]:
-    """`throughput_ratio_N`: the router's requests a second to the plain one's; median of the rounds."""
+    """The ratios are of requests a second, ours to the plain one's; median of the rounds."""
     packages.ensure([WRK], Progress(), postgresql=False)
     figures: dict[str, Figure] = {"rounds": ROUNDS, "connections": CONNECTIONS, "page_bytes": PAGE_BYTES}
     failed = 0
     with page() as file, haproxy(ODOO, page=file) as odoo, haproxy(PLAIN, odoo=odoo) as plain:
         for size in SIZES:
             with routed(size, odoo) as router:
-                awake, pairs = size // 10, []
+                awake, rounds = size // 10, []
                 for _ in range(ROUNDS):
-                    pairs.append((load(plain, awake), load(router.config.router_port, awake)))
+                    at = router.config.router_port
+                    rounds.append((load(plain, awake), load(at, awake), load(at, awake, "gzip")))
                 switches = switched(router, awake)
-            failed += sum(int(said["failed"]) for pair in pairs for said in pair)
-            ratios = [a_second(ours) / a_second(plainly) for plainly, ours in pairs]
+            failed += sum(int(said["failed"]) for loads in rounds for said in loads)
+            plainly, ours, squeezed = ([a_second(said) for said in kind] for kind in zip(*rounds, strict=True))
             figures |= {
-                f"plain_requests_s_{size}": round(statistics.median(a_second(plainly) for plainly, _ in pairs)),
-                f"requests_s_{size}": round(statistics.median(a_second(ours) for _, ours in pairs)),
-                f"throughput_ratio_{size}": round(statistics.median(ratios), 2),
+                f"plain_requests_s_{size}": round(statistics.median(plainly)),
+                f"requests_s_{size}": round(statistics.median(ours)),
+                f"throughput_ratio_{size}": ratio(ours, plainly),
+                f"gzip_ratio_{size}": ratio(squeezed, plainly),
                 f"switch_ms_{size}": round(statistics.median(switches) * 1000, 1),
                 f"slowest_switch_ms_{size}": round(max(switches) * 1000, 1),
             }
@@ -117,17 +122,22 @@ def routed(size: int, odoo: int) -> contextlib.AbstractContextManager[Router]:
     return running(RouterState(hosts, routes, slots), slots=awake + 1)
 
 
-def load(port: int, awake: int, *, seconds: int = SECONDS) -> dict[str, float]:
+def ratio(ones: Sequence[float], others: Sequence[float]) -> float:
+    """The median of those of each round."""
+    return round(statistics.median(one / other for one, other in zip(ones, others, strict=True)), 2)
+
+
+def load(port: int, awake: int, takes: str = "identity", *, seconds: int = SECONDS) -> dict[str, float]:
     """What wrk counted: `requests`, `failed` and `seconds`."""
-    said = run(wrk(port, awake, seconds), timeout=seconds + 30).output
+    said = run(wrk(port, awake, takes, seconds), timeout=seconds + 30).output
     counted: dict[str, float] = json.loads(said.splitlines()[-1])
     return counted
 
 
-def wrk(port: int, awake: int, seconds: int) -> list[str]:
+def wrk(port: int, awake: int, takes: str, seconds: int) -> list[str]:
     """Its command line."""
     how = ["--threads", "2", "--connections", str(CONNECTIONS), "--duration", f"{seconds}s", "--script", str(SCRIPT)]
-    return ["wrk", *how, f"http://127.0.0.1:{port}", "--", str(awake)]
+    return ["wrk", *how, f"http://127.0.0.1:{port}", "--", str(awake), takes]
 
 
 def a_second(said: dict[str, float]) -> float:
@@ -136,7 +146,7 @@ def a_second(said: dict[str, float]) -> float:
 
 @contextlib.contextmanager
 def loaded(port: int, awake: int) -> Iterator[None]:
-    process = subprocess.Popen(wrk(port, awake, LONGEST_S), stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(wrk(port, awake, "identity", LONGEST_S), stdout=subprocess.DEVNULL)
     try:
         yield
     finally:

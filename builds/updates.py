@@ -1,7 +1,7 @@
 """The update of production's modules: while visitors wait, or behind a page where that would take too long. What a push
 updates elsewhere (builds/kept.py) is updated behind a page.
 
-The order is that of docs/adr/0008: nobody writes to the database between the copy and the release, so whatever fails,
+The order is that of docs/adr/0010: nobody writes to the database between the copy and the release, so whatever fails,
 the copy is what everybody was told. Each part can be told twice, also by another worker in the middle of a hold.
 """
 

@@ -76,7 +76,7 @@ class Load:
     """Steady load on `url`; a context manager. Every second client keeps its connection, the others open one a request.
 
     The name in the URL is sent as Host, and connections go to `address` (loopback, where a router listens), which may
-    be changed meanwhile. There are `clients` visitors of `paths`, and `users` beside them.
+    be changed meanwhile. There are `clients` visitors of `paths`, who take gzip as browsers do, and `users`.
     """
 
     def __init__(
@@ -170,7 +170,9 @@ class Load:
 
     def _headers(self, asked: Asked, keep: bool) -> Mapping[str, str]:
         headers = {"Host": self._host, "Connection": "keep-alive" if keep else "close"}
-        if asked.body is not None:
+        if asked.body is None:
+            headers["Accept-Encoding"] = "gzip"
+        else:
             headers["Content-Type"] = "application/json"
         if asked.cookie:
             headers["Cookie"] = asked.cookie

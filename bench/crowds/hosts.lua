@@ -1,11 +1,13 @@
--- For wrk: each request goes to another host, d1.localhost to dN.localhost in turn; N is the script's argument.
+-- For wrk: each request goes to another host, d1.localhost to dN.localhost in turn. The script's arguments are N and
+-- what clients take as Accept-Encoding.
 -- The last line of its output is what came of it, as JSON.
 
 local requests, at = {}, 0
 
 function init(args)
   for number = 1, tonumber(args[1]) do
-    requests[number] = wrk.format("GET", "/web/login", { Host = "d" .. number .. ".localhost" })
+    local headers = { Host = "d" .. number .. ".localhost", ["Accept-Encoding"] = args[2] }
+    requests[number] = wrk.format("GET", "/web/login", headers)
   end
 end
 

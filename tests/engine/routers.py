@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import gzip
 import hashlib
 import http.client
 import http.server
@@ -161,7 +162,8 @@ class Answer:
     @property
     def seen(self) -> dict[str, Any]:
         """What a pool of ours says it got."""
-        return dict(json.loads(self.body))
+        squeezed = self.headers.get("content-encoding") == "gzip"
+        return dict(json.loads(gzip.decompress(self.body) if squeezed else self.body))
 
 
 def fetch(
@@ -212,7 +214,7 @@ def reset(connection: socket.socket) -> None:
 
 
 class Load:
-    """Clients that ask until told to stop, half of them on kept connections, and remember every failure.
+    """Clients that ask until told to stop, and remember every failure. Half keep their connection, half take gzip.
 
     Failed is what a user would notice: an exception, a reset, a timeout, 5xx, 404, 408 or 429.
     """
@@ -222,7 +224,9 @@ class Load:
         self.pools: list[str] = []
         self.failures: list[str] = []
         self._done = threading.Event()
-        self._threads = [threading.Thread(target=self._client, args=(number % 2 == 0,)) for number in range(clients)]
+        self._threads = [
+            threading.Thread(target=self._client, args=(number % 2 == 0, number % 4 < 2)) for number in range(clients)
+        ]
 
     def __enter__(self) -> "Load":
         for thread in self._threads:
@@ -241,11 +245,12 @@ class Load:
             assert time.monotonic() < deadline, f"only {len(self.pools)} of {goal} answers; {self.failures[:3]}"
             time.sleep(0.01)
 
-    def _client(self, keeps: bool) -> None:
+    def _client(self, keeps: bool, takes_gzip: bool) -> None:
+        headers = {"Accept-Encoding": "gzip" if takes_gzip else "identity"}
         connection = http.client.HTTPConnection("127.0.0.1", self.router.config.router_port, timeout=70)
         while not self._done.is_set():
             try:
-                answer = ask(connection, "/load", self.host)
+                answer = ask(connection, "/load", self.host, headers=headers)
                 if answer.status in (404, 408, 429) or answer.status >= 500:
                     self.failures.append(f"{answer.status} {answer.body[:80]!r}")
                 else:

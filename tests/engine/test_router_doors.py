@@ -82,6 +82,11 @@ def test_the_db_service_of_json_rpc_is_closed(router: Router, path: str, body: b
     assert fetch(router, path, method="POST", body=body).status == 403
 
 
+def test_it_is_closed_too_where_the_answer_would_be_compressed(router: Router) -> None:
+    answer = fetch(router, "/jsonrpc", method="POST", body=rpc("db"), headers={"Accept-Encoding": "gzip"})
+    assert answer.status == 403
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -1,7 +1,9 @@
 """The router as a program: reloads and restarts lose nothing, and what it really has can be read."""
 
 import contextlib
+import hashlib
 import http.client
+import json
 import os
 import signal
 import socket
@@ -68,16 +70,40 @@ def test_reloads_fail_no_request_and_forget_nothing(router: Router, pools: tuple
     assert router.live_state() == had
 
 
+@pytest.mark.parametrize("takes", ["identity", "gzip"])
 def test_an_idle_client_of_the_old_worker_gets_its_next_answer_by_the_routes_of_now(
-    router: Router, pools: tuple[Pool, Pool]
+    router: Router, pools: tuple[Pool, Pool], takes: str
 ) -> None:
     with idle_client(router) as client:
         router.reload()
         assert len(router.workers().old) == 1
         router.fill_slot(1, [pools[1].server])
-        answer = ask(client, "/", "demo.localhost", method="POST", body=b"x")
+        answer = ask(client, "/", "demo.localhost", method="POST", body=b"x", headers={"Accept-Encoding": takes})
         assert answer.seen["pool"] == "green"
         assert client.sock is None, "the old worker kept the connection"
+
+
+@pytest.mark.parametrize("takes", ["identity", "gzip"])
+def test_a_body_that_comes_in_while_the_router_is_replaced_goes_by_the_routes_of_now(
+    router: Router, pools: tuple[Pool, Pool], takes: str
+) -> None:
+    """The router reads such a body before it decides: the process that began it may be an old one by then."""
+    body = json.dumps({"params": {"service": "common"}}).encode()
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", router.config.router_port, timeout=10)) as client:
+        client.putrequest("POST", "/jsonrpc", skip_host=True, skip_accept_encoding=True)
+        for name, value in {"Host": "demo.localhost", "Content-Length": len(body), "Accept-Encoding": takes}.items():
+            client.putheader(name, str(value))
+        client.endheaders(body[:5])
+        time.sleep(0.2)
+        router.reload()
+        router.fill_slot(1, [pools[1].server])
+        client.send(body[5:])
+        response = client.getresponse()
+        answer = Answer(
+            response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
+        )
+    assert (answer.status, answer.seen["pool"]) == (200, "green")
+    assert answer.seen["sha1"] == hashlib.sha1(body).hexdigest()
 
 
 @contextlib.contextmanager

@@ -73,7 +73,7 @@ class Request:
         if self.status == 101 or self.backend.startswith("ws_"):
             return "websocket"
         if by in "Cc":
-            return "left" if phase in _BEFORE_ANSWER else "answered"
+            return "left" if self.status < 100 or phase in _BEFORE_ANSWER else "answered"
         if self.status < 100 or self.status >= 500 or self.status in (408, 429):
             return "failed"
         return "failed" if by in _BROKEN_OFF else "answered"

@@ -3,31 +3,25 @@
 local held = Map.new("hold.map", Map._str)
 local pause = 20 -- milliseconds between two looks at the map
 
-local is_old, looked_at = false, 0
-
 local function now()
     local time = core.now()
     return time.sec * 1000 + time.usec // 1000
 end
 
 -- Was this process replaced? The maps of an old one don't change any more.
-local function replaced()
-    if now() - looked_at > 500 then
-        looked_at = now()
-        is_old = tostring(core.get_info()["Stopping"]) == "1"
-    end
-    return is_old
+local function replaced(txn)
+    return txn.sf:stopping() == "1"
 end
 
 -- Keeps a request until its instance is no longer held, at most `seconds`. Counts the milliseconds in txn.held, and sets
 -- txn.hold to "released" if it came to that: HAProxy breaks this off when the client leaves, and goes on with its rules.
--- Or to "replaced", where the request is to go to the new process, which alone hears of the release.
+-- Or to "replaced": only the new process hears of the release.
 core.register_action("hold", { "http-req" }, function(txn, seconds)
     local instance = txn:get_var("txn.instance")
     local waited = 0
     while held:lookup(instance) do
         if waited >= tonumber(seconds) * 1000 then return end
-        if replaced() then
+        if replaced(txn) then
             txn:set_var("txn.hold", "replaced")
             return
         end
@@ -78,8 +72,8 @@ local function next_please(instance, slot, txn)
     return true
 end
 
--- Wakes the instance of a request and keeps it until it is awake, at most txn.patience seconds. Sets txn.wake to "awake", to
--- "refused" where the portal lets nobody wake it now, or to "replaced" where the request is to go to the new process.
+-- Wakes the instance of a request and keeps it until it is awake, at most txn.patience seconds, or until this process is
+-- replaced. Sets txn.wake to "refused" where the portal lets nobody wake it now.
 core.register_action("wake", { "http-req" }, function(txn)
     local instance = txn:get_var("txn.instance")
     local began = now()
@@ -89,11 +83,9 @@ core.register_action("wake", { "http-req" }, function(txn)
         if slot ~= "asleep" then
             if not slot:match("^s%d+$") or next_please(instance, slot, txn) then
                 asked[instance] = nil
-                txn:set_var("txn.wake", "awake")
                 return
             end
-        elseif replaced() then
-            txn:set_var("txn.wake", "replaced")
+        elseif replaced(txn) then
             return
         elseif now() - (refused[instance] or -refused_for) < refused_for then
             txn:set_var("txn.wake", "refused")

@@ -117,7 +117,7 @@ def test_https_comes_in_only_where_it_has_a_port() -> None:
     assert "ssl-default-bind-options prefer-client-ciphers ssl-min-ver TLSv1.2 no-tls-tickets" in secure
 
 
-@pytest.mark.parametrize(("port", "address"), [(443, "lower]%[pathq]"), (8443, "lower]:8443%[pathq]")])
+@pytest.mark.parametrize(("port", "address"), [(443, "(txn.host)]%[pathq]"), (8443, "(txn.host)]:8443%[pathq]")])
 def test_visitors_are_sent_to_the_port_of_https(port: int, address: str) -> None:
     sent = [line for line in lines(replace(CONFIG, tls_port=port)) if " redirect code " in line]
     assert len(sent) == 2
@@ -152,7 +152,7 @@ def test_the_configuration_bounds_every_wait() -> None:
 
 
 def test_the_commit_header_is_always_taken_from_the_tenant_and_given_if_wanted() -> None:
-    taken = "http-after-response del-header X-Berth-Commit unless replaced"  # what the new process says is true
+    taken = "http-after-response del-header X-Berth-Commit unless handed_on"  # what was said inside is true
     given = "http-after-response set-header X-Berth-Commit %[var(txn.commit)] if { var(txn.commit) -m len gt 0 }"
     assert [line for line in lines() if "X-Berth-Commit" in line] == [taken, given]
     quiet = replace(CONFIG, commit_header=False)
