@@ -35,7 +35,7 @@ def with_image(build: Build) -> Build | None:
 
 def refuse_serving(build: Build) -> None:
     """As `refuse_newer`, by what the build that serves now has: the web processes don't ask hosted databases."""
-    serving = Build.objects.filter(pool__instance=build.instance_id, pool__state="live").order_by("-pk").first()
+    serving = Build.objects.serving(build.instance) if build.instance is not None else None
     addons = serving.inspection.get("addons", ()) if serving else ()
     refuse_newer(build, {addon["name"]: addon["full_version"] for addon in addons})
 

@@ -97,7 +97,7 @@ def served(branch: Branch) -> Build | None:
     """The build whose pool serves production. What its branch's settings change there needs no other image."""
     if branch.stage != Stage.PRODUCTION or branch.instance is None:
         return None
-    return Build.objects.filter(branch=branch, state=State.DONE, pool=branch.instance.live_pool).order_by("-pk").first()
+    return Build.objects.filter(branch=branch, state=State.DONE).serving(branch.instance)
 
 
 def build_now(request: HttpRequest, branch: Branch) -> HttpResponse:

@@ -17,6 +17,7 @@ from builds.models import Build
 from builds.origin import Origin
 from builds.traffic import UsersSaw, is_counting
 from hosting import keep, sleep
+from portal import numbers
 from portal.live import in_words, is_poll, respond
 from portal.models import Result, State, Step, User
 from portal.stories import StoryError
@@ -80,13 +81,13 @@ def step_log(request: HttpRequest, slug: str, number: int, name: str) -> HttpRes
     step = build.story.steps.filter(name=name).first() if build.story else None
     if step is None:
         raise Http404
-    cursor = {key: int(value) for key, value in request.GET.dict().items() if str(value).isdecimal()}
+    before, after, command = (numbers.parse(request.GET.get(name, "")) for name in ("before", "after", "command"))
     if "text" in request.GET:
         return StreamingHttpResponse(steplog.whole(step), content_type="text/plain; charset=utf-8")
-    if "before" in cursor:
-        excerpt = steplog.earlier(step, cursor["before"])
-    elif "after" in cursor:
-        excerpt = steplog.following(step, cursor["after"], cursor.get("command", 0))
+    if before is not None:
+        excerpt = steplog.earlier(step, before)
+    elif after is not None:
+        excerpt = steplog.following(step, after, command or 0)
     else:
         excerpt = steplog.tail(step)
     context = {"access": access, "build": build, "excerpt": excerpt}

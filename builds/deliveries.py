@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 LIMIT = 25 * 1024 * 1024  # GitHub sends no larger payload
 NOWHERE = "0" * 40  # where a branch was that is new
 PATIENCE = timedelta(hours=1)  # with a delivery that can't be looked into
+KEPT = timedelta(days=30)  # what a delivery said
 
 
 class OutOfOrder(Exception):
@@ -78,6 +79,12 @@ def look_into_forgotten() -> int:
             if delivery.received_at < clock.now() - PATIENCE:
                 Delivery.objects.filter(pk=delivery.pk).update(outcome="given up: the log of `worker` says why")
     return len(forgotten)
+
+
+def forget() -> None:
+    """What old deliveries said goes, which takes most room. Their rows stay: none is ever taken a second time."""
+    old = Delivery.objects.exclude(outcome="").filter(received_at__lt=clock.now() - KEPT)
+    old.exclude(body=b"").update(body=b"")
 
 
 def _act(delivery: Delivery) -> str:

@@ -32,7 +32,9 @@ def disk(request: HttpRequest) -> HttpResponse:
     operator_or_404(request)
     rows = DiskUse.objects.values("kind").annotate(count=Count("pk"), sum=Sum("bytes")).order_by("-sum")
     kinds = [(DiskUse.Kind(row["kind"]), row["count"], row["sum"]) for row in rows]
-    projects = [(project, quota.storage(project)) for project in Project.objects.order_by("name")]
+    there = Project.objects.filter(removed_at=None).select_related("subscription").order_by("name")
+    storages = quota.storages(there)
+    projects = [(project, storages[project.pk]) for project in there]
     context: dict[str, Any] = {
         "title": "Disk",
         "hosts": [(host, _used(host), room.is_short(host)) for host in Host.objects.order_by("pk")],

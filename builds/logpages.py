@@ -14,6 +14,7 @@ from builds.access import build_or_404
 from builds.pages import branch_context, sidebar
 from hosting import logfiles
 from hosting.models import Instance
+from portal import numbers
 from portal.live import HtmxRequest
 from projects.access import Tool, branch_or_404, visitors_welcome
 
@@ -71,15 +72,14 @@ def _answer(
 
 def _read(request: HttpRequest, instance: Instance, name: str, wanted: logfiles.Wanted) -> dict[str, Any]:
     """What to show, and as which part of the page."""
-    before, after = request.GET.get("before", ""), request.GET.get("after", "")
-    if after.isdecimal():
-        inode = request.GET.get("inode", "")
-        page = logfiles.follow(instance, name, int(after), int(inode) if inode.isdecimal() else 0, wanted)
+    before, after, inode = (numbers.parse(request.GET.get(part, "")) for part in ("before", "after", "inode"))
+    if after is not None:
+        page = logfiles.follow(instance, name, after, inode or 0, wanted)
         return {"log": page, "part": "newer"}
     with logfiles.opened(instance, name) as stream:
-        page = logfiles.read_back(stream, int(before) if before.isdecimal() else None, wanted)
+        page = logfiles.read_back(stream, before, wanted)
     asked = cast(HtmxRequest, request).htmx.target == "log"
-    return {"log": page, "part": "older" if before.isdecimal() else "entries" if asked else ""}
+    return {"log": page, "part": "older" if before is not None else "entries" if asked else ""}
 
 
 def _download(instance: Instance, name: str) -> HttpResponseBase:

@@ -53,8 +53,10 @@ def _say_what_is_full() -> None:
         title = f"Less than {settings.BERTH_FREE_PERCENT} % of the disk of {host} is free"
         detail = "Old caches go and new builds wait; what serves goes on. The operator's page Disk says what takes it."
         alarms.keep(f"disk-{host.pk}", title, detail, wrong=room.is_short(host))
-    for project in Project.objects.all():
-        title, storage = f"{project} uses more disk than it may", quota.storage(project)
+    projects = Project.objects.select_related("subscription")
+    storages = quota.storages(projects)
+    for project in projects:
+        title, storage = f"{project} uses more disk than it may", storages[project.pk]
         detail = "It gets no new databases for staging and development. Its settings say what takes how much."
         alarms.keep(f"quota-{project.pk}", title, detail, wrong=storage.is_over, project_id=project.pk)
 

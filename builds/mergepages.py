@@ -8,6 +8,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from builds import merging, reading
+from portal import numbers
 from portal.models import User
 from portal.stories import StoryError
 from projects import gitcommands
@@ -44,7 +45,7 @@ def targets(access: Access, branch: Branch) -> list[tuple[Stage, list[Branch]]]:
 
 
 def _into_or_404(access: Access, chosen: str) -> Branch:
-    into = access.project.branches.alive().filter(pk=chosen).first() if chosen.isdecimal() else None
+    into = access.project.branches.alive().filter(pk=numbers.parse(chosen) or 0).first()
     if into is None:
         raise Http404
     access.require(Tool.BRANCH_SETTINGS, into.stage)

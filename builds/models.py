@@ -31,7 +31,11 @@ class Delivery(models.Model):
 class BuildQuerySet(models.QuerySet["Build"]):
     def serving(self, instance: Instance) -> "Build | None":
         """The one whose code serves the instance now."""
-        return self.filter(pool__instance=instance, pool=instance.live_pool).order_by("-pk").first()
+        return self.of_pool(instance.live_pool_id)
+
+    def of_pool(self, pk: int | None) -> "Build | None":
+        """The newest. None for no pool: a filter by None would find those that never had one, whoever's."""
+        return self.filter(pool=pk).order_by("-pk").first() if pk is not None else None
 
 
 class Build(models.Model):

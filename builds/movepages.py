@@ -9,6 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from builds import begin, retiredpages, stages
 from builds.models import Retired
+from portal import numbers
 from portal.live import in_words
 from portal.models import User
 from portal.stories import StoryError
@@ -38,7 +39,7 @@ def _move(request: HttpRequest, access: Access, branch: Branch, stage: Stage) ->
     """Raises Http404 where a retired database is asked for that isn't the project's."""
     chosen, attach = request.POST.get("attach", ""), None
     if stage == Stage.PRODUCTION and chosen:
-        attach = Retired.objects.there().filter(project=access.project, pk=chosen if chosen.isdecimal() else 0).first()
+        attach = Retired.objects.there().filter(project=access.project, pk=numbers.parse(chosen) or 0).first()
         if attach is None:
             raise Http404
     try:

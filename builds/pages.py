@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 from builds import ageing, reading, resting, rollback
 from builds.models import Build, Retired
 from hosting import cronruns, sleep
+from portal import numbers
 from portal.live import in_words, respond
 from portal.models import State
 from portal.stories import StoryError
@@ -65,13 +66,13 @@ def branch(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     history = (
         reading.for_lists().filter(branch=branch).select_related("asked_by", "instance", "runtime").order_by("-pk")
     )
-    before = request.GET.get("before", "")
-    if before.isdecimal():
-        history = history.filter(number__lt=int(before))
+    before = numbers.parse(request.GET.get("before", ""))
+    if before is not None:
+        history = history.filter(number__lt=before)
     builds = list(history[: HISTORY + 1])
     context = branch_context(access, branch, "history") | sidebar(access, request.GET.get("q", "").strip(), branch)
     context["failed_wake"] = sleep.failed_wake(branch.instance)
-    context |= {"builds": builds[:HISTORY], "more": builds[HISTORY:], "before": before}
+    context |= {"builds": builds[:HISTORY], "more": builds[HISTORY:], "is_older": before is not None}
     context["stale"] = ageing.is_stale(branch.instance)
     context["unbuilt"] = context["may_deploy"] and is_unbuilt(branch, context["latest"])
     context["title"] = f"{look(context['latest']).mark} {branch} · {access.project}".strip()
@@ -138,7 +139,7 @@ def _serving(access: Access, branch: Branch) -> dict[str, Any]:
         return {}
     may_deploy = access.may(Tool.DEPLOY, branch.stage)
     return {
-        "serving": reading.for_lists().filter(pool=branch.instance.live_pool_id).order_by("-pk").first(),
+        "serving": reading.for_lists().serving(branch.instance),
         "way_back": rollback.target(branch.instance) if may_deploy else None,
     }
 

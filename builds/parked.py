@@ -86,14 +86,10 @@ def load(pk: int) -> Parked:
     return Parked.objects.select_related(*related).get(pk=pk)
 
 
-def started(_parked: Parked, _story: Story) -> None:
-    pass
-
-
 def finished(parked: Parked, story: Story) -> None:
     if story.result == Result.SUCCESS:
         Parked.objects.filter(pk=parked.pk).update(switched_on_at=clock.now())
 
 
 def register_stories() -> None:
-    register(Kind(name="switch-on", queue="urgent", load=load, steps=steps, started=started, finished=finished))
+    register(Kind(name="switch-on", queue="urgent", load=load, steps=steps, finished=finished))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.db.models import Case, F, IntegerField, OuterRef, Q, QuerySet, Subquery, When, Window
 from django.db.models.functions import RowNumber
 
-from builds.models import Build, Rollback
+from builds.models import Build, BuildQuerySet, Rollback
 from projects.models import Branch, Project, Stage
 
 STAGES = (Stage.PRODUCTION, Stage.STAGING, Stage.DEVELOPMENT)
@@ -35,7 +35,7 @@ class Row:
     more: bool  # whether there are older ones
 
 
-def for_lists() -> QuerySet[Build]:
+def for_lists() -> BuildQuerySet:
     """Builds without what only their own page shows."""
     return Build.objects.defer("inspection", "tests", "to_update", "image_id", "odoo_image")
 

@@ -202,10 +202,6 @@ def load(pk: int) -> Branch:
     return Branch.objects.select_related(*related).get(pk=pk)
 
 
-def started(_branch: Branch, _story: Story) -> None:
-    """Nothing is written of it: the story says it."""
-
-
 def finished(branch: Branch, story: Story) -> None:
     if story.result == Result.FAILURE:
         title = f"{branch.project} could not be brought back: {story.error_title}"
@@ -217,4 +213,4 @@ def steps(_branch: Branch) -> tuple[StepSpec, ...]:
 
 
 def register_stories() -> None:
-    register(Kind(name="recover", queue="background", load=load, steps=steps, started=started, finished=finished))
+    register(Kind(name="recover", queue="background", load=load, steps=steps, finished=finished))

@@ -11,7 +11,7 @@ from hosting import resize as sizes
 from hosting.engines.docker import LimitRefused
 from hosting.odoo import floors, series
 from portal import audit, stories
-from portal.models import Story, User
+from portal.models import User
 from portal.stories import Kind, ProjectError, StepSpec, register, step
 from portal.telling import Telling
 from projects.models import Branch
@@ -75,9 +75,5 @@ def steps(_wish: Resize) -> tuple[StepSpec, ...]:
     return (change_size,)
 
 
-def nothing(_wish: Resize, _story: Story) -> None:
-    """The story's own row says all."""
-
-
 def register_stories() -> None:
-    register(Kind(name="resize", queue="urgent", load=load, steps=steps, started=nothing, finished=nothing))
+    register(Kind(name="resize", queue="urgent", load=load, steps=steps))

@@ -12,6 +12,7 @@ from builds import steplog
 from builds.access import backup_or_404
 from builds.models import Restore
 from builds.pages import branch_context, sidebar
+from portal import numbers
 from portal.live import in_words, respond
 from portal.models import Result, State, Step, User
 from portal.stories import StoryError
@@ -47,8 +48,7 @@ def into_staging(request: HttpRequest, slug: str, pk: int, backup: int) -> HttpR
     access, branch = production_or_404(request, slug, pk)
     chosen = backup_or_404(branch, backup)
     staging = access.project.branches.alive().filter(stage=Stage.STAGING).exclude(head="").order_by("name")
-    wanted = request.POST.get("branch", "")
-    target = staging.filter(pk=int(wanted[:15])).first() if wanted.isdecimal() else None
+    target = staging.filter(pk=numbers.parse(request.POST.get("branch", "")) or 0).first()
     if target is not None:
         try:
             build = stories_of_restores.into_staging(branch=target, backup=chosen, by=cast(User, request.user))

@@ -16,7 +16,7 @@ from builds.models import Retired
 from hosting import instances, keep, routing, switch
 from hosting.models import Instance, Pool
 from portal import audit, clock, stories
-from portal.models import Story, User
+from portal.models import User
 from portal.stories import Kind, PlatformError, StepSpec, register, step
 from portal.telling import Telling
 from projects import domains
@@ -130,9 +130,5 @@ def load(pk: int) -> Retired:
     return Retired.objects.select_related(*related, *more).get(pk=pk)
 
 
-def _nothing(_retired: Retired, _story: Story) -> None:
-    """The rows say it all."""
-
-
 def register_stories() -> None:
-    register(Kind(name="retire", queue="background", load=load, steps=steps, started=_nothing, finished=_nothing))
+    register(Kind(name="retire", queue="background", load=load, steps=steps))

@@ -13,7 +13,7 @@ from builds import retire
 from builds.download import begin, file, there
 from builds.models import Download, Retired
 from hosting.models import Backup, Instance
-from portal import clock, ranges
+from portal import clock, numbers, ranges
 from portal.live import in_words, respond
 from portal.models import State, User
 from portal.stories import StoryError
@@ -60,9 +60,8 @@ def goes_at(instance: Instance) -> datetime | None:
 def ask_retired_download(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Odoo's zip of one of its backups."""
     access, row = _retired_or_404(request, slug, pk)
-    wanted = request.POST.get("backup", "")
     kept = Backup.objects.filter(instance=row.instance, forgotten_at=None)
-    chosen = kept.exclude(snapshot="").filter(pk=wanted if wanted.isdecimal() else 0).first()
+    chosen = kept.exclude(snapshot="").filter(pk=numbers.parse(request.POST.get("backup", "")) or 0).first()
     if chosen is None:
         raise Http404
     try:

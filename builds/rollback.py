@@ -22,7 +22,7 @@ NOTHING_CHANGED = "Nothing was changed; what served goes on serving."
 def target(instance: Instance | None) -> Build | None:
     """The build that a rollback goes to: its pool served before, and still runs."""
     pool = keep.former(instance) if instance is not None else None
-    return Build.objects.filter(pool=pool).order_by("-pk").first() if pool is not None else None
+    return Build.objects.of_pool(pool.pk) if pool is not None else None
 
 
 def deployable(build: Build) -> bool:
@@ -74,7 +74,7 @@ def begin(*, build: Build, by: User) -> Rollback:
     )
     if Rollback.objects.filter(pool__instance=instance, switched=False).exclude(state=State.DONE).exists():
         raise ProjectError("A rollback is going on already", NOTHING_CHANGED, "Wait a moment for its end.")
-    left = Build.objects.filter(pool=instance.live_pool).order_by("-pk").first()
+    left = Build.objects.serving(instance)
     rollback = Rollback.objects.create(build=build, left=left, pool=build.pool, asked_by=by)
     rollback.story = stories.begin("rollback", object_id=rollback.pk, subject=f"{instance.name}-back-{rollback.pk}")
     rollback.save(update_fields=["story"])
@@ -111,7 +111,7 @@ def switch_back(rollback: Rollback, telling: Telling) -> None:
     pool = Pool.objects.select_for_update().get(pk=rollback.pool.pk)
     _refuse(pool)
     former = switch.switch_to(pool)
-    left = Build.objects.filter(pool=former).order_by("-pk").first()
+    left = Build.objects.of_pool(former.pk) if former is not None else None
     Rollback.objects.filter(pk=rollback.pk).update(left=left, switched=True)
     telling.say(f"{pool.instance.url} is served by {pool.name} again" + (f", not by {former.name}." if former else "."))
 

@@ -57,7 +57,7 @@ def deploy_again(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 
 def _context(access: Access, build: Build) -> dict[str, Any]:
     pool, instance = build.pool, build.instance
-    serving = Build.objects.filter(pool=instance.live_pool).order_by("-pk").first() if instance else None
+    serving = Build.objects.serving(instance) if instance else None
     ahead = ""
     try:
         again.refuse_serving(build)

@@ -4,6 +4,7 @@
 import logging
 from datetime import timedelta
 
+from django.core.management import call_command
 from django.db.models import F, QuerySet
 
 from builds import caches, deletion, deliveries, download, plans, removal, restore, statuses, steplog, upload
@@ -114,7 +115,9 @@ def clean_up() -> None:
     )
     alarms.keep("clock", title, detail, wrong=bool(hours.to_steady()))
     if not hours.to_steady():
+        call_command("clearsessions")
         Answered.objects.outdated().delete()
+        deliveries.forget()
         traffic.forget()
         sleep.forget(STORIES_KEPT)
         download.forget()

@@ -16,7 +16,6 @@ from hosting import templates
 from hosting.models import Template
 from hosting.reconcile import FAULTS
 from portal import stories
-from portal.models import Story
 from portal.stories import Kind, StepSpec, register, step
 from portal.telling import Telling
 from projects.models import Branch
@@ -122,13 +121,5 @@ def load(pk: int) -> Template:
     return Template.objects.select_related("host", "instance__host", "instance__database_server").get(pk=pk)
 
 
-def started(_template: Template, _story: Story) -> None:
-    """Nothing is to be written down but the story itself."""
-
-
-def finished(template: Template, story: Story) -> None:
-    """As `started`."""
-
-
 def register_stories() -> None:
-    register(Kind(name="template", queue="background", load=load, steps=steps, started=started, finished=finished))
+    register(Kind(name="template", queue="background", load=load, steps=steps))

@@ -15,6 +15,7 @@ from builds.models import Restore, Upload
 from builds.pages import branch_context, sidebar
 from builds.upload import Elsewhere, receive
 from hosting import imports
+from portal import numbers
 from portal.live import in_words, respond
 from portal.models import State, User
 from portal.stories import StoryError
@@ -43,12 +44,12 @@ def choose(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 def begin_upload(request: HttpRequest, slug: str, pk: int) -> JsonResponse:
     """Where to send the pieces of a file, and from which byte on."""
     access, branch = _branch_or_404(request, slug, pk)
-    size = request.POST.get("size", "")
-    if not size.isdecimal() or len(size) > 15:
+    size = numbers.parse(request.POST.get("size", ""))
+    if size is None:
         return JsonResponse({"error": "The size of the file is missing."}, status=400)
     try:
         name = request.POST.get("name", "")
-        row = uploads.begin(branch=branch, name=name or "archive", size=int(size), by=cast(User, access.user))
+        row = uploads.begin(branch=branch, name=name or "archive", size=size, by=cast(User, access.user))
     except StoryError as error:
         return JsonResponse({"error": in_words(error)}, status=400)
     return JsonResponse({"upload": row.pk, "received": row.received_bytes})
@@ -59,11 +60,11 @@ def upload_piece(request: HttpRequest, slug: str, pk: int, upload: int) -> JsonR
     """Bytes of the file, from `?offset=` on. 409 where they don't go on where the last piece ended."""
     access, branch = _branch_or_404(request, slug, pk)
     row = upload_or_404(access, branch, upload)
-    offset = request.GET.get("offset", "")
-    if not offset.isdecimal() or len(offset) > 15:
+    offset = numbers.parse(request.GET.get("offset", ""))
+    if offset is None:
         return JsonResponse({"error": "The offset is missing."}, status=400)
     try:
-        row = receive(row, int(offset), request)
+        row = receive(row, offset, request)
     except Elsewhere as elsewhere:
         return JsonResponse({"received": elsewhere.there}, status=409)
     except OSError as error:
@@ -132,8 +133,7 @@ def switched_off(request: HttpRequest, slug: str, pk: int, restore: int) -> Http
 def switch_on(request: HttpRequest, slug: str, pk: int, restore: int) -> HttpResponse:
     access, branch = _branch_or_404(request, slug, pk)
     row = import_or_404(branch, restore)
-    chosen = request.POST.get("parked", "")
-    parked = row.parked.filter(pk=int(chosen[:15])).first() if chosen.isdecimal() else None
+    parked = row.parked.filter(pk=numbers.parse(request.POST.get("parked", "")) or 0).first()
     if parked is not None:
         try:
             switching.begin(parked=parked, by=cast(User, access.user))

@@ -108,10 +108,6 @@ def load(pk: int) -> VaultCopy:
     return VaultCopy.objects.select_related("vault", "place", "story").get(pk=pk)
 
 
-def started(_copy: VaultCopy, _story: Story) -> None:
-    """Nothing is written of it: the story says it."""
-
-
 def finished(copy: VaultCopy, story: Story) -> None:
     now = clock.now()
     if story.result in (Result.SUCCESS, Result.WARNING):
@@ -144,4 +140,4 @@ def steps(_copy: VaultCopy) -> tuple[StepSpec, ...]:
 
 
 def register_stories() -> None:
-    register(Kind(name="copy", queue="background", load=load, steps=steps, started=started, finished=finished))
+    register(Kind(name="copy", queue="background", load=load, steps=steps, finished=finished))

@@ -275,14 +275,10 @@ def _waking_up(_instance: Instance) -> tuple[StepSpec, ...]:
     return (start_pool, wait_for_answer, open_door)
 
 
-def _nothing(_instance: Instance, _story: Story) -> None:
-    """The rows say it all."""
-
-
 def register_stories() -> None:
     """Both are urgent: a wake-up waits for the end of falling asleep, so neither may stand behind a clean-up."""
     for name, steps in ((SLEEP, _falling_asleep), (WAKE, _waking_up)):
-        register(Kind(name=name, queue="urgent", load=load, steps=steps, started=_nothing, finished=_nothing))
+        register(Kind(name=name, queue="urgent", load=load, steps=steps))
 
 
 def forget(older_than: timedelta) -> None:

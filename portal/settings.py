@@ -234,7 +234,6 @@ EMAIL_USE_SSL, EMAIL_USE_TLS = _SMTP.scheme == "smtps", _SMTP.scheme == "smtp" a
 EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = env.text("BERTH_MAIL_FROM", f"berth@{BERTH_DOMAIN}")
 
-DATA_UPLOAD_MAX_MEMORY_SIZE = 26 * 1024 * 1024  # GitHub caps a webhook's payload at 25 MB
 STATIC_URL = "/static/"
 STATIC_ROOT = BERTH_HOME / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]

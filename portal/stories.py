@@ -99,8 +99,8 @@ class Kind:
     queue: str
     load: Callable[[int], Any]
     steps: Callable[[Any], Sequence[StepSpec]]
-    started: Callable[[Any, Story], None]
-    finished: Callable[[Any, Story], None]  # in the transaction that ends the story
+    started: Callable[[Any, Story], None] = lambda _object, _story: None
+    finished: Callable[[Any, Story], None] = lambda _object, _story: None  # in the transaction that ends the story
     is_waited_for: Callable[[Any], bool] = lambda _object: False
 
 

@@ -278,7 +278,7 @@ class SizeForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Branch
         fields = ("memory_mb", "cpus")
-        labels = {"memory_mb": "Memory", "cpus": "Cores"}  # noqa: RUF012
+        labels = {"memory_mb": "Memory", "cpus": "Cores"}
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

@@ -1,7 +1,10 @@
 """How much disk a project may use, and does: its databases, filestores and logs, as they were measured last."""
 
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Max, Sum
@@ -74,13 +77,29 @@ def refusal_of(project: Project, size: int) -> str:
 
 
 def storage(project: Project) -> Storage:
-    rows = DiskUse.objects.filter(project=project)
-    by_kind = dict(rows.values("kind").annotate(sum=Sum("bytes")).values_list("kind", "sum").order_by("-sum"))
-    each = rows.filter(kind__in=(DiskUse.Kind.DATABASE, DiskUse.Kind.FILES)).values("name").annotate(sum=Sum("bytes"))
+    return storages([project])[project.pk]
+
+
+def storages(projects: Collection[Project]) -> dict[int, Storage]:
+    """By the primary key of each project."""
+    rows: dict[int, list[dict[str, Any]]] = {project.pk: [] for project in projects}
+    found = DiskUse.objects.filter(project__in=rows).values("project", "kind", "name")
+    for row in found.annotate(sum=Sum("bytes"), at=Max("measured_at")):
+        rows[row["project"]].append(row)
+    return {project.pk: _storage(project, rows[project.pk]) for project in projects}
+
+
+def _storage(project: Project, rows: Sequence[dict[str, Any]]) -> Storage:
+    """Of what was measured: a row for each thing of each kind."""
+    kinds, databases = Counter[str](), Counter[str]()
+    for row in rows:
+        kinds[row["kind"]] += row["sum"]
+        if row["kind"] in (DiskUse.Kind.DATABASE, DiskUse.Kind.FILES):
+            databases[row["name"]] += row["sum"]
     return Storage(
-        by_kind,
+        dict(kinds.most_common()),
         limit(project),
-        rows.aggregate(at=Max("measured_at"))["at"],
-        each.aggregate(largest=Max("sum"))["largest"] or 0,
+        max((row["at"] for row in rows), default=None),
+        max(databases.values(), default=0),
         limit_of_each(project),
     )

@@ -26,7 +26,7 @@ class SubscriptionForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Subscription
         fields = ("code", "kind", "holder", "region", "workers", "staging_branches", "storage_gb")
-        labels = {"holder": "Given to", "storage_gb": "Storage, GB"}  # noqa: RUF012
+        labels = {"holder": "Given to", "storage_gb": "Storage, GB"}
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

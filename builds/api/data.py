@@ -230,7 +230,7 @@ class Size(serializers.ModelSerializer[Branch]):
     class Meta:
         model = Branch
         fields = ("memory_mb", "cpus", "insist")
-        extra_kwargs = {"memory_mb": {"required": True}}  # noqa: RUF012
+        extra_kwargs = {"memory_mb": {"required": True}}
 
 
 class Resize(ApiView):

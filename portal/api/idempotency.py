@@ -14,15 +14,20 @@ import re
 from collections.abc import Callable
 from contextlib import nullcontext
 
+from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import transaction
-from rest_framework.exceptions import ValidationError
+from django.http import Http404
+from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from portal.api.problems import CutOff, KeyReused
 from portal.models import Answered, ApiToken
+from portal.stories import ProjectError
 
 HEADER = "Idempotency-Key"
+REFUSALS = (ProjectError, APIException, Http404, PermissionDenied, DjangoValidationError)  # nothing was done
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
 
@@ -62,8 +67,8 @@ def key_of(request: Request) -> str | None:
 def _claimed(row: Answered, work: Callable[[], Response]) -> Response:
     try:
         return work()
-    except Exception:
-        row.delete()  # a refusal
+    except REFUSALS:
+        row.delete()
         raise
 
 

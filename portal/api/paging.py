@@ -6,6 +6,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
+from portal import numbers
 from portal.api.reading import MOST
 
 
@@ -18,8 +19,7 @@ class Pages(CursorPagination):
     def decode_cursor(self, request: Request) -> Cursor | None:
         """Raises NotFound for one that isn't ours."""
         cursor = super().decode_cursor(request)
-        position = str(cursor.position) if cursor is not None and cursor.position is not None else None
-        if position is not None and not (position.isascii() and position.isdecimal() and len(position) < 19):
+        if cursor is not None and cursor.position is not None and numbers.parse(str(cursor.position)) is None:
             raise NotFound(self.invalid_cursor_message)
         return cursor
 

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from builds import deliveries
 from builds.models import Build, Delivery
+from portal import clock
 from projects.models import Project, Stage
 from tests import cast
 
@@ -52,6 +54,15 @@ def send(client: Client, project: Project, content: bytes, **headers: str) -> An
         "X-GitHub-Event": "push",
     } | {name.replace("_", "-"): value for name, value in headers.items()}
     return client.post(f"/hooks/{project.pk}/", content, content_type="application/json", headers=complete)
+
+
+def test_what_old_ones_said_goes_and_none_is_taken_again(client: Client, project: Project) -> None:
+    send(client, project, body())
+    Delivery.objects.create(project=project, guid="two", event="push", body=b"{}")  # not looked into yet
+    with clock.moved(deliveries.KEPT + timedelta(hours=1)):
+        deliveries.forget()
+    assert {each.guid: bytes(each.body) for each in Delivery.objects.all()} == {"one": b"", "two": b"{}"}
+    assert json.loads(send(client, project, body()).content) == {"delivery": "one", "new": False}
 
 
 def test_a_push_is_stored_and_built(client: Client, project: Project) -> None:

@@ -7,12 +7,13 @@ from types import SimpleNamespace
 import pytest
 from django.conf import settings
 from django.test import Client
+from pytest_django import DjangoAssertNumQueries
 
 from builds import measuring
 from hosting import machine_state, machines
 from hosting.engines.docker import EngineUnreachable
 from hosting.models import Host, Instance, Stage, Vault
-from portal import alarms
+from portal import alarms, clock
 from portal.models import AuditEntry
 from projects import quota
 from projects.models import DiskUse, Project
@@ -136,6 +137,20 @@ def test_the_operator_sees_what_takes_the_disk(client: Client, project: Project)
     assert "Below 10 % new builds wait" in shown
     Host.objects.update(disk_size=100 * GB, disk_free=9 * GB)
     assert "Less than 10 % is free: new builds wait" in page(client, "/operator/disk/")
+
+
+def test_that_page_asks_few_questions_and_leaves_out_who_is_gone(
+    client: Client, project: Project, people: SimpleNamespace, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    for number in range(10):
+        cast.project(f"other-{number}", people)
+    Project.objects.filter(slug="other-7").update(removed_at=clock.now())
+    measuring.measure()
+    client.force_login(cast.person("Operator", is_superuser=True))
+    with django_assert_max_num_queries(12):
+        shown = page(client, "/operator/disk/")
+    assert "/other-6/" in shown
+    assert "/other-7/" not in shown
 
 
 def test_the_operator_sets_a_quota(client: Client, project: Project) -> None:

@@ -112,6 +112,13 @@ def test_a_branch_shows_its_builds_newest_first_and_pages_back(alice: Client, ma
     assert 'id="build-5"' in older
 
 
+def test_a_number_of_too_many_digits_is_none(alice: Client, many: Project) -> None:
+    huge, main = "9" * 5000, many.branches.get(name="main").pk
+
+    assert 'id="build-30"' in text(alice, f"/demo/branches/{main}/?before={huge}")
+    assert text(alice, f"/demo/builds/3/steps/build_image/?before={huge}")
+
+
 def test_the_sidebar_finds_branches_and_always_has_the_open_one(alice: Client, many: Project) -> None:
     oldest = many.branches.get(name="feature-0")
     side = text(alice, f"/demo/branches/{oldest.pk}/")

@@ -55,6 +55,12 @@ def test_it_reads_on_where_it_was(log: Path, client: Client) -> None:
     assert "<html" not in found
 
 
+def test_a_place_of_too_many_digits_is_none(log: Path, client: Client) -> None:
+    log.write_text(LINE.format("INFO", 1))
+
+    assert "number 1" in read(client, f"?after={'9' * 5000}")
+
+
 def test_it_filters(log: Path, client: Client) -> None:
     log.write_text(LINE.format("INFO", 1) + LINE.format("ERROR", 2) + LINE.format("ERROR", 3))
 

@@ -190,7 +190,7 @@ def test_into_a_stage_beyond_the_role_nothing_is_merged(
     assert [into for _name, into, _message in world.merges] == ["fix"]
 
 
-@pytest.mark.parametrize("into", ["foreign", "deleted", "0", "-1", "main", "9" * 30])
+@pytest.mark.parametrize("into", ["foreign", "deleted", "0", "-1", "main", "9" * 30, "9" * 5000])
 def test_a_branch_that_is_not_there_is_not_found(
     client: Client, people: SimpleNamespace, shop: SimpleNamespace, world: World, into: str
 ) -> None:

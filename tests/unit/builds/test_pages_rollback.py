@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 from django.test import Client
 
+from builds import branchsettings
 from builds.models import Build, Rollback
 from hosting.models import Pool
 from portal import clock
@@ -42,6 +43,18 @@ def page(client: Client, path: str) -> str:
 def test_the_build_that_serves_offers_the_way_back(alice: Client, shop: SimpleNamespace) -> None:
     for path in ("/demo/builds/1/", "/demo/builds/2/", f"/demo/branches/{shop.branch.pk}/"):
         assert "Roll back to #1" in page(alice, path)
+
+
+def test_where_nothing_serves_no_build_is_taken_for_it(shop: SimpleNamespace) -> None:
+    """Not one of those that came to no pool, which are another's as well as one's own."""
+    cast.build(cast.branch(cast.project("other", shop.people), "main", Stage.PRODUCTION), result=Result.FAILURE)
+    cast.build(shop.branch, result=Result.FAILURE)
+    instance = shop.branch.instance
+    instance.live_pool = None
+    instance.save(update_fields=["live_pool"])
+
+    assert Build.objects.serving(instance) is None
+    assert branchsettings.served(shop.branch) is None
 
 
 def test_who_may_not_deploy_is_offered_none(client: Client, shop: SimpleNamespace) -> None:

@@ -4,6 +4,7 @@ import os
 
 import pytest
 from django.apps import apps
+from django.core.management import call_command
 from django.db import OperationalError, migrations, models
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
@@ -96,3 +97,8 @@ def test_code_of_before_may_leave_out_every_column_that_came_later() -> None:
     fields = {f"{model}.{name}": apps.get_model(model)._meta.get_field(name) for model, name in late}
     assert "hosting.pool.cron_log_read" in fields
     assert [name for name, field in fields.items() if not (field.null or field.has_db_default())] == []
+
+
+@pytest.mark.django_db
+def test_no_model_is_ahead_of_its_migrations() -> None:
+    call_command("makemigrations", "--check", "--dry-run")

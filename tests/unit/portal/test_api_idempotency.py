@@ -149,9 +149,12 @@ def test_what_a_server_outside_refused_leaves_its_key_free(asked: SimpleNamespac
     assert (asked.again().status_code, asked.is_done) == (200, 2)
 
 
-def test_who_dies_while_a_server_outside_is_asked_leaves_a_key_that_is_used(asked: SimpleNamespace) -> None:
-    asked.fails = KeyboardInterrupt()
-    with pytest.raises(KeyboardInterrupt):
+@pytest.mark.parametrize("end", [KeyboardInterrupt, ConnectionResetError])
+def test_who_dies_or_fails_while_a_server_outside_is_asked_leaves_a_key_that_is_used(
+    end: type[BaseException], asked: SimpleNamespace
+) -> None:
+    asked.fails = end()
+    with pytest.raises(end):
         asked.again()
 
     asked.fails = None
