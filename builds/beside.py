@@ -10,6 +10,7 @@ from builds.models import Build, Restore
 from builds.prepare import make_pool
 from hosting import backups, databases, hold, instances, machines, pools, proof, routing, switch
 from hosting.engines import probe
+from hosting.engines.postgres import DatabaseMissing
 from hosting.models import Instance, Pool, Stage
 from portal import clock
 from portal.stories import PlatformError, ProjectError
@@ -67,7 +68,11 @@ def bytes_of(restore: Restore) -> int:
 
 def check_room(production: Instance, size: int) -> None:
     """For `size` bytes once unpacked and once restored, and for the dump of what is there. Raises PlatformError."""
-    needed = size * 2.5 + databases.size(production) * 1.5
+    try:
+        there = databases.size(production)
+    except DatabaseMissing:  # which is what it is restored for
+        there = 0
+    needed = size * 2.5 + there * 1.5
     databases.require_disk(needed, of="the restore", left=AS_IT_WAS, then="restore again")
 
 

@@ -246,6 +246,7 @@ class Restore(models.Model):
     backup = models.ForeignKey(Backup, models.SET_NULL, null=True, related_name="+")  # what is restored
     upload = models.ForeignKey(Upload, models.SET_NULL, null=True, related_name="+")  # or this
     imported = models.BooleanField(default=False, db_default=False)  # it was an upload
+    forced = models.BooleanField(default=False, db_default=False)  # also where what is there can't be backed up
     before = models.OneToOneField(  # of what was there until then, taken just before it goes
         Backup, models.SET_NULL, null=True, related_name="+"
     )

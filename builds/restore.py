@@ -30,29 +30,33 @@ from hosting import (
     switch,
 )
 from hosting.models import Backup, Instance, Pool
+from hosting.reconcile import FAULTS
 from portal import audit, clock, stories
 from portal.models import State, Story, User
-from portal.stories import Kind, PlatformError, ProjectError, StepSpec, register, step
+from portal.stories import Kind, PlatformError, ProjectError, StepSpec, reason, register, step
 from portal.telling import Telling
 from projects import plans
 from projects.models import Branch
 
 KEPT = timedelta(hours=24)  # what was there before
+FORCE = "Where it is damaged for good, restore again and say that this may be: what is there lies aside for 24 hours."
 
 
 # --- asked for --------------------------------------------------------------------------------------------------------
 @transaction.atomic
-def begin(*, branch: Branch, backup: Backup, by: User) -> Restore:
-    """Restore a backup into production. Raises ProjectError, and changes nothing then."""
+def begin(*, branch: Branch, backup: Backup, by: User, force: bool = False) -> Restore:
+    """Restore a backup into production; with `force` also where what is there can't be backed up, since it is damaged
+    or gone. Raises ProjectError, and changes nothing then.
+    """
     branch = Branch.objects.select_for_update(of=("self",)).select_related("instance", "project").get(pk=branch.pk)
     refused = refusal(branch, backup)
     if refused:
         raise ProjectError("Nothing was restored", refused, "Choose another backup, or wait for what goes on.")
-    restore = Restore.objects.create(branch=branch, backup=backup, asked_by=by)
+    restore = Restore.objects.create(branch=branch, backup=backup, forced=force, asked_by=by)
     restore.story = stories.begin("restore", object_id=restore.pk, subject=branch.subject)
     restore.save(update_fields=["story"])
-    taken = backup.taken_at.isoformat() if backup.taken_at else None
-    audit.record(by=by, verb="restore", object=branch.name, project_id=branch.project_id, after=f"{backup}, {taken}")
+    what = f"{backup}, {backup.taken_at.isoformat() if backup.taken_at else None}{', forced' if force else ''}"
+    audit.record(by=by, verb="restore", object=branch.name, project_id=branch.project_id, after=what)
     return restore
 
 
@@ -183,13 +187,23 @@ def undo_back_up_before(restore: Restore, _telling: Telling) -> None:
 
 @step("Back up what is there", undo=undo_back_up_before)
 def back_up_before(restore: Restore, telling: Telling) -> None:
-    """Storing and proving it is told by a story of its own, beside what follows."""
+    """Storing and proving it is told by a story of its own, beside what follows. What is damaged for good may go
+    without one, where the person said so.
+    """
     if restore.before is None:
         with transaction.atomic():
             production = beside.production_of(restore)
             restore.before = stories_of_backups.write_down(production, restore.branch.project_id, by=restore.asked_by)
             restore.save(update_fields=["before"])
-    stories_of_backups.take(restore.before, telling)
+    try:
+        stories_of_backups.take(restore.before, telling)
+    except (PlatformError, *FAULTS) as error:
+        if getattr(error, "transient", False):
+            raise
+        if not restore.forced:
+            raise PlatformError("What is there can't be backed up", f"{reason(error)}\n{AS_IT_WAS}", FORCE) from error
+        undo_back_up_before(restore, telling)
+        telling.warn(f"What is there could not be backed up: {reason(error)}")
 
 
 def undo_swap(restore: Restore, telling: Telling) -> None:

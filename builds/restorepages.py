@@ -34,7 +34,8 @@ def restore_here(request: HttpRequest, slug: str, pk: int, backup: int) -> HttpR
             context["mistyped"] = True
             return render(request, "builds/restore_here.html", context)
         try:
-            begun = stories_of_restores.begin(branch=branch, backup=chosen, by=cast(User, request.user))
+            by, force = cast(User, request.user), "force" in request.POST
+            begun = stories_of_restores.begin(branch=branch, backup=chosen, by=by, force=force)
         except StoryError as error:
             messages.error(request, in_words(error))
             return redirect("backup", slug=slug, pk=pk, backup=backup)

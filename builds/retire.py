@@ -15,9 +15,10 @@ from builds.begin import refusal, skip_waiting
 from builds.models import Retired
 from hosting import instances, keep, routing, switch
 from hosting.models import Instance, Pool
+from hosting.reconcile import FAULTS
 from portal import audit, clock, stories
 from portal.models import User
-from portal.stories import Kind, PlatformError, StepSpec, register, step
+from portal.stories import Kind, PlatformError, StepSpec, reason, register, step
 from portal.telling import Telling
 from projects import domains
 from projects.models import Branch, Project, Stage
@@ -64,8 +65,8 @@ def back_up_last(retired: Retired, telling: Telling) -> None:
             retired.save(update_fields=["backup"])
     try:
         stories_of_backups.take(retired.backup, telling)
-    except PlatformError as error:
-        telling.warn(f"No last backup could be taken: {error.title}. {error.detail}")
+    except (PlatformError, *FAULTS) as error:
+        telling.warn(f"No last backup could be taken: {reason(error)}")
         return undo_back_up(retired, telling)
     return telling.say("It is stored and proven beside what follows.")
 

@@ -48,6 +48,11 @@ class PlatformError(StoryError):
     """Ours: the operator has to look."""
 
 
+def reason(error: Exception) -> str:
+    """What was wrong, as one text, without what to do."""
+    return f"{error.title}. {error.detail}".strip() if isinstance(error, StoryError) else str(error)
+
+
 class Later(Exception):
     """A step can't go on now and says why: the story is put off, and nobody is kept busy with it meanwhile.
 

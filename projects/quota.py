@@ -1,7 +1,7 @@
 """How much disk a project may use, and does: its databases, filestores and logs, as they were measured last."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -82,14 +82,14 @@ def storage(project: Project) -> Storage:
 
 def storages(projects: Collection[Project]) -> dict[int, Storage]:
     """By the primary key of each project."""
-    rows: dict[int, list[dict[str, Any]]] = {project.pk: [] for project in projects}
+    rows: dict[int, list[Mapping[str, Any]]] = {project.pk: [] for project in projects}
     found = DiskUse.objects.filter(project__in=rows).values("project", "kind", "name")
     for row in found.annotate(sum=Sum("bytes"), at=Max("measured_at")):
         rows[row["project"]].append(row)
     return {project.pk: _storage(project, rows[project.pk]) for project in projects}
 
 
-def _storage(project: Project, rows: Sequence[dict[str, Any]]) -> Storage:
+def _storage(project: Project, rows: Sequence[Mapping[str, Any]]) -> Storage:
     """Of what was measured: a row for each thing of each kind."""
     kinds, databases = Counter[str](), Counter[str]()
     for row in rows:

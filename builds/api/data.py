@@ -71,10 +71,16 @@ class Confirmed(serializers.Serializer[Any]):
     confirm = serializers.CharField(required=False, help_text="The project's slug: what a person types on the page.")
 
 
+class OfRestore(Confirmed):
+    force = serializers.BooleanField(
+        default=False, help_text="Also where what is there can't be backed up, since it is damaged or gone."
+    )
+
+
 class RestoreBackup(ApiView):
     tag = "backups"
 
-    @writes("restore_backup", Scope.ADMIN, FOLLOWED, takes=Confirmed, foretells=Foretold)
+    @writes("restore_backup", Scope.ADMIN, FOLLOWED, takes=OfRestore, foretells=Foretold)
     def post(self, request: Request, *, slug: str, pk: int, given: dict[str, Any]) -> Response:
         """Make a backup production's database. What was written since is lost."""
         branch = production(request, slug)
@@ -82,7 +88,7 @@ class RestoreBackup(ApiView):
         if given["dry_run"]:
             return Response(foretelling.restore_backup(branch, found))
         confirm(given, slug)
-        begun = restore.begin(branch=branch, backup=found, by=person(request))
+        begun = restore.begin(branch=branch, backup=found, by=person(request), force=given["force"])
         return accepted(request, slug, begun.story)
 
 

@@ -105,7 +105,7 @@ def restore_backup(branch: Branch, backup: Backup) -> Foretelling:
     return foretold(
         [
             f"Production's database as it was on {taken} is made beside the present one, which goes on serving.",
-            "What is there now is backed up.",
+            "What is there now is backed up; where that fails nothing is restored, unless `force` is sent.",
             "Visitors wait for some seconds while the two change places; when it doesn't answer, all is put back.",
             "The present database is kept for 24 hours.",
         ],

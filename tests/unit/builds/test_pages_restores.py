@@ -72,6 +72,14 @@ def test_with_it_one_begins_and_is_followed(alice: Client, branch: Branch, backu
     assert "going on already" in read(alice, asking(backup, branch))
 
 
+@pytest.mark.parametrize(("ticked", "forced"), [({}, False), ({"force": "on"}, True)])
+def test_it_may_replace_what_can_not_be_backed_up_where_that_is_ticked(
+    ticked: dict[str, str], forced: bool, alice: Client, branch: Branch, backup: Backup
+) -> None:
+    alice.post(asking(backup, branch), {"typed": "demo", **ticked})
+    assert Restore.objects.get().forced is forced
+
+
 def test_it_can_be_cancelled_until_the_switch(alice: Client, branch: Branch, backup: Backup) -> None:
     alice.post(asking(backup, branch), {"typed": "demo"})
     restore = Restore.objects.get()

@@ -109,6 +109,29 @@ def test_what_was_there_is_backed_up_before_and_lies_aside_for_a_day(
     assert left(stage) == []
 
 
+@pytest.mark.parametrize("gone", [False, True])
+def test_what_can_not_be_backed_up_is_replaced_only_where_that_was_said(
+    gone: bool, stage: Scenery, branch: Branch, backup: Backup, alice: User
+) -> None:
+    held, name = stage.world.databases["hosted"], kept.instance(branch).database
+    if gone:
+        del held[name]
+    else:
+        held[name].damaged = True
+    refused = end(stage, begun(branch, backup, alice))
+    assert (refused.result, refused.story and refused.story.error_title) == (
+        Result.FAILURE, "What is there can't be backed up",
+    )  # fmt: skip
+    assert gone or left(stage) == []
+
+    restore = end(stage, story_of.begin(branch=branch, backup=backup, by=alice, force=True))
+    assert restore.result == Result.WARNING
+    assert (held[name].damaged, restore.before) == (False, None)
+    assert "a customer" in kept.data(stage, branch).rows
+    assert left(stage, aside=0 if gone else 1) == []
+    assert str(AuditEntry.objects.filter(verb="restore").latest("pk").after).endswith(", forced")
+
+
 def test_nobody_sees_anything_but_the_old_state_the_wait_and_the_new_one(
     stage: Scenery, branch: Branch, backup: Backup, alice: User
 ) -> None:

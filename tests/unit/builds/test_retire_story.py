@@ -109,6 +109,15 @@ def test_without_room_for_a_backup_it_is_retired_all_the_same(
     assert [*leftovers(stage)] == []
 
 
+def test_one_that_can_not_be_read_is_retired_all_the_same(
+    stage: Scenery, main: Branch, people: SimpleNamespace
+) -> None:
+    assert main.instance is not None
+    stage.world.databases["hosted"][main.instance.database].damaged = True
+    assert tell(stage, ask(main, people)).result == Result.WARNING
+    assert (Retired.objects.there().get().backup, Backup.objects.count()) == (None, 0)
+
+
 def test_another_branch_begins_at_the_address_with_nothing(
     stage: Scenery, main: Branch, people: SimpleNamespace
 ) -> None:

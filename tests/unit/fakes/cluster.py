@@ -3,7 +3,16 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from hosting.engines.postgres import DatabaseInUse, DatabaseMissing, Load, ModuleState, Shape, Switch, Version
+from hosting.engines.postgres import (
+    DatabaseError,
+    DatabaseInUse,
+    DatabaseMissing,
+    Load,
+    ModuleState,
+    Shape,
+    Switch,
+    Version,
+)
 from tests.unit.fakes.world import Data, World
 
 
@@ -96,6 +105,8 @@ class FakeCluster:
 
     def size(self, database: str) -> int:
         self.world.happen("ask for size")
+        if database not in self.held:
+            raise DatabaseMissing(f"database {database} does not exist")
         return 1
 
     def version(self) -> Version:
@@ -203,10 +214,12 @@ class FakeMoment:
     snapshot = "00000003-0000001B-1"
 
     def __init__(self, data: Data) -> None:
-        self.rows, self.files = len(data.rows), set(data.files)
+        self.rows, self.files, self.damaged = len(data.rows), set(data.files), data.damaged
 
     def count_rows(self, keep_going: Callable[[], None] = lambda: None) -> dict[str, int]:
         keep_going()
+        if self.damaged:
+            raise DatabaseError("invalid page in block 7 of relation base/16384/2619")
         return {"public.rows": self.rows}
 
     def attached_files(self) -> set[str]:

@@ -33,6 +33,7 @@ class Data:
     files: tuple[str, ...] = ()  # of the filestore, that attachments name
     switched_on: dict[str, int] = field(default_factory=dict)  # what speaks to the outside, by kind
     finished: bool = True
+    damaged: bool = False  # a page of a table can't be read
 
     def copy(self, owner: str, *, finished: bool) -> "Data":
         modules, parameters = dict(self.modules), dict(self.parameters)
