@@ -5,7 +5,6 @@ no two of them compete for its disk, and rounds always find a free worker.
 """
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
@@ -20,14 +19,11 @@ from hosting.reconcile import FAULTS
 from hosting.retention import Taken, to_keep
 from portal import alarms, audit, clock, stories
 from portal.models import State, Story, User
-from portal.rounds import alone
 from portal.stories import Kind, ProjectError, StepSpec, StoryError, register, step
 from portal.telling import Telling
-from projects.models import Branch, Project, Stage
+from projects.models import Branch, Project
 
 A_DAY = 5  # manual ones
-OVERDUE_H = 36
-AGAIN_AFTER, TRIES = timedelta(hours=1), 3  # of a night's backup that could not be taken
 
 
 # --- asked for --------------------------------------------------------------------------------------------------------
@@ -128,54 +124,6 @@ def manual_today(project: Project, instance: Instance | None) -> int:
     midnight = now.astimezone(ZoneInfo(project.time_zone)).replace(hour=0, minute=0, second=0, microsecond=0)
     today = Backup.objects.filter(instance=instance, kind=Backup.Kind.MANUAL, created_at__range=(midnight, now))
     return today.exclude(state=State.DONE, snapshot="").count()
-
-
-# --- the nights -------------------------------------------------------------------------------------------------------
-@alone
-def begin_due() -> None:
-    """Begin the backups whose hour has come. A database that was made after that hour waits for the next night."""
-    production = Branch.objects.alive().filter(stage=Stage.PRODUCTION, instance__state=Instance.State.READY)
-    production = production.filter(instance__locked=False)  # nothing changes in a locked one
-    for branch in production.select_related("project", "instance").order_by("pk"):
-        if is_due(branch, clock.now()):
-            try:
-                begin(branch=branch, kind=Backup.Kind.NIGHTLY, by=None)
-            except ProjectError:
-                continue  # one is going on
-
-
-def is_due(branch: Branch, now: datetime) -> bool:
-    hour = last_hour(branch.project, now)
-    if branch.instance is not None and _is_overdue(branch.instance):
-        return True
-    if branch.instance is None or branch.instance.created_at > hour:
-        return False
-    nights = Backup.objects.filter(
-        instance=branch.instance, kind=Backup.Kind.NIGHTLY, created_at__gte=hour, created_at__lte=now
-    )
-    failed = nights.filter(state=State.DONE, snapshot="")
-    if nights.exclude(pk__in=failed).exists() or failed.count() >= TRIES:
-        return False
-    return not failed.filter(finished_at__gt=now - AGAIN_AFTER).exists()
-
-
-def _is_overdue(instance: Instance) -> bool:
-    """Whether Berth lived through more than a day and a half since a night's backup began, whatever the clock says: one
-    that was set back would let nights pass.
-    """
-    last = Backup.objects.filter(instance=instance, kind=Backup.Kind.NIGHTLY).order_by("-pk").first()
-    return last is not None and last.hours_left <= Backup.HOURS - OVERDUE_H
-
-
-def last_hour(project: Project, now: datetime) -> datetime:
-    """The newest moment, not after `now`, at which the project's backups begin."""
-    local = now.astimezone(ZoneInfo(project.time_zone))
-    hour = local.replace(hour=project.backup_hour, minute=0, second=0, microsecond=0)
-    return hour if hour <= local else hour - timedelta(days=1)
-
-
-def next_hour(project: Project, now: datetime) -> datetime:
-    return last_hour(project, now) + timedelta(days=1)
 
 
 # --- the story --------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from builds import backup as story_of
-from builds import placesreading
+from builds import nights, placesreading
 from builds.access import backup_or_404
 from builds.models import Download
 from builds.pages import branch_context, sidebar
@@ -38,7 +38,7 @@ def backups(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     )
     listed = list(rows.order_by("-pk")[:SHOWN])
     context = branch_context(access, branch, "backups") | sidebar(access, "", branch)
-    next_hour = story_of.next_hour(access.project, clock.now())
+    next_hour = nights.next_hour(access.project, clock.now())
     context |= {
         "title": f"Backups · {branch} · {access.project}",
         "going_on": next((each for each in listed if each.state != State.DONE), None),

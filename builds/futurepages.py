@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from builds import backup
+from builds import backup, nights
 from builds.pages import branch_context, sidebar
 from hosting import backups, retention
 from portal import clock
@@ -59,12 +59,12 @@ def on(branch: Branch, day: date) -> list[retention.Taken]:
         there: list[retention.Taken] = []
     else:
         there = backup.taken(backups.kept(project.vault).filter(instance=branch.instance))
-    nights = list(_nights(project, day)) if branch.instance is not None else []
-    return retention.future(there, nights, zone=ZoneInfo(project.time_zone))
+    coming = list(_nights(project, day)) if branch.instance is not None else []
+    return retention.future(there, coming, zone=ZoneInfo(project.time_zone))
 
 
 def _nights(project: Project, day: date) -> Iterator[datetime]:
-    night = backup.next_hour(project, clock.now())
+    night = nights.next_hour(project, clock.now())
     while night.date() <= day:
         yield night
-        night = backup.next_hour(project, night)
+        night = nights.next_hour(project, night)

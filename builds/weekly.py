@@ -10,9 +10,9 @@ from datetime import timedelta
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from builds.backup import last_hour
 from builds.begin import SKIPPED, begin
 from builds.models import Build
+from builds.nights import last_hour
 from hosting import runtimes
 from hosting.models import Host, Instance, Runtime
 from portal import audit, clock

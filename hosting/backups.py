@@ -41,6 +41,7 @@ from portal.telling import Telling
 
 VERSION = 1  # of what the manifest says
 DUMP_S, STORE_S = 6 * 3600, 24 * 3600
+LOCK_WAIT_S = 1800  # for a session that locks a table, such as an update from within Odoo: other backups stand behind
 UPDATE_S, POLL_S = 3600.0, 1.0  # how long the end of an update is waited for
 TRIES = 3  # each may be ended by an update that begins in its middle
 PRODUCTION = "Production was only read."
@@ -189,7 +190,7 @@ def _check_room(production: Instance, files: int) -> None:
 def _dump(production: Instance, pool: Pool, target: Path, snapshot: str, telling: Telling) -> None:
     """By a container of the throwaway's name, so that a deploy of production has its own."""
     argv = ["pg_dump", "--format=directory", "--compress=0", "--no-owner", "--no-acl", f"--snapshot={snapshot}"]
-    argv += [f"--file={copies.INSIDE}/dump"]
+    argv += [f"--lock-wait-timeout={LOCK_WAIT_S}s", f"--file={copies.INSIDE}/dump"]
     mount = Mount(str(target), copies.INSIDE, read_only=False)
     spec = replace(copies.plain_spec(pool, telling), argv=tuple(argv), mounts=(mount,))
     copies.run(copies.inside(production, spec, telling), production, telling, timeout=DUMP_S, doing="dumped")

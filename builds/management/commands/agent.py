@@ -28,7 +28,7 @@ ROUNDS = {  # the queue of each, and how many seconds lie between two
     "builds.rounds.mend": ("rounds", 30.0),
     "builds.resting.rest": ("rounds", 30.0),
     "builds.actions.look_after": ("rounds", 30.0),
-    "builds.backup.begin_due": ("rounds", 60.0),
+    "builds.nights.begin_due": ("rounds", 60.0),
     "builds.vaultcopies.begin_due": ("rounds", 60.0),
     "builds.weekly.begin_due": ("rounds", 60.0),
     "builds.plans.look_after": ("rounds", 60.0),

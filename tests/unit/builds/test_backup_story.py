@@ -7,10 +7,10 @@ import pytest
 from django.test import Client
 
 from builds import backup as story_of
-from builds import rounds
+from builds import nights, rounds
 from hosting import backups, databases, machines
 from hosting.models import Backup, Instance, Vault
-from portal import clock
+from portal import alarms, clock
 from portal.models import Alarm, AuditEntry, Result, State, Step, Story
 from portal.stories import PlatformError, ProjectError
 from projects.models import Branch, Member, Project, Role
@@ -276,7 +276,7 @@ MADE = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def nights(branch: Branch) -> Branch:
+def timed(branch: Branch) -> Branch:
     Project.objects.filter(pk=branch.project_id).update(time_zone="Europe/Brussels", backup_hour=3)
     Instance.objects.filter(pk=production(branch).pk).update(created_at=MADE)
     return Branch.objects.select_related("instance", "project").get(pk=branch.pk)
@@ -290,45 +290,45 @@ def night(branch: Branch, at: datetime, **values: object) -> Backup:
     )
 
 
-def test_it_is_due_at_the_projects_hour_and_not_before(nights: Branch) -> None:
-    assert not story_of.is_due(nights, MADE + timedelta(hours=13, minutes=59))
-    assert story_of.is_due(nights, MADE + timedelta(hours=14))  # 3:00 in Brussels, in winter
-    assert story_of.is_due(nights, datetime(2026, 7, 1, 1, 0, tzinfo=UTC))  # and in summer
-    assert story_of.next_hour(nights.project, datetime(2026, 7, 1, 1, 0, tzinfo=UTC)).hour == 3
+def test_it_is_due_at_the_projects_hour_and_not_before(timed: Branch) -> None:
+    assert not nights.is_due(timed, MADE + timedelta(hours=13, minutes=59))
+    assert nights.is_due(timed, MADE + timedelta(hours=14))  # 3:00 in Brussels, in winter
+    assert nights.is_due(timed, datetime(2026, 7, 1, 1, 0, tzinfo=UTC))  # and in summer
+    assert nights.next_hour(timed.project, datetime(2026, 7, 1, 1, 0, tzinfo=UTC)).hour == 3
 
 
-def test_one_a_night(nights: Branch) -> None:
+def test_one_a_night(timed: Branch) -> None:
     at = datetime(2026, 3, 11, 2, 5, tzinfo=UTC)
-    night(nights, at)
-    assert not story_of.is_due(nights, at + timedelta(hours=23, minutes=54))
-    assert story_of.is_due(nights, at + timedelta(hours=23, minutes=55))
+    night(timed, at)
+    assert not nights.is_due(timed, at + timedelta(hours=23, minutes=54))
+    assert nights.is_due(timed, at + timedelta(hours=23, minutes=55))
 
 
-def test_one_that_could_not_be_taken_is_tried_again_after_an_hour_and_three_times_at_most(nights: Branch) -> None:
+def test_one_that_could_not_be_taken_is_tried_again_after_an_hour_and_three_times_at_most(timed: Branch) -> None:
     at = datetime(2026, 3, 11, 2, 5, tzinfo=UTC)
-    for number in range(story_of.TRIES):
-        assert story_of.is_due(nights, at + timedelta(hours=2 * number))
-        night(nights, at + timedelta(hours=2 * number), snapshot="")
-        assert not story_of.is_due(nights, at + timedelta(hours=2 * number, minutes=59))
-    assert not story_of.is_due(nights, at + timedelta(hours=12))
+    for number in range(nights.TRIES):
+        assert nights.is_due(timed, at + timedelta(hours=2 * number))
+        night(timed, at + timedelta(hours=2 * number), snapshot="")
+        assert not nights.is_due(timed, at + timedelta(hours=2 * number, minutes=59))
+    assert not nights.is_due(timed, at + timedelta(hours=12))
 
 
-def test_a_clock_that_was_ahead_stops_no_nights(nights: Branch) -> None:
-    night(nights, datetime(2027, 3, 11, 2, 5, tzinfo=UTC))
-    assert story_of.is_due(nights, datetime(2026, 3, 11, 2, 5, tzinfo=UTC))
+def test_a_clock_that_was_ahead_stops_no_nights(timed: Branch) -> None:
+    night(timed, datetime(2027, 3, 11, 2, 5, tzinfo=UTC))
+    assert nights.is_due(timed, datetime(2026, 3, 11, 2, 5, tzinfo=UTC))
 
 
-def test_a_clock_that_is_set_back_stops_no_nights(nights: Branch) -> None:
+def test_a_clock_that_is_set_back_stops_no_nights(timed: Branch) -> None:
     """Before that time there were backups of each night, and the database was not made yet."""
     for day in range(3):
-        night(nights, datetime(2026, 3, 11 + day, 2, 5, tzinfo=UTC))
+        night(timed, datetime(2026, 3, 11 + day, 2, 5, tzinfo=UTC))
     back = datetime(2026, 3, 12, 3, 0, tzinfo=UTC)
-    assert not story_of.is_due(nights, back)
-    Backup.objects.update(hours_left=Backup.HOURS - story_of.OVERDUE_H)
-    assert story_of.is_due(nights, back)
-    assert story_of.is_due(nights, back - timedelta(days=365))
-    night(nights, back - timedelta(days=365))
-    assert not story_of.is_due(nights, back - timedelta(days=365))
+    assert not nights.is_due(timed, back)
+    Backup.objects.update(hours_left=Backup.HOURS - nights.OVERDUE_H)
+    assert nights.is_due(timed, back)
+    assert nights.is_due(timed, back - timedelta(days=365))
+    night(timed, back - timedelta(days=365))
+    assert not nights.is_due(timed, back - timedelta(days=365))
 
 
 def test_a_backup_by_hand_has_its_week_whatever_the_clock_says(stage: Scenery, branch: Branch) -> None:
@@ -354,10 +354,27 @@ def test_the_last_one_stays_though_the_clock_was_set_back_and_takes_no_other_one
     assert len(kept) < 20
 
 
-def test_a_round_begins_what_is_due_once(nights: Branch) -> None:
-    story_of.begin_due()
-    story_of.begin_due()
+def test_a_round_begins_what_is_due_once(timed: Branch) -> None:
+    nights.begin_due()
+    nights.begin_due()
     assert Backup.objects.get().kind == Backup.Kind.NIGHTLY
+
+
+def late_of(stage: Scenery) -> list[str]:
+    nights.begin_due()
+    return list(alarms.going_on().filter(key__startswith=nights.LATE).values_list("title", flat=True))
+
+
+def test_where_none_was_proven_for_long_somebody_is_told_until_one_is(stage: Scenery, branch: Branch) -> None:
+    assert late_of(stage) == []
+    with clock.moved(timedelta(hours=nights.LATE_H + 1)):
+        assert late_of(stage) == ["Shop has no fresh backup"]
+    told(stage, Backup.objects.latest("pk"))  # the night's, which that round began
+    assert late_of(stage) == []
+    Backup.objects.update(hours_left=Backup.HOURS - nights.LATE_H)
+    assert late_of(stage) == ["Shop has no fresh backup"]
+    Instance.objects.filter(pk=production(branch).pk).update(live_pool=None)
+    assert late_of(stage) == [], "nothing serves, so nothing is written"
 
 
 # --- alarms -----------------------------------------------------------------------------------------------------------
