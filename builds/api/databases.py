@@ -27,8 +27,8 @@ RUNS = 5  # of each action
 class MailRow(serializers.ModelSerializer[Mail]):
     class Meta:
         model = Mail
-        fields = ("id", "sender", "recipients", "subject", "size", "received_at")
-        read_only_fields = fields
+        fields: tuple[str, ...] = ("id", "sender", "recipients", "subject", "size", "received_at")
+        read_only_fields: tuple[str, ...] = fields
 
 
 class MailPart(serializers.Serializer[Any]):
@@ -45,8 +45,8 @@ class OneMailRow(MailRow):
     parts = MailPart(many=True, read_only=True)
 
     class Meta(MailRow.Meta):
-        fields = (*MailRow.Meta.fields, "text", "html", "whole", "parts")  # type: ignore[assignment]
-        read_only_fields = fields  # type: ignore[assignment]
+        fields = (*MailRow.Meta.fields, "text", "html", "whole", "parts")
+        read_only_fields = fields
 
 
 class MailSearch(serializers.Serializer[Any]):

@@ -36,8 +36,18 @@ class UploadRow(serializers.ModelSerializer[Upload]):
 
     class Meta:
         model = Upload
-        fields = ("id", "name", "size_bytes", "received_bytes", "state", "result", "operation", "created_at", "used_at")
-        read_only_fields = fields
+        fields: tuple[str, ...] = (
+            "id",
+            "name",
+            "size_bytes",
+            "received_bytes",
+            "state",
+            "result",
+            "operation",
+            "created_at",
+            "used_at",
+        )
+        read_only_fields: tuple[str, ...] = fields
 
 
 class FoundInArchive(serializers.Serializer[Any]):
@@ -59,8 +69,8 @@ class OneUploadRow(UploadRow):
     refused = serializers.SerializerMethodField(help_text="Why it can't be imported now; empty when it can.")
 
     class Meta(UploadRow.Meta):
-        fields = (*UploadRow.Meta.fields, "found", "error", "refused")  # type: ignore[assignment]
-        read_only_fields = fields  # type: ignore[assignment]
+        fields = (*UploadRow.Meta.fields, "found", "error", "refused")
+        read_only_fields = fields
 
     @extend_schema_field(FoundInArchive(allow_null=True))
     def get_found(self, upload: Upload) -> Any:
@@ -164,7 +174,7 @@ class ImportRow(serializers.ModelSerializer[Restore]):
 
     class Meta:
         model = Restore
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "upload",
             "asked_by",
@@ -176,15 +186,15 @@ class ImportRow(serializers.ModelSerializer[Restore]):
             "answered_at",
             "finished_at",
         )
-        read_only_fields = fields
+        read_only_fields: tuple[str, ...] = fields
 
 
 class OneImportRow(ImportRow):
     current = serializers.SerializerMethodField(help_text="Whether production's database is the one that it made.")
 
     class Meta(ImportRow.Meta):
-        fields = (*ImportRow.Meta.fields, "current")  # type: ignore[assignment]
-        read_only_fields = fields  # type: ignore[assignment]
+        fields = (*ImportRow.Meta.fields, "current")
+        read_only_fields = fields
 
     def get_current(self, restore: Restore) -> bool:
         return parked.is_current(restore)

@@ -35,7 +35,7 @@ class BuildRow(serializers.ModelSerializer[Build]):
 
     class Meta:
         model = Build
-        fields = (
+        fields: tuple[str, ...] = (
             "number",
             "branch",
             "stage",
@@ -53,7 +53,7 @@ class BuildRow(serializers.ModelSerializer[Build]):
             "switched_at",
             "finished_at",
         )
-        read_only_fields = fields
+        read_only_fields: tuple[str, ...] = fields
 
     def to_representation(self, build: Build) -> dict[str, Any]:
         shown = super().to_representation(build)
@@ -95,8 +95,8 @@ class OneBuildRow(BuildRow):
     runtime = RuntimeRow(read_only=True, allow_null=True, help_text="That its image was made of.")
 
     class Meta(BuildRow.Meta):
-        fields = (*BuildRow.Meta.fields, "serves", "url", "runtime", "pinned_at")  # type: ignore[assignment]
-        read_only_fields = fields  # type: ignore[assignment]
+        fields = (*BuildRow.Meta.fields, "serves", "url", "runtime", "pinned_at")
+        read_only_fields = fields
 
     def get_serves(self, build: Build) -> bool | None:
         return serves(build)

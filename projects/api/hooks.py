@@ -22,8 +22,8 @@ class HookRow(serializers.ModelSerializer[Hook]):
 
     class Meta:
         model = Hook
-        fields = ("id", "url", "events", "active", "created_at")
-        read_only_fields = fields
+        fields: tuple[str, ...] = ("id", "url", "events", "active", "created_at")
+        read_only_fields: tuple[str, ...] = fields
 
 
 class HookWithSecret(HookRow):
@@ -34,8 +34,8 @@ class HookWithSecret(HookRow):
     )
 
     class Meta(HookRow.Meta):
-        fields = (*HookRow.Meta.fields, "secret")  # type: ignore[assignment]
-        read_only_fields = fields  # type: ignore[assignment]
+        fields = (*HookRow.Meta.fields, "secret")
+        read_only_fields = fields
 
 
 class HookDeliveryRow(serializers.ModelSerializer[HookDelivery]):
@@ -45,7 +45,7 @@ class HookDeliveryRow(serializers.ModelSerializer[HookDelivery]):
 
     class Meta:
         model = HookDelivery
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "guid",
             "event",
@@ -59,7 +59,7 @@ class HookDeliveryRow(serializers.ModelSerializer[HookDelivery]):
             "sent_at",
             "created_at",
         )
-        read_only_fields = fields
+        read_only_fields: tuple[str, ...] = fields
 
 
 class OneHookDeliveryRow(HookDeliveryRow):
@@ -67,8 +67,8 @@ class OneHookDeliveryRow(HookDeliveryRow):
     answer_headers = serializers.DictField(child=serializers.CharField(), read_only=True)
 
     class Meta(HookDeliveryRow.Meta):
-        fields = (*HookDeliveryRow.Meta.fields, "body", "request_headers", "answer_headers", "answer")  # type: ignore[assignment]
-        read_only_fields = fields  # type: ignore[assignment]
+        fields = (*HookDeliveryRow.Meta.fields, "body", "request_headers", "answer_headers", "answer")
+        read_only_fields = fields
 
 
 def _events(**options: Any) -> serializers.ListField:

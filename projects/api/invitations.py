@@ -25,8 +25,17 @@ class InvitationRow(serializers.ModelSerializer[Invitation]):
 
     class Meta:
         model = Invitation
-        fields = ("id", "login", "email", "role", "takes_over", "invited_by", "created_at", "expires_at")
-        read_only_fields = fields
+        fields: tuple[str, ...] = (
+            "id",
+            "login",
+            "email",
+            "role",
+            "takes_over",
+            "invited_by",
+            "created_at",
+            "expires_at",
+        )
+        read_only_fields: tuple[str, ...] = fields
 
 
 class NewInvitationRow(InvitationRow):
@@ -36,8 +45,8 @@ class NewInvitationRow(InvitationRow):
     mailed = serializers.BooleanField(read_only=True, help_text="Else give the link to them yourself.")
 
     class Meta(InvitationRow.Meta):
-        fields = (*InvitationRow.Meta.fields, "link", "mailed")  # type: ignore[assignment]
-        read_only_fields = fields  # type: ignore[assignment]
+        fields = (*InvitationRow.Meta.fields, "link", "mailed")
+        read_only_fields = fields
 
 
 class NewInvitation(serializers.Serializer[Any]):

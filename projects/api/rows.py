@@ -71,7 +71,7 @@ class TokenRow(serializers.ModelSerializer[ApiToken]):
 
     class Meta:
         model = ApiToken
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "name",
             "scope",
@@ -82,7 +82,7 @@ class TokenRow(serializers.ModelSerializer[ApiToken]):
             "revoked_at",
             "last_used_at",
         )
-        read_only_fields = fields
+        read_only_fields: tuple[str, ...] = fields
 
     def get_project(self, token: ApiToken) -> str | None:
         slug: str | None = getattr(token, "slug", None)
@@ -95,8 +95,8 @@ class NewTokenRow(TokenRow):
     )
 
     class Meta(TokenRow.Meta):
-        fields = (*TokenRow.Meta.fields, "token")  # type: ignore[assignment]
-        read_only_fields = fields  # type: ignore[assignment]
+        fields = (*TokenRow.Meta.fields, "token")
+        read_only_fields = fields
 
 
 class Me(serializers.Serializer[Any]):
