@@ -8,12 +8,11 @@ when, builds/resting.py says.
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from enum import StrEnum
 from functools import partial
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import QuerySet, TextChoices
 
 from hosting import machines, pools, proof, routing, switch
 from hosting.engines import probe
@@ -74,12 +73,12 @@ def wake(instance: Instance, *, by_hand: bool = False, even_locked: bool = False
     return stories.begin(WAKE, object_id=instance.pk, subject=instance.name)
 
 
-class Rest(StrEnum):
-    """How it stands with an instance, for people."""
+class Rest(TextChoices):
+    """How it stands with an instance."""
 
-    AWAKE = ""
-    ASLEEP = "Asleep"
-    WAKING = "Waking up"
+    AWAKE = "", "Awake"
+    ASLEEP = "asleep", "Asleep"
+    WAKING = "waking", "Waking up"
 
 
 def rest(instance: Instance | None) -> Rest:
