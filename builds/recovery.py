@@ -18,10 +18,10 @@ from hosting.models import Backup, Instance, Place, Pool, Replica, Slot, Vault, 
 from portal import alarms, audit, clock, stories
 from portal.commands import CommandError
 from portal.models import Result, State, Story
-from portal.stories import Kind, PlatformError, StepSpec, register, step
+from portal.stories import Kind, PlatformError, ProjectError, StepSpec, register, step
 from portal.telling import Telling
 from projects import pins
-from projects.models import Branch, Stage
+from projects.models import Branch, Project, Stage
 
 LABEL = "recovery"
 SKIPPED = 100_000  # numbers of backups
@@ -41,6 +41,35 @@ def begin_all() -> list[str]:
         stories.begin("recover", object_id=branch.pk, subject=branch.subject)
         audit.record(by=None, verb="bring production back", object=branch.name, project_id=branch.project_id)
     return [str(branch.project) for branch in production]
+
+
+@transaction.atomic
+def begin_again(project: Project) -> Branch:
+    """Bring production back once more, where that failed and nothing was deployed since: what is there is overwritten.
+
+    Raises ProjectError.
+    """
+    production = Branch.objects.alive().filter(project=project, stage=Stage.PRODUCTION).select_related("instance")
+    branch = production.select_for_update(of=("self",)).first()
+    refused = "It has no production branch." if branch is None else _again_refusal(branch)
+    if branch is None or refused:
+        raise ProjectError("Nothing was begun", refused, "To restore a backup, open production's Backups tab.")
+    stories.begin("recover", object_id=branch.pk, subject=branch.subject)
+    audit.record(by=None, verb="bring production back", object=branch.name, project_id=project.pk)
+    return branch
+
+
+def _again_refusal(branch: Branch) -> str:
+    last = Story.objects.filter(kind="recover", object_id=branch.pk).order_by("-pk").first()
+    if last is None or branch.instance is None:
+        return "It was not lost: it is no part of a restore-self."
+    if last.state != State.DONE:
+        return "It is being brought back: see bin/berth builds, and the log of `worker`."
+    if last.result in (Result.SUCCESS, Result.WARNING):
+        return "Its database was brought back; what deploys it is a build."
+    if branch.instance.live_pool_id is not None or branch.instance.pools.filter(left_at__gt=last.created_at).exists():
+        return "It was deployed since."
+    return ""
 
 
 def _write_off_stories() -> None:
@@ -89,7 +118,9 @@ def fetch_vault(branch: Branch, telling: Telling) -> None:
     silent = [place for place in asked if not _fetch_from(place, vault, telling)]
     if len(silent) == len(asked):
         raise PlatformError(
-            "No place gave the vault", "Why is said above. Nothing was made.", "Mend one of them, then run it again."
+            "No place gave the vault",
+            "Why is said above. Nothing was made.",
+            f"Mend one of them, then: bin/berth recover {branch.project.slug}",
         )
     _remember(vault, silent, telling)
 
@@ -132,6 +163,8 @@ def restore(branch: Branch, telling: Telling) -> None:
     if instance.live_pool is not None:
         raise PlatformError("It serves already", "Nothing was restored over it.", "There is nothing to do.")
     telling.say(f"The newest that was proven is of {backup.taken_at:%Y-%m-%d %H:%M} UTC.")
+    for newer in backups.kept(backup.vault).filter(instance=instance, pk__gt=backup.pk).exclude(snapshot=""):
+        telling.warn(f"{newer}, of {newer.taken_at:%Y-%m-%d %H:%M} UTC, is newer and there too, but was never proven.")
     telling.mask(instance.database_password)
     try:
         restores.fill(_pool(branch, instance, backup), backup, _folder(branch), telling)
@@ -203,9 +236,10 @@ def load(pk: int) -> Branch:
 
 
 def finished(branch: Branch, story: Story) -> None:
-    if story.result == Result.FAILURE:
-        title = f"{branch.project} could not be brought back: {story.error_title}"
-        alarms.begin(f"recovery-{branch.pk}", title, story.error_detail, project_id=branch.project_id)
+    title = f"{branch.project} could not be brought back: {story.error_title}"
+    detail = f"{story.error_detail} Mend that, then: bin/berth recover {branch.project.slug}"
+    wrong = story.result == Result.FAILURE
+    alarms.keep(f"recovery-{branch.pk}", title, detail, wrong=wrong, project_id=branch.project_id)
 
 
 def steps(_branch: Branch) -> tuple[StepSpec, ...]:

@@ -25,6 +25,7 @@ On Berth's own machine, as root:
   backup-self         store the installation itself at these places now; it is done every day too
   {RESTORE} ADDRESS
                       everything back on an empty machine; with BERTH_RECOVERY_KEY set
+  recover PROJECT     bring its production back once more, where that failed after {RESTORE}
   subscription ...    codes that let projects go on without a trial's limits: list, add, end
   runtime ...         frozen images of Odoo: list, freeze SERIES [--urgent]
   audit verify        whether the audit log is as it was written, here and at these places

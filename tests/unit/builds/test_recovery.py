@@ -6,6 +6,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from builds import backup as story_of
 from builds import download, recovery, vaultcopies
@@ -14,7 +15,7 @@ from builds.models import Build, Download
 from hosting.engines.restic import Unreachable
 from hosting.models import Backup, Instance, Place, Pool, Runtime, Slot, VaultCopy
 from portal import clock
-from portal.models import Alarm, State, Story
+from portal.models import Alarm, LogChunk, State, Story
 from projects.models import Branch, Stage
 from tests.unit.fakes.leftovers import leftovers
 from tests.unit.fakes.stage import NEW, OLD, Scenery
@@ -146,6 +147,45 @@ def test_a_place_that_does_not_answer_leaves_all_as_it_was(stage: Scenery, branc
     assert Story.objects.get(kind="recover").error_title == "No place gave the vault"
     assert Alarm.objects.get().title.startswith("Shop could not be brought back")
     assert stage.world.databases["hosted"] == {}
+
+
+def test_what_could_not_be_brought_back_is_tried_again_when_that_is_mended(
+    stage: Scenery, branch: Branch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(CommandError, match="was not lost"):
+        call_command("recover", "shop")
+    lose_the_machine(stage)
+    recovery.begin_all()
+    with pytest.raises(CommandError, match="is being brought back"):
+        call_command("recover", "shop")
+    with monkeypatch.context() as patch:
+        patch.setattr(recovery, "_fetch_from", lambda *_arguments: False)
+        tell(stage, "recover")
+    assert "bin/berth recover shop" in Alarm.objects.get(ended_at=None).detail
+    call_command("recover", "shop")
+    tell(stage, "recover")
+    assert Story.objects.filter(kind="recover").latest("pk").result == "success"
+    assert not Alarm.objects.filter(ended_at=None).exists()
+    stage.tell(Build.objects.latest("pk"))
+    assert "a customer" in attached(stage, branch)
+    with pytest.raises(CommandError, match="was brought back"):
+        call_command("recover", "shop")
+
+
+def test_a_newer_one_that_was_never_proven_is_named(stage: Scenery, branch: Branch) -> None:
+    stage.tell(Build.objects.latest("pk"))  # an update, with a backup before it
+    for each in Backup.objects.exclude(state=State.DONE):
+        stage.look(each)
+    vaultcopies.begin_due()
+    tell(stage, "copy")
+    newer = Backup.objects.latest("pk")
+    Backup.objects.filter(pk=newer.pk).update(proof=Backup.Proof.FAILED)
+    lose_the_machine(stage)
+    recovery.begin_all()
+    tell(stage, "recover")
+    story = Story.objects.get(kind="recover")
+    said = "".join(LogChunk.objects.filter(step__story=story).values_list("text", flat=True))
+    assert (story.result, f"{newer}, of " in said) == ("warning", True)
 
 
 def test_the_newest_is_brought_back_whichever_place_has_it(stage: Scenery, branch: Branch) -> None:
