@@ -26,7 +26,10 @@ def ensure(home: Path, values: Environment, progress: Progress) -> None:
     if not private_clusters(values):
         return
     programs = postgresql_bin(values)
-    for cluster in plan(home / "pg", values, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")):
+    clusters = plan(home / "pg", values, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    for cluster in clusters:
+        refuse_to_forget(home, cluster)
+    for cluster in clusters:
         if not cluster.data.exists():
             progress.say(f"making the cluster {cluster.name} in {cluster.data}")
             create(programs, cluster, values["BERTH_PG_ADMIN_PASSWORD"])
@@ -36,6 +39,21 @@ def ensure(home: Path, values: Environment, progress: Progress) -> None:
         if cluster.name == "portal":
             server.create_role(PORTAL_ROLE, values["BERTH_PG_PORTAL_PASSWORD"], PORTAL_CONNECTIONS)
             server.create_database(PORTAL_ROLE, PORTAL_ROLE)
+
+
+def refuse_to_forget(home: Path, cluster: Cluster) -> None:
+    """An empty cluster of the portal would know nothing of the instances that are there. Raises SetupError."""
+    folders = sorted(path.name for path in (home / "instances").glob("i[0-9]*"))
+    if cluster.name != "portal" or cluster.data.exists() or not folders:
+        return
+    more = f" and {len(folders) - 3} more" if len(folders) > 3 else ""
+    raise SetupError(
+        f"The portal's database is missing: there is no {cluster.data}, yet {home / 'instances'} has the files of"
+        f" {', '.join(folders[:3])}{more}.",
+        left="No cluster was made or started; what is there is as it was.",
+        todo=f"mount or put back {cluster.data}, then run bin/up again; where it is lost, get everything back into an"
+        ' empty BERTH_HOME with bin/berth restore-self, or see docs/operate.md, "Rows that are missing".',
+    )
 
 
 def empty_portal(home: Path, values: Environment) -> None:

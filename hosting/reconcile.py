@@ -1,4 +1,8 @@
-"""The reconciler: compares rows with what exists, removes what has no row, and mends what a row lacks."""
+"""The reconciler: compares rows with what exists, removes what they say is over, and mends what a row lacks.
+
+A database, role, folder or container goes only where the row of its instance is there and doesn't need it. Where there
+is no row at all, the row is what is missing: see hosting/strangers.py.
+"""
 
 import shutil
 from collections.abc import Callable
@@ -8,7 +12,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import transaction
 
-from hosting import certificates, databases, machines, mails, pools, routing, walls
+from hosting import certificates, databases, machines, mails, pools, routing, strangers, walls
 from hosting.engines.docker import EngineError
 from hosting.engines.firewall import FirewallError
 from hosting.engines.haproxy import RouterDown, RouterError
@@ -23,7 +27,7 @@ FAULTS = (EngineError, DatabaseError, RouterError, FirewallError, OSError)
 def reconcile() -> list[str]:
     """One round. Returns what was found and done, a line each. Safe at any time, next to running stories.
 
-    Rows are read *after* what exists: stories write the row first, so what has no row then is an orphan.
+    Rows are read *after* what exists: stories write the row first, so what a row doesn't need then is an orphan.
     """
     parts: list[Callable[[], list[str]]] = [_walls, _router, _pools, _folders, _mails]
     parts += [partial(_containers, host) for host in Host.objects.all()]
@@ -38,7 +42,7 @@ def reconcile() -> list[str]:
 
 
 def _containers(host: Host) -> list[str]:
-    """Remove containers without a pool, and start those of a live or kept pool that don't run."""
+    """Remove containers of instances that have no pool for them; start those of a live or kept pool that don't run."""
     engine = machines.engine(host)
     ours = f"berth-{settings.BERTH_INSTALLATION}-"
     existing = [state for state in engine.list() if state.name.startswith(ours)]  # the builder's have random names
@@ -47,11 +51,12 @@ def _containers(host: Host) -> list[str]:
     by_name = {pool.container(role): (pool, role) for pool in alive for role in pool.roles}
     there = Instance.objects.exclude(state=Instance.State.REMOVED)
     one_offs = {name for instance in there for name in databases.one_off_names(instance)}
-    found = []
-    for state in existing:
-        if state.name not in by_name and state.name not in one_offs:
-            engine.remove(state.name)
-            found.append(f"removed container {state.name}, which belongs to nothing")
+    over = [state.name for state in existing if state.name not in by_name and state.name not in one_offs]
+    instances = strangers.rows(over, ours)
+    found = strangers.tell(f"containers of {host}", [name for name in over if name not in instances], ours)
+    for name in instances:
+        engine.remove(name)
+        found.append(f"removed container {name}, which belongs to nothing")
     running = {state.name: state for state in existing if state.running}
     left = [pool for pool in alive if pool.state != Pool.State.LIVE]
     busy = {pool.instance_id for pool in left if pool.container("cron") in running}  # these crons end first
@@ -114,34 +119,39 @@ def _lay_down(pool: Pool) -> list[str]:
 
 
 def _databases(server: DatabaseServer) -> list[str]:
-    """Drop databases and roles of ours that no instance has, and copies taken before an update that is live now."""
+    """Drop databases and roles of removed instances, and copies taken before an update that is live now."""
     cluster = machines.cluster(server)
-    prefix = f"b{settings.BERTH_INSTALLATION}_i"
-    existing, roles = cluster.databases(prefix), cluster.roles(prefix)
-    alive = Instance.objects.exclude(state=Instance.State.REMOVED).filter(database_server=server)
-    names = {instance.database for instance in alive}
-    live = Pool.objects.filter(state=Pool.State.LIVE, instance__in=alive).select_related("instance")
+    ours = strangers.databases_begin()
+    existing, roles = cluster.databases(f"{ours}i"), cluster.roles(f"{ours}i")
+    instances = {
+        name: instance
+        for name, instance in strangers.rows(existing | roles, ours).items()
+        if instance.database_server_id
+        == server.pk  # an address of the other cluster would lead to all of its databases
+    }
+    live = Pool.objects.filter(state=Pool.State.LIVE, instance__in=set(instances.values())).select_related("instance")
     outdated = {databases.aside(pool.instance, pool.build_label) for pool in live}
-    found = []
-    for name in sorted(existing):
-        if name in outdated or "_".join(name.split("_")[:2]) not in names:
+    unknown = [name for name in existing | roles if name not in instances]
+    found = strangers.tell(f"{server.purpose} databases", unknown, ours)
+    for name in sorted(existing & instances.keys()):
+        if name in outdated or instances[name].state == Instance.State.REMOVED:
             cluster.drop_database(name)
             found.append(f"dropped database {name}, which belongs to nothing")
-    for role in sorted(roles - names):
-        cluster.drop_role(role)
-        found.append(f"dropped role {role}, which belongs to nothing")
+    for role in sorted(roles & instances.keys()):
+        if instances[role].state == Instance.State.REMOVED or role != instances[role].database:
+            cluster.drop_role(role)
+            found.append(f"dropped role {role}, which belongs to nothing")
     return found
 
 
 def _folders() -> list[str]:
-    root = Path(settings.BERTH_HOME) / "instances"
-    existing = [path for path in root.iterdir() if path.is_dir()] if root.exists() else []
-    names = {instance.name for instance in Instance.objects.exclude(state=Instance.State.REMOVED)}
-    found = []
-    for path in existing:
-        if path.name not in names:
-            shutil.rmtree(path, ignore_errors=True)
-            found.append(f"removed folder {path.name}, which belongs to nothing")
+    existing = strangers.folders()
+    instances = {name: instance for name, instance in strangers.rows(existing).items() if name == instance.name}
+    found = strangers.tell("folders", [name for name in existing if name not in instances])
+    for name, instance in instances.items():
+        if instance.state == Instance.State.REMOVED:
+            shutil.rmtree(Path(settings.BERTH_HOME) / "instances" / name, ignore_errors=True)
+            found.append(f"removed folder {name}, which belongs to nothing")
     return found
 
 

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import transaction
 
-from hosting import machines
+from hosting import machines, strangers
 from hosting.models import DatabaseServer, Host
 from portal import accounts, environment
 
@@ -28,3 +28,4 @@ class Command(BaseCommand):
         for purpose in DatabaseServer.Purpose:
             server, _new = DatabaseServer.objects.get_or_create(purpose=purpose, defaults={"host": host})
             machines.cluster(server).close_to_public()
+        strangers.look_ahead()

@@ -1,14 +1,18 @@
-"""The reconciler removes what has no row, brings back what a row lacks, and does no harm next to running stories."""
+"""The reconciler removes what rows say is over, leaves alone what no row knows, brings back what a row lacks, and does
+no harm next to running stories.
+"""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from hosting import databases, machines, pools, switch
+from hosting import databases, machines, pools, strangers, switch
 from hosting.engines.docker import ContainerSpec, EngineUnreachable, ImageMissing
 from hosting.engines.haproxy import RouterError
-from hosting.models import Instance, Pool, Stage
+from hosting.models import Instance, Pool, Slot, Stage
 from hosting.reconcile import reconcile
+from portal import alarms
 from tests.unit.fakes import World
 from tests.unit.fakes.engine import FakeEngine
 from tests.unit.fakes.router import FakeRouter
@@ -23,6 +27,24 @@ def stray(world: World, name: str) -> None:
     world.containers[name] = Container(spec)
 
 
+def remove_row(instance: Instance) -> None:
+    """As after its removal, whatever of it is still there."""
+    Instance.objects.filter(pk=instance.pk).update(state=Instance.State.REMOVED, live_pool=None)
+    Pool.objects.filter(instance=instance).update(state=Pool.State.GONE)
+
+
+def lose_rows() -> None:
+    """As in an empty database of the portal."""
+    Slot.objects.update(pool=None)
+    Instance.objects.update(live_pool=None)
+    Pool.objects.all().delete()
+    Instance.objects.all().delete()
+
+
+def alarm() -> str:
+    return " ".join(f"{alarm.title} {alarm.detail}" for alarm in alarms.going_on())
+
+
 def test_it_finds_nothing_where_all_is_well(world: World) -> None:
     rows.live(rows.instance(), world, "b1")
     rows.live(rows.instance(Stage.STAGING, "staging.localhost"), world, "b2")
@@ -33,15 +55,13 @@ def test_it_finds_nothing_where_all_is_well(world: World) -> None:
 
 # --- containers -------------------------------------------------------------------------------------------------------
 def test_a_container_without_a_pool_is_removed_and_others_installations_are_let_be(world: World) -> None:
-    for name in (
-        "berth-c0ffee-i999999-g1-web",
-        "berth-c0ffee-i999999-run",
-        "berth-decade-i1-g1-web",
-        "vigorous_fermat",
-    ):
+    there, gone = rows.instance(), rows.instance(Stage.STAGING, "staging.localhost")
+    remove_row(gone)
+    others = ("berth-decade-i1-g1-web", "vigorous_fermat")
+    for name in (f"berth-c0ffee-{there}-g1-web", f"berth-c0ffee-{gone}-run", *others):
         stray(world, name)
-    found = reconcile()
-    assert set(world.containers) == {"berth-decade-i1-g1-web", "vigorous_fermat"}
+    found = [line for line in reconcile() if "container" in line]
+    assert set(world.containers) == set(others)
     assert len(found) == 2
 
 
@@ -111,23 +131,78 @@ def test_a_pool_whose_image_is_gone_does_not_keep_others_down(world: World, monk
 
 
 # --- databases, folders, slots ----------------------------------------------------------------------------------------
-def test_databases_and_roles_that_no_instance_has_are_dropped(world: World) -> None:
-    kept = rows.instance()
-    strange = "bc0ffee_i999999"
-    for name in (strange, f"{strange}_b7", "bdecade_i999999", "postgres"):
-        world.databases["hosted"][name] = Data(strange if "c0ffee" in name else "postgres")
-    world.roles["hosted"].add(strange)
+def test_databases_and_roles_of_removed_instances_are_dropped_with_their_copies(world: World) -> None:
+    kept, gone = rows.instance(), rows.instance(hostname="gone.localhost")
+    world.databases["hosted"][f"{gone.database}_b7"] = Data(gone.database)
+    for name in ("bdecade_i999999", "postgres"):
+        world.databases["hosted"][name] = Data("postgres")
+    remove_row(gone)
     reconcile()
     assert set(world.databases["hosted"]) == {kept.database, "bdecade_i999999", "postgres"}
     assert world.roles["hosted"] == {kept.database}
+    assert not alarms.going_on()
 
 
-def test_an_instance_on_the_other_cluster_is_no_excuse(world: World) -> None:
-    instance = rows.instance(Stage.STAGING, "staging.localhost")
-    world.databases["hosted"][instance.database] = Data(instance.database)
+def test_where_rows_are_lost_nothing_of_the_instances_is(world: World) -> None:
+    production, staging = rows.instance(), rows.instance(Stage.STAGING, "staging.localhost")
+    rows.live(production, world, "b1")
+    rows.live(staging, world, "b2")
+    world.databases["hosted"][f"{production.database}_b7"] = Data(production.database)
+    folders = machines.folder(production), machines.folder(staging)
+    before = world.summary()
+    lose_rows()
     reconcile()
-    assert instance.database in world.databases["lab"]
-    assert instance.database not in world.databases["hosted"]
+    after = world.summary()
+    assert (after["databases"], after["containers"]) == (before["databases"], before["containers"])
+    assert world.roles == {"hosted": {production.database}, "lab": {staging.database}}
+    assert all(folder.exists() for folder in folders)
+
+
+def test_what_no_row_knows_is_an_alarm_until_the_row_is_back(world: World) -> None:
+    lost = rows.instance()
+    world.databases["hosted"][f"{lost.database}_b7"] = Data(lost.database)
+    Instance.objects.filter(pk=lost.pk).delete()
+    assert f"left folders alone that no row knows: {lost.name}" in reconcile()
+    reconcile()
+    assert len(alarms.going_on()) == 2
+    assert f"hosted databases: {lost.database}, {lost.database}_b7" in alarm()
+    assert f"folders: {lost.name}" in alarm()
+    assert "docs/operate.md" in alarm()
+    lost.save()
+    assert not [line for line in reconcile() if "no row knows" in line]
+    assert not alarms.going_on()
+
+
+def test_the_number_of_what_no_row_knows_is_never_given_again(world: World) -> None:
+    """Else a new instance would begin with dropping the database of another one."""
+    first = rows.instance()
+    lost = f"bc0ffee_i{first.pk + 1}"
+    world.databases["lab"][lost] = Data(lost)
+    reconcile()
+    assert rows.instance(Stage.STAGING, "staging.localhost").pk > first.pk + 1
+    assert lost in world.databases["lab"]
+
+
+def test_numbers_that_are_there_are_known_before_the_first_round(world: World) -> None:
+    first = rows.instance()
+    (machines.folder(first).parent / f"i{first.pk + 7}").mkdir()
+    world.databases["lab"][f"bc0ffee_i{first.pk + 9}_b7"] = Data("postgres")
+    strangers.look_ahead()
+    assert rows.instance(Stage.STAGING, "staging.localhost").pk == first.pk + 10
+    strangers.look_ahead()
+    assert rows.instance(Stage.STAGING, "more.localhost").pk == first.pk + 11
+
+
+def test_a_cluster_with_the_databases_of_the_other_one_is_left_alone(world: World) -> None:
+    """That is what it looks like where somebody mixed up BERTH_HOSTED_URL and BERTH_LAB_URL."""
+    production, staging = rows.instance(), rows.instance(Stage.STAGING, "staging.localhost")
+    remove_row(staging)
+    world.databases["hosted"], world.databases["lab"] = world.databases["lab"], world.databases["hosted"]
+    world.roles["hosted"], world.roles["lab"] = world.roles["lab"], world.roles["hosted"]
+    reconcile()
+    assert set(world.databases["hosted"]) == {staging.database}
+    assert set(world.databases["lab"]) == {production.database}
+    assert production.database in alarm()
 
 
 def test_the_copy_is_kept_while_its_update_goes_on_and_dropped_when_that_is_live(world: World) -> None:
@@ -144,19 +219,29 @@ def test_the_copy_is_kept_while_its_update_goes_on_and_dropped_when_that_is_live
     assert set(world.databases["hosted"]) == {instance.database}
 
 
-def test_folders_that_no_instance_has_are_removed(world: World) -> None:
-    kept = machines.folder(rows.instance())
-    (kept.parent / "i999999" / "data").mkdir(parents=True)
-    assert "removed folder i999999, which belongs to nothing" in reconcile()
-    assert [path.name for path in kept.parent.iterdir()] == [kept.name]
+def test_folders_of_removed_instances_are_removed_and_no_others(world: World) -> None:
+    kept, gone = rows.instance(), rows.instance(Stage.STAGING, "staging.localhost")
+    root = machines.folder(kept).parent
+    for name in ("i999999", f"{gone.name}-saved", f"i0{gone.pk}", "lost+found"):
+        (root / name / "data").mkdir(parents=True)
+    remove_row(gone)
+    assert f"removed folder {gone.name}, which belongs to nothing" in reconcile()
+    left = {kept.name, "i999999", f"{gone.name}-saved", f"i0{gone.pk}", "lost+found"}
+    assert {path.name for path in root.iterdir()} == left
+    assert [each.title for each in alarms.going_on()] == [
+        f"No row of the portal knows these folders: {gone.name}-saved, i999999"
+    ]
 
 
 def test_a_folder_that_is_a_link_is_let_be(world: World, tmp_path: Path) -> None:
     """Nobody but root can put one there, and nothing of ours does."""
-    kept = machines.folder(rows.instance())
+    gone = rows.instance()
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "file").touch()
-    (kept.parent / "i999999").symlink_to(tmp_path / "elsewhere")
+    folder = machines.folder(gone)
+    shutil.rmtree(folder)
+    folder.symlink_to(tmp_path / "elsewhere")
+    remove_row(gone)
     reconcile()
     assert (tmp_path / "elsewhere" / "file").exists()
 
@@ -173,8 +258,8 @@ def test_an_engine_that_is_away_keeps_nothing_else_from_being_mended(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows.live(rows.instance(), world)
+    remove_row(rows.instance(Stage.STAGING, "staging.localhost"))
     world.hosts, world.routes = {}, {}
-    world.databases["lab"]["bc0ffee_i999999"] = Data("bc0ffee_i999999")
 
     def away(_engine: FakeEngine) -> tuple[()]:
         raise EngineUnreachable("The engine gave no answer.")
@@ -189,7 +274,7 @@ def test_an_engine_that_is_away_keeps_nothing_else_from_being_mended(
 def test_a_router_that_takes_nothing_keeps_nothing_else_from_being_mended(
     world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    stray(world, "berth-c0ffee-i999999-g1-web")
+    stray(world, f"berth-c0ffee-{rows.instance()}-g1-web")
 
     def refuse(_router: FakeRouter) -> None:
         raise error
