@@ -17,6 +17,7 @@ from hosting.models import Backup, Place, Vault, VaultCopy
 
 COPY_S = 7 * 24 * 3600.0  # over a slow line, the first time
 CHECK_S = 12 * 3600.0
+SELF = "self"  # the folder of the installation itself (hosting/selfbackup.py), beside those of the vaults
 
 KeepGoing = Callable[[], None]
 
@@ -61,8 +62,20 @@ def prepare(there: Repository, copy: VaultCopy, *, like: Repository | None = Non
     if copy.done_at is not None:
         raise Unreachable("The copy that was there is gone. Put it back, or remove the place and add it anew.")
     if str(there.address).startswith("/"):  # restic makes no folder above the repository's
+        _demand_another(there.folder.parent, copy)
         os.makedirs(there.folder.parent, mode=0o700, exist_ok=True)
     there.create(like=like)
+
+
+def _demand_another(folder: Path, copy: VaultCopy) -> None:
+    """Where copies were brought to this place, one of them must be there. Raises Unreachable."""
+    others = VaultCopy.objects.filter(place=copy.place).exclude(done_at=None).select_related("vault")
+    names = [str(other.vault or SELF) for other in others]
+    if names and not any((folder / name / "config").exists() for name in names):
+        raise Unreachable(
+            f"None of the {len(names)} copies that were brought to {folder} is there, so nothing was made in it. Is its"
+            " disk mounted? Where they are lost, remove the place and add it anew."
+        )
 
 
 def _let_go(copy: VaultCopy, there: Repository, keep_going: KeepGoing) -> int:

@@ -20,7 +20,7 @@ from portal import clock
 from portal.stories import PlatformError
 
 VERSION = 1  # of what the manifest says
-FOLDER, TAG = "self", "self"  # of the repository, below the installation's own folder at the place
+FOLDER, TAG = places.SELF, "self"  # of the repository, below the installation's own folder at the place
 DATABASE, ENVIRONMENT, MANIFEST = "portal.dump", "env", "manifest.json"
 KEPT = 60  # newest ones, where anything is ever let go
 LEFT_OUT = (Mail._meta.db_table,)  # large, and of databases that are copies themselves
