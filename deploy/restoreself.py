@@ -20,6 +20,7 @@ from deploy import engine, environment, homes, migration, packages, postgresql
 from deploy.environment import Environment
 from deploy.management import open_installation
 from deploy.progress import Progress, SetupError
+from hosting import states
 from hosting.engines import remote
 from hosting.engines.postgres import dumps
 from hosting.engines.restic import Repository, ResticError
@@ -96,7 +97,7 @@ def fetch(address: str, key_file: Path | None, home: Path, folder: Path) -> dict
 
 
 def _fetch(there: Repository, folder: Path) -> dict[str, Any]:
-    found = there.snapshots()
+    found = states.in_order(there.snapshots())
     if not found:
         raise ResticError("There is no state of an installation in it.")
     shutil.rmtree(folder, ignore_errors=True)

@@ -5,15 +5,13 @@ installation goes a tag that names the log's head of then; a place that keeps al
 to this machine.
 """
 
-import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from hosting.engines.restic import Snapshot
+from hosting.states import HEAD
 from portal.audit import GENESIS
 from portal.models import AuditEntry
-
-_TAG = re.compile(r"audit-(\d{1,18})-([0-9a-f]{64})")
 
 
 class Head(NamedTuple):
@@ -31,7 +29,7 @@ def tag() -> str:
 
 def among(snapshots: Iterable[Snapshot]) -> list[Head]:
     """The heads that these states of the installation name; those of before there were any name none."""
-    found = [_TAG.fullmatch(tag) for snapshot in snapshots for tag in sorted(snapshot.tags)]
+    found = [HEAD.fullmatch(tag) for snapshot in snapshots for tag in sorted(snapshot.tags)]
     return [Head(int(match[1]), match[2]) for match in found if match]
 
 

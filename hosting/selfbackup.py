@@ -12,7 +12,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from hosting import auditheads, places
+from hosting import auditheads, places, states
 from hosting.engines.postgres import dumps
 from hosting.engines.restic import Repository
 from hosting.models import Backup, Mail, VaultCopy
@@ -56,8 +56,8 @@ def _collect(copy: VaultCopy, folder: Path, keep_going: Callable[[], None]) -> N
 def _store(copy: VaultCopy, there: Repository, folder: Path, tags: str, keep_going: Callable[[], None]) -> None:
     places.prepare(there, copy)
     stored = there.store(folder, tag=tags, timeout=STORE_S, told=lambda _progress: None, keep_going=keep_going)
-    older = [snapshot.key for snapshot in there.snapshots()[:-KEPT]]
-    older = [key for key in older if key != stored.snapshot]  # which seems to be old where the clock was set back
+    older = [snapshot.key for snapshot in states.in_order(there.snapshots())[:-KEPT]]
+    older = [key for key in older if key != stored.snapshot]  # which the place may know to be behind another state
     if older and not copy.place.keeps_all:
         there.forget(older, timeout=STORE_S, keep_going=keep_going)
     there.check(timeout=places.CHECK_S, keep_going=keep_going)
