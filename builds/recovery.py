@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from django.db import connection, transaction
+from django.db.models import Q
 from django_q.models import OrmQ
 
 from builds.begin import begin
@@ -111,18 +112,24 @@ def _skip_numbers() -> None:
 # --- the story --------------------------------------------------------------------------------------------------------
 @step("Fetch the vault")
 def fetch_vault(branch: Branch, telling: Telling) -> None:
-    """From all places that give it: the newest backup may lie at one of them alone."""
-    vault = _vault(branch)
-    telling.mask(vault.key)
-    asked = list(Place.objects.alive().filter(copies__vault=vault).distinct())
-    silent = [place for place in asked if not _fetch_from(place, vault, telling)]
-    if len(silent) == len(asked):
+    """Or those, where another was begun: what was proven may lie in the one of before."""
+    if not [vault for vault in _vaults(branch) if _fetch(vault, telling)]:
         raise PlatformError(
             "No place gave the vault",
             "Why is said above. Nothing was made.",
             f"Mend one of them, then: bin/berth recover {branch.project.slug}",
         )
+
+
+def _fetch(vault: Vault, telling: Telling) -> bool:
+    """From all places that give it: the newest backup may lie at one of them alone. Returns whether any did."""
+    telling.mask(vault.key)
+    asked = list(Place.objects.alive().filter(copies__vault=vault).distinct())
+    silent = [place for place in asked if not _fetch_from(place, vault, telling)]
+    if len(silent) == len(asked):
+        return False
     _remember(vault, silent, telling)
+    return True
 
 
 def _fetch_from(place: Place, vault: Vault, telling: Telling) -> bool:
@@ -163,7 +170,8 @@ def restore(branch: Branch, telling: Telling) -> None:
     if instance.live_pool is not None:
         raise PlatformError("It serves already", "Nothing was restored over it.", "There is nothing to do.")
     telling.say(f"The newest that was proven is of {backup.taken_at:%Y-%m-%d %H:%M} UTC.")
-    for newer in backups.kept(backup.vault).filter(instance=instance, pk__gt=backup.pk).exclude(snapshot=""):
+    there = Backup.objects.filter(instance=instance, forgotten_at=None, pk__gt=backup.pk).exclude(snapshot="")
+    for newer in there:
         telling.warn(f"{newer}, of {newer.taken_at:%Y-%m-%d %H:%M} UTC, is newer and there too, but was never proven.")
     telling.mask(instance.database_password)
     try:
@@ -182,11 +190,12 @@ def _folder(branch: Branch) -> Path:
 
 def _newest(branch: Branch) -> Backup:
     """Raises PlatformError."""
-    proven = backups.kept(_vault(branch)).filter(instance=branch.instance, proof=Backup.Proof.PROVEN)
-    backup = proven.select_related("vault", "instance").order_by("-pk").first()  # its date is what some clock said
-    if backup is None:
-        raise PlatformError("No backup that was proven came back", "Nothing was made.", "See docs/operate.md.")
-    return backup
+    for vault in _vaults(branch):
+        proven = backups.kept(vault).filter(instance=branch.instance, proof=Backup.Proof.PROVEN)
+        backup = proven.select_related("vault", "instance").order_by("-pk").first()  # its date is what some clock said
+        if backup is not None and backups.repository(vault).exists():
+            return backup
+    raise PlatformError("No backup that was proven came back", "Nothing was made.", "See docs/operate.md.")
 
 
 def _pool(branch: Branch, instance: Instance, backup: Backup) -> Pool:
@@ -217,11 +226,13 @@ def deploy(branch: Branch, telling: Telling) -> None:
     telling.say(f"{backup.commit[:7]} is deployed as soon as this has ended.")
 
 
-def _vault(branch: Branch) -> Vault:
-    vault = branch.project.vault
-    if vault is None:
+def _vaults(branch: Branch) -> list[Vault]:
+    """All that have backups of it, the newest first. Raises PlatformError."""
+    kept = Backup.objects.filter(instance=branch.instance, forgotten_at=None).values("vault")
+    vaults = Vault.objects.filter(Q(pk__in=kept) | Q(pk=branch.project.vault_id or 0)).order_by("-pk")
+    if not vaults:
         raise PlatformError("It was never backed up", "Nothing was made.", "Deploy it anew: push to its branch.")
-    return vault
+    return list(vaults)
 
 
 def _instance(branch: Branch) -> Instance:

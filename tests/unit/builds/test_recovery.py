@@ -13,10 +13,10 @@ from builds import download, recovery, vaultcopies
 from builds import restore as restores
 from builds.models import Build, Download
 from hosting.engines.restic import Unreachable
-from hosting.models import Backup, Instance, Place, Pool, Runtime, Slot, VaultCopy
+from hosting.models import Backup, Instance, Place, Pool, Runtime, Slot, Vault, VaultCopy
 from portal import clock
 from portal.models import Alarm, LogChunk, State, Story
-from projects.models import Branch, Stage
+from projects.models import Branch, Project, Stage
 from tests.unit.fakes.leftovers import leftovers
 from tests.unit.fakes.stage import NEW, OLD, Scenery
 from tests.unit.fakes.world import ODOO_IMAGE
@@ -170,6 +170,16 @@ def test_what_could_not_be_brought_back_is_tried_again_when_that_is_mended(
     assert "a customer" in attached(stage, branch)
     with pytest.raises(CommandError, match="was brought back"):
         call_command("recover", "shop")
+
+
+def test_it_comes_from_the_vault_of_before_where_another_was_begun(stage: Scenery, branch: Branch) -> None:
+    Project.objects.filter(pk=branch.project_id).update(vault=Vault.objects.create())
+    lose_the_machine(stage)
+    recovery.begin_all()
+    tell(stage, "recover")
+    story = Story.objects.get(kind="recover")
+    assert story.result == "success", f"{story.error_title} {story.error_detail}"
+    assert "a customer" in attached(stage, branch)
 
 
 def test_a_newer_one_that_was_never_proven_is_named(stage: Scenery, branch: Branch) -> None:
