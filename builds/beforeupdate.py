@@ -9,7 +9,7 @@ from django.db import transaction
 from builds import backup as story_of
 from builds.models import Build
 from hosting.models import Backup, Instance
-from portal.stories import ProjectError, step
+from portal.stories import step
 from portal.telling import Telling
 
 
@@ -20,32 +20,16 @@ def undo_back_up(build: Build, _telling: Telling) -> None:
 
 @step("Back up production", undo=undo_back_up)
 def back_up(build: Build, telling: Telling) -> None:
-    """Where it can't be taken, nothing is updated. Raises PlatformError, ProjectError."""
+    """Where it can't be taken, nothing is updated. Raises PlatformError."""
     production = build.branch.instance
     if production is None or production.state != Instance.State.READY:
         return telling.say("There is nothing to back up yet.")
     if production.live_pool_id is None:
-        if build.to_update:
-            _demand_proven(production)
         return telling.say("Nothing serves by it, so nothing was written since it stopped: its last backup is as new.")
     if not build.to_update and not _requires_something_else(build, production):
         return telling.say("No module and no requirement changes: the backups of the nights are enough.")
     story_of.take(build.backup or _write_down(build, production), telling)
     return telling.say("The deploy goes on while it is stored and proven; the Backups tab shows how far that is.")
-
-
-def _demand_proven(production: Instance) -> None:
-    """A database that was attached, or came back, may have none: where its last backup failed it was kept all the same.
-
-    Raises ProjectError.
-    """
-    last = Backup.objects.filter(instance=production, forgotten_at=None).exclude(snapshot="").order_by("-pk").first()
-    if last is None or last.proof != Backup.Proof.PROVEN:
-        raise ProjectError(
-            "Nothing is updated without a backup",
-            "There is no proven backup of its database as it was when it stopped. It is as it was.",
-            "Deploy the commit that served it last: that updates nothing. Back it up, then deploy this one.",
-        )
 
 
 def _requires_something_else(build: Build, production: Instance) -> bool:

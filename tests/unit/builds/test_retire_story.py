@@ -183,26 +183,6 @@ def test_a_failing_update_of_an_attached_database_leaves_it_as_it_was(
     assert Branch.objects.get(pk=other.pk).instance == instance
 
 
-def test_an_attached_database_without_a_proven_backup_is_not_updated(
-    stage: Scenery, main: Branch, people: SimpleNamespace
-) -> None:
-    retired = ask(main, people)
-    tell(stage, retired)
-    build_all(stage)
-    Backup.objects.update(proof=Backup.Proof.FAILED)
-    stage.world.commits["3" * 40] = {"shop": "1.1"}
-    other = stage.branch("other", Stage.DEVELOPMENT, head="3" * 40)
-    stages.move(branch=other, stage=Stage.PRODUCTION, by=people.alice, attach=retired)
-    refused = build_all(stage)
-    assert (refused.result, refused.to_update) == ("failure", ["shop"])
-    assert refused.story is not None
-    assert refused.story.error_title == "Nothing is updated without a backup"
-    stage.tell(begin(branch=Branch.objects.get(pk=other.pk), commit=OLD, by=None))
-    assert stage.world.answer(HOST) == OLD, "what it had is served again"
-    stage.tell(begin(branch=Branch.objects.get(pk=other.pk), commit="3" * 40, by=None))
-    assert stage.world.answer(HOST) == "3" * 40
-
-
 def retired_and_over(stage: Scenery, main: Branch, people: SimpleNamespace) -> Retired:
     """A retired database that the clean-up is to remove."""
     retired = ask(main, people)
