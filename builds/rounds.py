@@ -5,7 +5,6 @@ import logging
 from datetime import timedelta
 
 from django.core.management import call_command
-from django.db import transaction
 from django.db.models import F, QuerySet
 
 from builds import caches, deletion, deliveries, download, plans, removal, restore, statuses, steplog, upload
@@ -100,9 +99,8 @@ def clean_up() -> None:
         age()
         plans.count_hour()
     for instance in disposable(_idle()):
-        if _goes(instance):
-            log.info("clean-up: removing %s (%s)", instance.name, instance.hostname)
-            _remove(instance)
+        log.info("clean-up: removing %s (%s)", instance.name, instance.hostname)
+        _remove(instance)
     remove_deleted()
     for told in caches.let_copies_go():
         log.info("clean-up: %s", told)
@@ -130,18 +128,6 @@ def clean_up() -> None:
             log.info("clean-up: %s", told)
         _forget_asides()
         _forget_output()
-
-
-@transaction.atomic
-def _goes(instance: Instance) -> bool:
-    """Whether nobody needs it even now: those before it took long. From here on nobody can attach it or pin a build of
-    it, and where its removal breaks off `clear_away` goes on.
-    """
-    Instance.objects.select_for_update().get(pk=instance.pk)
-    if not disposable(_idle().filter(pk=instance.pk)):
-        return False
-    Instance.objects.filter(pk=instance.pk).update(state=Instance.State.NEW)
-    return True
 
 
 def _forget_asides() -> None:

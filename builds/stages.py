@@ -118,7 +118,6 @@ def _attached(retired: Retired, project: Project) -> Instance:
 
     Raises ProjectError.
     """
-    Instance.objects.select_for_update().get(pk=retired.instance_id)  # the clean-up may be about to remove it
     row = Retired.objects.there().select_for_update(of=("self",)).filter(pk=retired.pk, project=project).first()
     refused = attach_refusal(project)
     if row is None or refused:

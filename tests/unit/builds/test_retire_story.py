@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
-from django.db.models import QuerySet
 from django.test import Client
 
-from builds import ageing, retire, rounds, stages
+from builds import retire, rounds, stages
 from builds.begin import begin
 from builds.models import Build, Download, Retired
 from hosting import databases
@@ -181,51 +180,6 @@ def test_a_failing_update_of_an_attached_database_leaves_it_as_it_was(
     assert not [each for each in stage.world.databases["hosted"] if each.startswith(f"{instance.database}_")]
     main.refresh_from_db()
     assert Branch.objects.get(pk=other.pk).instance == instance
-
-
-def retired_and_over(stage: Scenery, main: Branch, people: SimpleNamespace) -> Retired:
-    """A retired database that the clean-up is to remove."""
-    retired = ask(main, people)
-    tell(stage, retired)
-    build_all(stage)
-    Instance.objects.filter(pk=retired.instance_id).update(hours_left=0)
-    return retired
-
-
-def test_one_that_is_attached_while_the_clean_up_is_at_others_stays(
-    stage: Scenery, main: Branch, people: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    retired = retired_and_over(stage, main, people)
-    other = stage.branch("other", Stage.DEVELOPMENT, head=OLD)
-    listed = ageing.disposable
-
-    def slowly(idle: QuerySet[Instance]) -> list[Instance]:
-        found = listed(idle)
-        if Retired.objects.there().exists():
-            stages.move(branch=other, stage=Stage.PRODUCTION, by=people.alice, attach=retired)
-        return found
-
-    monkeypatch.setattr(rounds, "disposable", slowly)
-    rounds.clean_up()
-    retired.instance.refresh_from_db()
-    assert (retired.instance.state, retired.instance.hours_left) == (Instance.State.READY, None)
-    assert retired.instance.database in stage.world.databases["hosted"]
-
-
-def test_one_whose_removal_broke_off_can_not_be_attached_and_goes(
-    stage: Scenery, main: Branch, people: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    retired = retired_and_over(stage, main, people)
-    other = stage.branch("other", Stage.DEVELOPMENT, head=OLD)
-    with monkeypatch.context() as patch:
-        patch.setattr(rounds, "_remove", lambda _instance: None)
-        rounds.clean_up()
-    with pytest.raises(ProjectError, match="can't be attached"):
-        stages.move(branch=other, stage=Stage.PRODUCTION, by=people.alice, attach=retired)
-    rounds.clear_away()
-    retired.instance.refresh_from_db()
-    assert retired.instance.state == Instance.State.REMOVED
-    assert [*leftovers(stage)] == []
 
 
 def test_one_that_is_attached_can_not_be_attached_twice(stage: Scenery, main: Branch, people: SimpleNamespace) -> None:
