@@ -71,7 +71,7 @@ def _pinnable(build: Build) -> Instance:
     if instance is None or instance.stage == Stage.PRODUCTION:
         raise ProjectError(
             "Nothing was pinned",
-            "Production is never cleaned up." if instance else "The build has no database any more.",
+            "Production is never cleaned up." if instance else "The build's database is gone, or being removed.",
             "" if instance else "Rebuild it, then pin the new build.",
         )
     return instance

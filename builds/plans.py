@@ -140,7 +140,8 @@ def _open(project: Project) -> None:
             _record(project, instance, "open database")
     kept = Retired.objects.there().filter(project=project, asked_by=None).values("instance")
     if project.trial_hours is None:  # until somebody attaches it
-        Instance.objects.filter(pk__in=kept).update(hours_left=None)
+        ready = Instance.objects.filter(state=Instance.State.READY)  # the clean-up may be removing one at this moment
+        ready.filter(pk__in=kept).update(hours_left=None)
 
 
 def _record(project: Project, instance: Instance, verb: str) -> None:

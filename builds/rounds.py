@@ -2,6 +2,7 @@
 `rounds`, where no two go on at once (portal/rounds.py); but what visitors wait for is `urgent`."""
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 
 from django.core.management import call_command
@@ -100,7 +101,7 @@ def clean_up() -> None:
         plans.count_hour()
     for instance in disposable(_idle()):
         log.info("clean-up: removing %s (%s)", instance.name, instance.hostname)
-        _remove(instance)
+        _remove(instance, lambda idle: bool(disposable(idle)))
     remove_deleted()
     for told in caches.let_copies_go():
         log.info("clean-up: %s", told)
@@ -147,11 +148,13 @@ def _forget_output() -> None:
 
 
 def clear_away() -> None:
-    """What stories left that could not clear it away at their end, mostly because an engine was away."""
+    """What stories left that could not clear it away at their end, mostly because an engine was away; and what a
+    clean-up began to remove.
+    """
     idle = _idle().exclude(state=Instance.State.REMOVED)
     for instance in idle.filter(state=Instance.State.NEW):
-        log.warning("clearing away %s, whose build has ended", instance.name)
-        _remove(instance)
+        log.warning("clearing away %s, which nobody makes any more", instance.name)
+        _remove(instance, lambda idle: idle.filter(state=Instance.State.NEW).exists())
     known = (Pool.State.LIVE, Pool.State.KEPT, Pool.State.RETIRING, Pool.State.GONE)
     left = Pool.objects.filter(instance__in=idle).exclude(state__in=known)
     for pool in left.exclude(pk=F("instance__live_pool")).select_related("instance__host"):
@@ -204,7 +207,7 @@ def remove_deleted() -> None:
     for project in removal.due():
         for instance in removal.instances_of(project).filter(pk__in=_idle()):
             log.info("clean-up: removing %s of %s, which was deleted", instance.name, project.slug)
-            _remove(instance)
+            _remove(instance, lambda idle: idle.exists())
         removal.finish(project)
 
 
@@ -227,8 +230,14 @@ def _idle() -> QuerySet[Instance]:
     return idle.exclude(pk__in=back).exclude(pk__in=drills).exclude(pk__in=downloads).exclude(pk__in=retiring)
 
 
-def _remove(instance: Instance) -> None:
+def _remove(instance: Instance, may_go: Callable[[QuerySet[Instance]], bool]) -> None:
+    """`may_go` is asked again at the last moment, with the instance where it is still idle: others may have taken long
+    to remove, and somebody pinned or attached this one meanwhile.
+    """
     try:
-        instances.remove(instance)
+        if instances.give_up(instance, may_go=lambda: may_go(_idle().filter(pk=instance.pk))):
+            instances.remove(instance)
+        else:
+            log.info("%s stays: somebody needs it by now", instance.name)
     except FAULTS as error:
         log.warning("removing %s, which is tried again: %s", instance.name, error)

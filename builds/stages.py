@@ -119,16 +119,21 @@ def _attached(retired: Retired, project: Project) -> Instance:
     Raises ProjectError.
     """
     row = Retired.objects.there().select_for_update(of=("self",)).filter(pk=retired.pk, project=project).first()
+    ready = Instance.objects.select_for_update().filter(state=Instance.State.READY)
+    instance = ready.filter(pk=row.instance_id).first() if row is not None else None  # the clean-up looks at it too
     refused = attach_refusal(project)
-    if row is None or refused:
+    if row is None or instance is None or refused:
         raise ProjectError(
             "The retired database can't be attached",
-            "It is gone, or attached already. Nothing was changed." if row is None else refused,
+            refused
+            if instance is not None
+            else "It is gone or being removed, or attached already. Nothing was changed.",
             "Look at the project's retired databases; then move the branch again.",
         )
     Retired.objects.filter(pk=row.pk).update(attached_at=clock.now())
-    Instance.objects.filter(pk=row.instance_id).update(hostname=_address(project), hours_left=None)
-    return Instance.objects.get(pk=row.instance_id)
+    instance.hostname, instance.hours_left = _address(project), None
+    instance.save(update_fields=["hostname", "hours_left"])
+    return instance
 
 
 def attach_refusal(project: Project) -> str:

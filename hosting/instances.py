@@ -1,6 +1,7 @@
 """Instances: made, and removed with everything they had."""
 
 import secrets
+from collections.abc import Callable
 
 from django.conf import settings
 from django.db import transaction
@@ -47,6 +48,20 @@ def stop(instance: Instance) -> None:
     for pool in instance.pools.exclude(state=Pool.State.GONE):
         routing.take_slot_back(pool)
         pools.remove(pool)
+
+
+@transaction.atomic
+def give_up(instance: Instance, *, may_go: Callable[[], bool]) -> bool:
+    """Make it nobody's, if it may still go now that its row is locked. Returns whether it may.
+
+    From here on it is as one that was never finished: who would serve by it or keep it locks the row and refuses,
+    and rounds remove it, whoever dies meanwhile.
+    """
+    Instance.objects.select_for_update().get(pk=instance.pk)
+    if not may_go():
+        return False
+    Instance.objects.filter(pk=instance.pk, state=Instance.State.READY).update(state=Instance.State.NEW)
+    return True
 
 
 def remove(instance: Instance) -> None:

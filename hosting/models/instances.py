@@ -21,7 +21,7 @@ class Instance(models.Model):
     """An Odoo database with its filestore and its address."""
 
     class State(models.TextChoices):
-        NEW = "new", "being created"
+        NEW = "new", "being created"  # or being removed: see instances.give_up
         READY = "ready", "ready"  # its database can be served
         REMOVED = "removed", "removed"
 

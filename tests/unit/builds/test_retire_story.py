@@ -9,7 +9,7 @@ from django.test import Client
 from builds import retire, rounds, stages
 from builds.begin import begin
 from builds.models import Build, Download, Retired
-from hosting import databases
+from hosting import databases, instances
 from hosting.engines.docker import EngineUnreachable
 from hosting.models import Backup, Instance
 from hosting.reconcile import reconcile
@@ -195,6 +195,62 @@ def test_one_that_is_attached_can_not_be_attached_twice(stage: Scenery, main: Br
         stages.move(branch=main, stage=Stage.PRODUCTION, by=people.alice, attach=retired)
     main.refresh_from_db()
     assert main.stage == Stage.DEVELOPMENT
+
+
+def retired_at_its_end(stage: Scenery, main: Branch, people: SimpleNamespace) -> Retired:
+    """Its last hour is over."""
+    retired = ask(main, people)
+    tell(stage, retired)
+    build_all(stage)
+    Instance.objects.filter(pk=retired.instance_id).update(hours_left=0)
+    return retired
+
+
+def test_one_that_is_attached_while_the_clean_up_goes_on_stays(
+    stage: Scenery, main: Branch, people: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What goes before it takes minutes."""
+    feature, other = stage.branch("feature", Stage.DEVELOPMENT), stage.branch("other", Stage.DEVELOPMENT, head=NEW)
+    stage.deploy(feature, NEW)
+    retired = retired_at_its_end(stage, main, people)
+    Branch.objects.filter(pk=feature.pk).update(deleted_at=clock.now())
+    remove, removed = instances.remove, list[str]()
+
+    def attach_meanwhile(instance: Instance) -> None:
+        if not removed:
+            stages.move(branch=other, stage=Stage.PRODUCTION, by=people.alice, attach=retired)
+        removed.append(instance.name)
+        remove(instance)
+
+    monkeypatch.setattr("builds.rounds.instances.remove", attach_meanwhile)
+    rounds.clean_up()
+    assert removed
+    assert retired.instance.name not in removed
+    assert build_all(stage).result == Result.SUCCESS
+    assert stage.world.answer(HOST) == NEW
+
+
+def test_one_whose_removal_has_begun_is_not_attached_and_a_round_ends_that(
+    stage: Scenery, main: Branch, people: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = stage.branch("other", Stage.DEVELOPMENT, head=NEW)
+    retired = retired_at_its_end(stage, main, people)
+
+    def killed(_instance: Instance) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("builds.rounds.instances.remove", killed)
+        with pytest.raises(Killed):
+            rounds.clean_up()
+    with pytest.raises(ProjectError, match="can't be attached"):
+        stages.move(branch=other, stage=Stage.PRODUCTION, by=people.alice, attach=retired)
+    other.refresh_from_db()
+    assert (other.stage, other.instance) == (Stage.DEVELOPMENT, None)
+    rounds.mend()
+    retired.instance.refresh_from_db()
+    assert retired.instance.state == Instance.State.REMOVED
+    assert [*leftovers(stage)] == []
 
 
 def test_one_is_not_attached_while_what_served_it_is_cleared_away(

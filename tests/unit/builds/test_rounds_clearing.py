@@ -7,6 +7,7 @@ import pytest
 
 from builds import ageing, caches, rounds, steplog
 from builds.models import Build, Retired
+from hosting import instances
 from hosting.engines.docker import EngineUnreachable, ImageInfo
 from hosting.models import Instance, Pool, Stage
 from portal import alarms, clock, hours
@@ -15,7 +16,7 @@ from portal.stories import ProjectError
 from projects.models import Branch, Project
 from projects.providers import Forbidden, Unreachable
 from tests import cast
-from tests.unit.fakes import World
+from tests.unit.fakes import Killed, World
 from tests.unit.fakes.engine import FakeEngine
 from tests.unit.fakes.github import FakeGitHub
 from tests.unit.fakes.world import Container
@@ -203,7 +204,52 @@ def test_one_that_can_not_be_removed_now_keeps_no_other(
     rounds.clean_up()
     live_through(1)
     states = {pk: Instance.objects.get(pk=pk).state for pk in (first.pk, second.pk)}
-    assert states == {first.pk: Instance.State.READY, second.pk: Instance.State.REMOVED}
+    assert states == {first.pk: Instance.State.NEW, second.pk: Instance.State.REMOVED}
+    monkeypatch.setattr(FakeEngine, "remove", real)
+    rounds.mend()
+    assert Instance.objects.get(pk=first.pk).state == Instance.State.REMOVED
+
+
+def test_one_that_is_pinned_while_others_are_removed_stays(
+    project: Project, world: World, people: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    branch, _instance = served(project, world, "feature", Stage.DEVELOPMENT)
+    first, second = former(branch, world), former(branch, world)
+    Instance.objects.filter(pk__in=[first.pk, second.pk]).update(hours_left=0)
+    remove = instances.remove
+
+    def pin_meanwhile(instance: Instance) -> None:
+        ageing.pin(build=Build.objects.get(instance=second), by=people.alice)
+        remove(instance)
+
+    monkeypatch.setattr("builds.rounds.instances.remove", pin_meanwhile)
+    rounds.clean_up()
+    assert there(first, second) == [False, True]
+
+
+def test_one_whose_removal_died_is_not_pinned_and_goes_with_the_next_round(
+    project: Project, world: World, people: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    branch, _instance = served(project, world, "feature", Stage.DEVELOPMENT)
+    instance = former(branch, world)
+    Instance.objects.filter(pk=instance.pk).update(hours_left=0)
+    die_in_removal(monkeypatch)
+    with pytest.raises(ProjectError, match="Nothing was pinned"):
+        ageing.pin(build=Build.objects.get(instance=instance), by=people.alice)
+    rounds.mend()
+    assert Instance.objects.get(pk=instance.pk).state == Instance.State.REMOVED
+
+
+def die_in_removal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clean-up whose process ends when it begins to remove the first."""
+
+    def killed(_instance: Instance) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("builds.rounds.instances.remove", killed)
+        with pytest.raises(Killed):
+            rounds.clean_up()
 
 
 # --- what stories left ------------------------------------------------------------------------------------------------
