@@ -9,6 +9,7 @@ from pytest_django import Settings
 
 from builds import ageing, alarming, download, plans, rounds, stages
 from builds.models import Build, Download, Retired
+from hosting import instances
 from hosting.engines.docker import EngineUnreachable
 from hosting.models import Backup, Instance
 from hosting.reconcile import reconcile
@@ -145,6 +146,28 @@ def test_a_code_on_the_29th_day_changes_nothing_that_serves(
     assert stages_of() == {"main": Stage.PRODUCTION, "next": Stage.STAGING}
     assert (stage.world.answer(SHOP), stage.world.answer(staging().hostname)) == (OLD, NEW)
     assert (len(mail.outbox), Alarm.objects.filter(ended_at=None, key__startswith=plans.KEY).count()) == (sent, 0)
+
+
+def test_a_code_that_is_entered_while_the_databases_are_removed_keeps_the_others(
+    stage: Scenery, trial: Project, people: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life, production = Life(), Branch.objects.get(name="main").instance
+    assert production is not None
+    life.until(45)
+    copy, remove = staging(), instances.remove
+    Instance.objects.filter(pk__in=[production.pk, copy.pk]).update(hours_left=0)
+    Branch.objects.filter(name="next").update(instance=None)
+
+    def enter_meanwhile(instance: Instance) -> None:
+        if instance.pk == copy.pk:
+            enter(trial, people)
+        remove(instance)
+
+    monkeypatch.setattr("builds.rounds.instances.remove", enter_meanwhile)
+    with clock.passed(life.hours * HOUR):
+        rounds.clean_up()
+    assert {production.database, copy.database} & databases(stage) == {production.database}
+    assert Instance.objects.get(pk=production.pk).hours_left is None
 
 
 def test_a_code_on_the_45th_day_keeps_all_that_was_stopped(

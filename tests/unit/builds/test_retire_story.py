@@ -1,6 +1,7 @@
 """Production that is moved to development: stopped, kept, attached again; whole at each moment of its story."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -20,7 +21,7 @@ from projects.models import Branch, Member, Project, Role, Stage
 from tests.unit.fakes import Killed
 from tests.unit.fakes.leftovers import leftovers
 from tests.unit.fakes.saved import Saved
-from tests.unit.fakes.stage import NEW, OLD, Scenery, nothing
+from tests.unit.fakes.stage import NEW, OLD, Scenery, nothing, said
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HOST = "shop.localhost"
@@ -155,6 +156,56 @@ def test_the_retired_database_is_attached_again(stage: Scenery, main: Branch, pe
     assert not Retired.objects.there().exists()
     rounds.mend()  # the router forgets the address that it had meanwhile
     assert [*leftovers(stage)] == []
+
+
+@pytest.mark.parametrize("wrong", ["none", "failed", "forgotten", "old"])
+def test_without_a_proven_backup_an_attached_database_is_not_updated(
+    stage: Scenery, main: Branch, people: SimpleNamespace, wrong: str
+) -> None:
+    """As nothing serves by it none can be taken. The commit that served is deployed, and then the newer one."""
+    retired = ask(main, people)
+    tell(stage, retired)
+    build_all(stage)
+    last, at = Backup.objects.filter(instance=retired.instance), clock.now()
+    if wrong == "none":
+        Retired.objects.update(backup=None)
+        last.delete()
+    elif wrong == "failed":
+        last.update(proof=Backup.Proof.FAILED)
+    elif wrong == "forgotten":
+        last.update(forgotten_at=at)
+    else:
+        last.update(taken_at=at - timedelta(days=2))
+    before = stage.world.databases["hosted"][retired.instance.database].copy("x", finished=True)
+    stage.world.commits["3" * 40] = {"shop": "1.1"}
+    other = stage.branch("other", Stage.DEVELOPMENT, head="3" * 40)
+    stages.move(branch=other, stage=Stage.PRODUCTION, by=people.alice, attach=retired)
+    built = build_all(stage)
+    assert (built.result, built.to_update) == ("failure", ["shop"])
+    assert said(built).startswith("No module is updated without a proven backup")
+    assert stage.world.databases["hosted"][retired.instance.database].copy("x", finished=True) == before
+
+    assert stage.tell(begin(branch=Branch.objects.get(pk=other.pk), commit=NEW, by=people.alice)).result == "success"
+    built = stage.tell(begin(branch=Branch.objects.get(pk=other.pk), commit="3" * 40, by=people.alice))
+    assert (built.result, built.to_update) == ("success", ["shop"])
+    assert built.backup is not None
+
+
+def test_the_update_of_an_attached_database_waits_for_the_proof_of_its_last_backup(
+    stage: Scenery, main: Branch, people: SimpleNamespace
+) -> None:
+    retired = ask(main, people)
+    tell(stage, retired)
+    stage.world.commits["3" * 40] = {"shop": "1.1"}
+    other = stage.branch("other", Stage.DEVELOPMENT, head="3" * 40)
+    stages.move(branch=other, stage=Stage.PRODUCTION, by=people.alice, attach=retired)
+    build = Build.objects.latest("pk")
+    stage.look(build)
+    build.refresh_from_db()
+    assert build.state != State.DONE
+    stage.look(Backup.objects.get())
+    Story.objects.filter(pk=build.story_id or 0).update(not_before=None)
+    assert stage.tell(build).result == Result.SUCCESS
 
 
 def test_a_failing_update_of_an_attached_database_leaves_it_as_it_was(
