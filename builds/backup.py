@@ -173,6 +173,8 @@ def prove(backup: Backup, telling: Telling) -> None:
     Backup.objects.filter(pk=backup.pk).update(**values)
     alarms.end(_alarm(backup))
     telling.say(f"Proven: restored and opened in {seconds:.1f} s.")
+    if backup.lacking:
+        telling.warn(f"Attachments name {backup.lacking:,} files that production doesn't have; so it was before.")
 
 
 @step("Remove what nobody needs")

@@ -2,7 +2,8 @@
 
     database/dump/   pg_dump's folder format, uncompressed: restic compresses, and finds what is new
     files/ab/ab01... the filestore
-    manifest.json    how many rows each table has, the size of each file, the commit, series, modules
+    manifest.json    how many rows each table has, the size of each file, which files attachments name that production
+                     doesn't have, the commit, series, modules
 
 The folder lies with the throwaway instance on which the backup is proven (hosting/drills.py): that is made first, so
 that all that a backup needs goes with it. Only root enters it.
@@ -43,6 +44,7 @@ VERSION = 1  # of what the manifest says
 DUMP_S, STORE_S = 6 * 3600, 24 * 3600
 LOCK_WAIT_S = 1800  # for a session that locks a table, such as an update from within Odoo: other backups stand behind
 UPDATE_S, POLL_S = 3600.0, 1.0  # how long the end of an update is waited for
+LACKING, SHOWN = 1_000_000, 20  # files that production doesn't have: as many are noted, and said
 TRIES = 3  # each may be ended by an update that begins in its middle
 PRODUCTION = "Production was only read."
 _UPDATING = (Instance.Door.HELD, Instance.Door.UPDATING)
@@ -170,15 +172,19 @@ def _collect(backup: Backup, pool: Pool, telling: Telling) -> None:
     with database.frozen(timeout=DUMP_S) as moment:
         taken_at = clock.now()
         telling.say("Counting rows.")
-        rows = moment.count_rows(telling.keep_going)
+        rows, attached = moment.count_rows(telling.keep_going), moment.attached_files()
         modules = {module.name: module.version for module in database.module_states() if module.state == "installed"}
         _dump(production, pool, out / "database", moment.snapshot, telling)
     # Odoo writes a file before the row that names it, and may remove one at any time: what was there before the
     # moment and what is there after it, together, are all that the moment names.
     filestores.link(production, out / "files", keep_going=telling.keep_going)
     files = filestores.listed(out / "files")
-    _write_manifest(backup, out, taken_at, {"rows": rows, "modules": modules, "files": files})
+    lacking = sorted(attached - files.keys())[:LACKING]
+    backup.lacking = len(lacking)
+    _write_manifest(backup, out, taken_at, {"rows": rows, "modules": modules, "files": files, "lacking": lacking})
     telling.say(f"{sum(rows.values()):,} rows of {len(rows)} tables, {len(files):,} files.")
+    for name in lacking[:SHOWN]:
+        telling.say(f"An attachment names {name}, which production doesn't have.")
 
 
 def _check_room(production: Instance, files: int) -> None:
@@ -202,7 +208,7 @@ def _write_manifest(backup: Backup, out: Path, taken_at: datetime, counted: dict
     content = json.dumps(manifest, indent=1, sort_keys=True).encode()
     (out / "manifest.json").write_bytes(content)
     backup.taken_at, backup.manifest_hash = taken_at, hashlib.sha256(content).hexdigest()
-    backup.save(update_fields=["taken_at", "manifest_hash"])
+    backup.save(update_fields=["taken_at", "manifest_hash", "lacking"])
 
 
 # --- storing ----------------------------------------------------------------------------------------------------------
@@ -220,6 +226,12 @@ def store(backup: Backup, *, told: Callable[[Progress], None], keep_going: Calla
         raise explained(error) from error
     backup.snapshot, backup.size_bytes, backup.new_bytes = stored.snapshot, stored.size, stored.new
     backup.save(update_fields=["snapshot", "size_bytes", "new_bytes"])
+
+
+def lacked_before(backup: Backup) -> int:
+    """How many of the files that attachments name production didn't have when it was backed up the time before."""
+    before = Backup.objects.filter(instance=backup.instance_id, pk__lt=backup.pk).exclude(taken_at=None)
+    return before.order_by("-pk").values_list("lacking", flat=True).first() or 0
 
 
 def kept(vault: Vault) -> QuerySet[Backup]:

@@ -37,7 +37,20 @@ def prove(backup: Backup, telling: Telling) -> float:
         raise NotProven(str(error)) from error
     neutralising.neutralise(pool, telling=telling)
     open_it(pool, telling)
-    return time.monotonic() - began
+    seconds = time.monotonic() - began
+    _look_for_losses(backup, restores.lacking(restored))
+    return seconds
+
+
+def _look_for_losses(backup: Backup, lacking: list[str]) -> None:
+    """What production has lost since its last backup is lost with the older ones, unless somebody hears of it now. The
+    next backup is taken as production is then. Raises NotProven.
+    """
+    before = backups.lacked_before(backup)
+    if len(lacking) > before:
+        lines = [f"{name}, which an attachment names, is not among production's files" for name in lacking[:LAST_LINES]]
+        lines.append(f"Missing are {len(lacking)}, at the backup before {before}. Older backups may hold them still.")
+        raise NotProven("\n".join(lines))
 
 
 def open_it(pool: Pool, telling: Telling) -> None:

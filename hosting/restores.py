@@ -71,6 +71,11 @@ def _manifest(backup: Backup, restored: Path) -> dict[str, Any]:
     return found
 
 
+def lacking(restored: Path) -> list[str]:
+    """The files that attachments named and production didn't have, by the manifest of a backup that was fetched."""
+    return list(json.loads((restored / "manifest.json").read_bytes()).get("lacking", ()))  # older ones don't say
+
+
 def _restore(pool: Pool, restored: Path, telling: Telling) -> None:
     telling.say("Restoring the database.")
     # Without comments: those on the extensions, which belong to the administrator, could not be restored.
@@ -82,11 +87,15 @@ def _restore(pool: Pool, restored: Path, telling: Telling) -> None:
 
 
 def _compare(pool: Pool, restored: Path, manifest: Mapping[str, Any], telling: Telling) -> None:
-    """Rows with the manifest; files with it, with their names, and with what attachments name. Raises NotWhole."""
+    """Rows with the manifest; files with it, with their names, and with what attachments name. Raises NotWhole.
+
+    What production itself didn't have when the backup was taken can't be there.
+    """
     telling.say("Comparing rows and files.")
     database = machines.database(pool.instance)
     with database.frozen(timeout=COUNT_S) as moment:
         rows, attached = moment.count_rows(telling.keep_going), moment.attached_files()
+    attached -= set(lacking(restored))
     wrong = rows_wrong(manifest["rows"], rows)
     wrong += filestores.wrong(restored / "files", manifest["files"], attached, keep_going=telling.keep_going)
     for line in wrong:

@@ -177,6 +177,7 @@ class BackupRow(serializers.ModelSerializer[Backup]):
             "proven_at",
             "restore_seconds",
             "wrong",
+            "lacking",
             "operation",
             "created_at",
             "finished_at",

@@ -59,6 +59,9 @@ class Backup(models.Model):
     proven_at = models.DateTimeField(null=True)
     restore_seconds = models.FloatField(null=True)  # from nothing to the login page, when it was proven
     wrong = models.TextField(blank=True)  # why it is not proven
+    lacking = models.PositiveIntegerField(  # files that attachments named and production didn't have
+        default=0, db_default=0
+    )
     hours_left = models.PositiveIntegerField(  # that one stays which doesn't count as a nightly one
         default=HOURS, db_default=HOURS
     )

@@ -93,9 +93,29 @@ def test_a_file_that_an_attachment_names_and_that_is_gone_is_said(stage: Scenery
     attachment(branch).unlink()
     backup = told(stage, begun(branch))
     assert (backup.proof, backup.result) == (Backup.Proof.FAILED, Result.FAILURE)
-    assert backup.wrong == f"{NAME}, which an attachment names, was not among production's files"
+    lost = "Missing are 1, at the backup before 0. Older backups may hold them still."
+    assert backup.wrong == f"{NAME}, which an attachment names, is not among production's files\n{lost}"
     assert AuditEntry.objects.get(verb="find a backup unproven").after == backup.wrong
     assert left(stage, branch) == []
+
+
+def test_once_said_the_next_backup_is_taken_as_production_is(stage: Scenery, branch: Branch) -> None:
+    attachment(branch).unlink()
+    assert told(stage, begun(branch)).proof == Backup.Proof.FAILED
+    backup = told(stage, begun(branch))
+    assert (backup.proof, backup.result, backup.lacking) == (Backup.Proof.PROVEN, Result.WARNING, 1)
+    assert backup.wrong == ""
+
+
+def test_what_is_lost_later_is_said_again(stage: Scenery, branch: Branch) -> None:
+    backup = begun(branch)
+    Backup.objects.create(
+        vault=backup.vault, instance=backup.instance, kind=backup.kind, taken_at=clock.now(), lacking=1
+    )
+    later = Backup.objects.create(
+        vault=backup.vault, instance=backup.instance, kind=backup.kind, taken_at=clock.now(), lacking=3
+    )
+    assert [backups.lacked_before(each) for each in (backup, later)] == [0, 1]
 
 
 def test_a_file_whose_content_is_another_is_said(stage: Scenery, branch: Branch) -> None:

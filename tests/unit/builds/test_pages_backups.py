@@ -68,6 +68,13 @@ def test_each_says_which_odoo_served(alice: Client, branch: Branch) -> None:
     assert "odoo:18.0 (5c8ebf5e3599)" in shown
 
 
+def test_a_proven_one_says_what_production_lacked(alice: Client, branch: Branch) -> None:
+    proven(branch)
+    assert "that production lacks" not in page(alice, branch)
+    proven(branch, lacking=3)
+    assert "3 files that production lacks" in page(alice, branch)
+
+
 def test_where_only_the_rows_are_is_no_place_of_a_backup(alice: Client, branch: Branch) -> None:
     backup, place = proven(branch), Place.objects.create(name="far", address="/mnt/far")
     VaultCopy.objects.create(vault=None, place=place).backups.add(backup)
