@@ -1,14 +1,11 @@
 """The only ways in which a page or a call of the API gets hold of a build, a backup, an upload, an import or a mail."""
 
-from typing import cast
-
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 
 from builds import rollback
 from builds.models import Build, Restore, Upload
 from hosting.models import Backup, Mail
-from portal.models import User
 from projects.access import Access, Tool, branch_or_404, project_or_404
 from projects.models import Branch, Stage
 
@@ -44,7 +41,7 @@ def backup_or_404(branch: Branch, pk: int) -> Backup:
 def uploads_of(access: Access, branch: Branch) -> QuerySet[Upload]:
     """The person's own for this branch: nobody sees what others bring."""
     rows = Upload.objects.select_related("story", "branch__project")
-    return rows.filter(branch=branch, asked_by=cast(User, access.user))
+    return rows.filter(branch=branch, asked_by=access.person)
 
 
 def upload_or_404(access: Access, branch: Branch, pk: int) -> Upload:

@@ -16,8 +16,9 @@ from builds.models import Download
 from builds.pages import branch_context, sidebar
 from hosting.models import Backup
 from portal import clock
+from portal.accounts import person
 from portal.live import in_words, respond
-from portal.models import State, User
+from portal.models import State
 from portal.stories import StoryError
 from projects.access import Access, Tool, branch_or_404, production_or_404
 from projects.models import Branch, Stage
@@ -76,7 +77,7 @@ def show(request: HttpRequest, slug: str, pk: int, backup: int) -> HttpResponse:
     access, branch = production_or_404(request, slug, pk)
     chosen = backup_or_404(branch, backup)
     context = branch_context(access, branch, "backups") | sidebar(access, "", branch)
-    downloads = Download.objects.filter(backup=chosen, branch=branch, asked_by=cast(User, access.user))
+    downloads = Download.objects.filter(backup=chosen, branch=branch, asked_by=access.person)
     shown = _newest_of_each_form(downloads.select_related("story", "backup", "branch__project"))
     context |= {"title": f"{chosen.get_kind_display()} backup · {access.project}", "backup": chosen, "downloads": shown}
     waiting = any(each.state != State.DONE for each in shown)
@@ -93,7 +94,7 @@ def _newest_of_each_form(downloads: QuerySet[Download]) -> list[Download]:
 def back_up(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     _access, branch = production_or_404(request, slug, pk)
     try:
-        story_of.begin(branch=branch, kind=Backup.Kind.MANUAL, by=cast(User, request.user))
+        story_of.begin(branch=branch, kind=Backup.Kind.MANUAL, by=person(request))
     except StoryError as error:
         messages.error(request, in_words(error))
     return redirect("branch-backups", slug=slug, pk=pk)
@@ -104,7 +105,7 @@ def delete(request: HttpRequest, slug: str, pk: int, backup: int) -> HttpRespons
     """One that was taken by hand; the others go by the rule. The next backup frees what it alone held."""
     _access, branch = production_or_404(request, slug, pk)
     try:
-        story_of.delete(backup_or_404(branch, backup), by=cast(User, request.user), project_id=branch.project_id)
+        story_of.delete(backup_or_404(branch, backup), by=person(request), project_id=branch.project_id)
         messages.success(request, "The backup was deleted.")
     except StoryError as error:
         messages.error(request, in_words(error))

@@ -1,6 +1,6 @@
 """The settings tab of a branch."""
 
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -13,8 +13,9 @@ from builds.begin import rebuild
 from builds.models import Build, Resize
 from builds.pages import branch_context, sidebar
 from portal import audit
+from portal.accounts import person
 from portal.live import in_words, respond
-from portal.models import State, User
+from portal.models import State
 from portal.stories import StoryError
 from projects.access import Access, Tool, branch_or_404
 from projects.branchforms import BranchForm, SizeForm, branch_form
@@ -31,7 +32,7 @@ def branch_settings(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         audit.save_form(
             form,
             before=branch,
-            by=cast(User, request.user),
+            by=person(request),
             verb="change branch settings",
             object=branch.name,
             project_id=branch.project_id,
@@ -51,7 +52,7 @@ def branch_resize(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     if not size_form.is_valid():
         return settings_page(request, access, branch, form=branch_form(branch), size_form=size_form)
     if size_form.has_changed():
-        resize.ask(branch=branch, size=size_form.instance, by=cast(User, request.user))
+        resize.ask(branch=branch, size=size_form.instance, by=person(request))
     else:
         messages.info(request, "Nothing was changed.")
     return redirect("branch-settings", slug=slug, pk=pk)
@@ -106,7 +107,7 @@ def build_now(request: HttpRequest, branch: Branch) -> HttpResponse:
     if build is not None:
         begin_again = deploy_again if build == served(branch) else rebuild
         try:
-            again = begin_again(build=build, by=cast(User, request.user))
+            again = begin_again(build=build, by=person(request))
         except StoryError as error:
             messages.error(request, in_words(error))
         else:

@@ -1,7 +1,7 @@
 """The page of one build: read top down like a letter."""
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
@@ -18,8 +18,9 @@ from builds.origin import Origin
 from builds.traffic import UsersSaw, is_counting
 from hosting import keep, sleep
 from portal import numbers
+from portal.accounts import person
 from portal.live import in_words, is_poll, respond
-from portal.models import Result, State, Step, User
+from portal.models import Result, State, Step
 from portal.stories import StoryError
 from portal.templatetags.berth import look
 from projects.access import Access, Tool, visitors_welcome
@@ -99,7 +100,7 @@ def rebuild(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     access, build = build_or_404(request, slug, number, Tool.DEPLOY)
     access.require(Tool.DEPLOY, build.branch.stage)  # where it is built now
     try:
-        again = begin.rebuild(build=build, by=cast(User, request.user))
+        again = begin.rebuild(build=build, by=person(request))
     except StoryError as error:
         messages.error(request, in_words(error))
         return redirect("build", slug=slug, number=number)
@@ -109,7 +110,7 @@ def rebuild(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 @require_POST
 def cancel(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     _access, build = build_or_404(request, slug, number, Tool.DEPLOY)
-    begin.cancel(build=build, by=cast(User, request.user))
+    begin.cancel(build=build, by=person(request))
     messages.info(request, "Asked to stop. What the build has done so far is being undone.")
     return redirect("build", slug=slug, number=number)
 

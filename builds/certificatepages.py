@@ -1,15 +1,13 @@
 """The certificate of a custom domain: tried again, brought, given back."""
 
-from typing import cast
-
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from builds.domainpages import domains_page
+from portal.accounts import person
 from portal.live import in_words
-from portal.models import User
 from portal.stories import ProjectError
 from projects import domaincertificates
 from projects.access import domain_or_404
@@ -20,7 +18,7 @@ from projects.domainforms import CertificateForm
 def bring_certificate(request: HttpRequest, slug: str, pk: int, domain: int) -> HttpResponse:
     """Their own, instead of one that Berth gets."""
     access, row = domain_or_404(request, slug, pk, domain)
-    form, by = CertificateForm(request.POST, request.FILES), cast(User, request.user)
+    form, by = CertificateForm(request.POST, request.FILES), person(request)
     if row.alias is None:
         messages.error(request, f"{row} isn't proven yet. Nothing was changed; its certificate comes after that.")
         return redirect("branch-domains", slug=slug, pk=pk)
@@ -43,7 +41,7 @@ def renew_certificate(request: HttpRequest, slug: str, pk: int, domain: int) -> 
     if certificate is None:
         raise Http404
     try:
-        told = domaincertificates.renew(domain=row, certificate=certificate, by=cast(User, request.user))
+        told = domaincertificates.renew(domain=row, certificate=certificate, by=person(request))
     except ProjectError as error:
         messages.error(request, in_words(error))
     else:

@@ -1,7 +1,5 @@
 """Deleting a project, with its address typed, and undoing that."""
 
-from typing import cast
-
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -10,7 +8,6 @@ from django.views.decorators.http import require_http_methods
 from builds import deletion, removal
 from builds.begin import refusal
 from portal.live import in_words
-from portal.models import User
 from portal.stories import StoryError
 from projects.access import Tool, deleted_or_404, project_or_404
 from projects.models import Project
@@ -22,7 +19,7 @@ def delete_project(request: HttpRequest, slug: str) -> HttpResponse:
     wrong = ""
     if request.method == "POST":
         try:
-            deletion.delete(project=access.project, typed=request.POST.get("typed", ""), by=cast(User, access.user))
+            deletion.delete(project=access.project, typed=request.POST.get("typed", ""), by=access.person)
         except StoryError as error:
             wrong = in_words(error)
         else:
@@ -37,7 +34,7 @@ def deleted(request: HttpRequest, slug: str) -> HttpResponse:
     access = deleted_or_404(request, slug)
     if request.method == "POST":
         try:
-            build = deletion.undo(project=access.project, by=cast(User, access.user))
+            build = deletion.undo(project=access.project, by=access.person)
         except StoryError as error:
             messages.error(request, in_words(error))
             return redirect("deleted", slug=slug)

@@ -1,7 +1,7 @@
 """A branch's custom domains: what DNS has to say, what it says, and what is done then."""
 
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
@@ -12,8 +12,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from builds.pages import branch_context, sidebar
 from hosting.models import Certificate
 from portal import clock
+from portal.accounts import person
 from portal.live import in_words, respond
-from portal.models import User
 from portal.stories import ProjectError
 from projects import domainnames, domains
 from projects.access import Access, Tool, branch_or_404, domain_or_404
@@ -31,7 +31,7 @@ def branch_domains(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             added = domains.add(
-                branch=branch, name=form.cleaned_data["name"], by=cast(User, request.user), manages=access.manages
+                branch=branch, name=form.cleaned_data["name"], by=person(request), manages=access.manages
             )
         except ProjectError as error:
             form.add_error("name", in_words(error))
@@ -97,6 +97,6 @@ def check_domain(request: HttpRequest, slug: str, pk: int, domain: int) -> HttpR
 @require_POST
 def remove_domain(request: HttpRequest, slug: str, pk: int, domain: int) -> HttpResponse:
     _access, row = domain_or_404(request, slug, pk, domain)
-    domains.remove(domain=row, by=cast(User, request.user))
+    domains.remove(domain=row, by=person(request))
     messages.success(request, f"{row.name} was removed. It leads nowhere from now on; take its records out of DNS.")
     return redirect("branch-domains", slug=slug, pk=pk)

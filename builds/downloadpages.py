@@ -1,7 +1,5 @@
 """Backups to take away: asked for on the Backups tab, and sent to who asked."""
 
-from typing import cast
-
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -12,8 +10,8 @@ from builds.access import backup_or_404
 from builds.download import begin, file, there
 from builds.models import Download
 from portal import ranges
+from portal.accounts import person
 from portal.live import in_words
-from portal.models import User
 from portal.stories import StoryError
 from projects.access import production_or_404
 
@@ -24,7 +22,7 @@ def ask_download(request: HttpRequest, slug: str, pk: int, backup: int) -> HttpR
     chosen, form = backup_or_404(branch, backup), request.POST.get("form", Download.Form.ZIP)
     if form in Download.Form.values:
         try:
-            begin(branch=branch, backup=chosen, form=Download.Form(form), by=cast(User, request.user))
+            begin(branch=branch, backup=chosen, form=Download.Form(form), by=person(request))
         except StoryError as error:
             messages.error(request, in_words(error))
     return redirect("backup", slug=slug, pk=pk, backup=backup)
@@ -34,7 +32,7 @@ def ask_download(request: HttpRequest, slug: str, pk: int, backup: int) -> HttpR
 def send_download(request: HttpRequest, slug: str, pk: int, download: int) -> HttpResponseBase:
     """Only to the person for whom it was made, while that is still an admin, and until its time is up."""
     access, branch = production_or_404(request, slug, pk)
-    row = there().filter(branch=branch, asked_by=cast(User, access.user), pk=download).exclude(expires_at=None).first()
+    row = there().filter(branch=branch, asked_by=access.person, pk=download).exclude(expires_at=None).first()
     if row is None:
         raise Http404
     try:

@@ -1,6 +1,6 @@
 """Pages of a merge: into which branch, what that does, and what came of it."""
 
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods
 
 from builds import merging, reading
 from portal import numbers
-from portal.models import User
+from portal.accounts import person
 from portal.stories import StoryError
 from projects import gitcommands
 from projects.access import Access, Tool, branch_or_404
@@ -55,7 +55,7 @@ def _into_or_404(access: Access, chosen: str) -> Branch:
 
 def _merged(request: HttpRequest, branch: Branch, into: Branch) -> HttpResponse:
     """Raises StoryError."""
-    commit = merging.merge(branch=branch, into=into, by=cast(User, request.user))
+    commit = merging.merge(branch=branch, into=into, by=person(request))
     if commit is None:
         messages.info(request, f"There was nothing to merge: {into} has all of {branch} already.")
     else:

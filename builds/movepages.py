@@ -1,6 +1,6 @@
 """Pages around stage moves: what a move is going to do, asked before it is done, and production's retired databases."""
 
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -10,8 +10,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from builds import begin, retiredpages, stages
 from builds.models import Retired
 from portal import numbers
+from portal.accounts import person
 from portal.live import in_words
-from portal.models import User
 from portal.stories import StoryError
 from projects.access import Access, Tool, branch_or_404
 from projects.models import Branch, Stage
@@ -43,7 +43,7 @@ def _move(request: HttpRequest, access: Access, branch: Branch, stage: Stage) ->
         if attach is None:
             raise Http404
     try:
-        stages.move(branch=branch, stage=stage, by=cast(User, request.user), attach=attach)
+        stages.move(branch=branch, stage=stage, by=person(request), attach=attach)
     except StoryError as error:
         messages.error(request, in_words(error))
     else:
@@ -75,7 +75,7 @@ def build_head(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Build the branch's newest commit, where pushes don't do so by themselves."""
     _access, branch = branch_or_404(request, slug, pk, Tool.DEPLOY)
     try:
-        build = begin.build_head(branch=branch, by=cast(User, request.user))
+        build = begin.build_head(branch=branch, by=person(request))
     except StoryError as error:
         messages.error(request, in_words(error))
         return redirect("branch", slug=slug, pk=pk)

@@ -1,7 +1,5 @@
 """Keeping the database of a build longer than the clean-up would."""
 
-from typing import cast
-
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -9,8 +7,8 @@ from django.views.decorators.http import require_POST
 
 from builds import ageing
 from builds.access import build_or_404
+from portal.accounts import person
 from portal.live import in_words
-from portal.models import User
 from portal.stories import StoryError
 from projects.access import Tool
 
@@ -22,7 +20,7 @@ def pin(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     access.require(Tool.DEPLOY, build.branch.stage)
     change = ageing.pin if request.POST.get("pinned") else ageing.unpin
     try:
-        change(build=build, by=cast(User, request.user))
+        change(build=build, by=person(request))
     except StoryError as error:
         messages.error(request, in_words(error))
     return redirect("build", slug=slug, number=number)

@@ -1,6 +1,6 @@
 """Restoring: the page that says what will be lost, and the one that follows it."""
 
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -13,8 +13,9 @@ from builds.access import backup_or_404
 from builds.models import Restore
 from builds.pages import branch_context, sidebar
 from portal import numbers
+from portal.accounts import person
 from portal.live import in_words, respond
-from portal.models import Result, State, Step, User
+from portal.models import Result, State, Step
 from portal.stories import StoryError
 from projects.access import production_or_404
 from projects.models import Branch, Stage
@@ -34,7 +35,7 @@ def restore_here(request: HttpRequest, slug: str, pk: int, backup: int) -> HttpR
             context["mistyped"] = True
             return render(request, "builds/restore_here.html", context)
         try:
-            by, force = cast(User, request.user), "force" in request.POST
+            by, force = person(request), "force" in request.POST
             begun = stories_of_restores.begin(branch=branch, backup=chosen, by=by, force=force)
         except StoryError as error:
             messages.error(request, in_words(error))
@@ -52,7 +53,7 @@ def into_staging(request: HttpRequest, slug: str, pk: int, backup: int) -> HttpR
     target = staging.filter(pk=numbers.parse(request.POST.get("branch", "")) or 0).first()
     if target is not None:
         try:
-            build = stories_of_restores.into_staging(branch=target, backup=chosen, by=cast(User, request.user))
+            build = stories_of_restores.into_staging(branch=target, backup=chosen, by=person(request))
         except StoryError as error:
             messages.error(request, in_words(error))
             return redirect("backup", slug=slug, pk=pk, backup=backup)
@@ -86,7 +87,7 @@ def _excerpt(step: Step) -> steplog.Excerpt | None:
 @require_POST
 def cancel(request: HttpRequest, slug: str, pk: int, restore: int) -> HttpResponse:
     _access, branch = production_or_404(request, slug, pk)
-    stories_of_restores.cancel(restore=_restore_or_404(branch, restore), by=cast(User, request.user))
+    stories_of_restores.cancel(restore=_restore_or_404(branch, restore), by=person(request))
     return redirect("restore", slug=slug, pk=pk, restore=restore)
 
 

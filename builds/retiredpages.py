@@ -1,7 +1,7 @@
 """Production's retired databases: how long each is kept, and its backups to take away."""
 
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -15,7 +15,7 @@ from builds.models import Download, Retired
 from hosting.models import Backup, Instance
 from portal import clock, numbers, ranges
 from portal.live import in_words, respond
-from portal.models import State, User
+from portal.models import State
 from portal.stories import StoryError
 from projects.access import Access, Tool, project_or_404
 
@@ -47,7 +47,7 @@ def listed(access: Access) -> list[dict[str, Any]]:
 
 
 def _downloads(access: Access, row: Retired) -> Any:
-    mine = there().filter(backup__instance=row.instance, asked_by=cast(User, access.user))
+    mine = there().filter(backup__instance=row.instance, asked_by=access.person)
     return mine.select_related("backup", "branch__project", "story")
 
 
@@ -65,7 +65,7 @@ def ask_retired_download(request: HttpRequest, slug: str, pk: int) -> HttpRespon
     if chosen is None:
         raise Http404
     try:
-        begin(branch=row.branch, backup=chosen, form=Download.Form.ZIP, by=cast(User, access.user))
+        begin(branch=row.branch, backup=chosen, form=Download.Form.ZIP, by=access.person)
     except StoryError as error:
         messages.error(request, in_words(error))
     return redirect("retired", slug=slug)

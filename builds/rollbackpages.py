@@ -1,6 +1,6 @@
 """The page before a rollback: what comes back, what doesn't, and the two ways there."""
 
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -11,8 +11,9 @@ from builds import again, rollback
 from builds.access import deployed_or_404
 from builds.models import Build
 from hosting.models import Pool
+from portal.accounts import person
 from portal.live import in_words
-from portal.models import Result, User
+from portal.models import Result
 from portal.stories import StoryError
 from projects.access import Access
 
@@ -33,7 +34,7 @@ def roll_back(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     access, build = deployed_or_404(request, slug, number)
     if request.method == "POST":
         try:
-            rollback.begin(build=build, by=cast(User, request.user))
+            rollback.begin(build=build, by=person(request))
         except StoryError as error:
             messages.error(request, in_words(error))
         return redirect("build", slug=slug, number=number)
@@ -48,7 +49,7 @@ def deploy_again(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """After the window: an ordinary deploy of the older image."""
     _access, build = deployed_or_404(request, slug, number)
     try:
-        new = again.deploy_again(build=build, by=cast(User, request.user))
+        new = again.deploy_again(build=build, by=person(request))
     except StoryError as error:
         messages.error(request, in_words(error))
         return redirect("build", slug=slug, number=number)

@@ -1,14 +1,12 @@
 """The page that connects a repository, and begins its first build."""
 
-from typing import cast
-
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from builds import newproject
-from portal.models import User
+from portal.accounts import person
 from portal.stories import StoryError
 from projects import connect, providers
 from projects.forms import NewProjectForm
@@ -20,7 +18,7 @@ def new_project(request: HttpRequest) -> HttpResponse:
     form, error = NewProjectForm(request.POST or None), None
     if request.method == "POST" and form.is_valid():
         try:
-            project, _build = newproject.make(by=cast(User, request.user), **form.cleaned_data)
+            project, _build = newproject.make(by=person(request), **form.cleaned_data)
         except StoryError as refusal:
             error = refusal
         else:
@@ -32,7 +30,7 @@ def new_project(request: HttpRequest) -> HttpResponse:
 @require_GET
 def repositories(request: HttpRequest) -> HttpResponse:
     """The repositories to choose from. They come after the page, since GitHub may take its time."""
-    user = cast(User, request.user)
+    user = person(request)
     context: dict[str, object] = {"github_url": settings.BERTH_GITHUB_URL}
     if user.github_token:
         try:

@@ -1,6 +1,6 @@
 """Importing: an archive is sent in pieces, looked at, shown with what is in it and what will be lost, and imported."""
 
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -17,7 +17,7 @@ from builds.upload import Elsewhere, receive
 from hosting import imports
 from portal import numbers
 from portal.live import in_words, respond
-from portal.models import State, User
+from portal.models import State
 from portal.stories import StoryError
 from projects.access import Access, Tool, branch_or_404
 from projects.models import Branch
@@ -49,7 +49,7 @@ def begin_upload(request: HttpRequest, slug: str, pk: int) -> JsonResponse:
         return JsonResponse({"error": "The size of the file is missing."}, status=400)
     try:
         name = request.POST.get("name", "")
-        row = uploads.begin(branch=branch, name=name or "archive", size=size, by=cast(User, access.user))
+        row = uploads.begin(branch=branch, name=name or "archive", size=size, by=access.person)
     except StoryError as error:
         return JsonResponse({"error": in_words(error)}, status=400)
     return JsonResponse({"upload": row.pk, "received": row.received_bytes})
@@ -98,7 +98,7 @@ def _asking(row: Upload, branch: Branch) -> dict[str, Any]:
 @require_POST
 def import_here(request: HttpRequest, slug: str, pk: int, upload: int) -> HttpResponse:
     access, branch = _branch_or_404(request, slug, pk)
-    row, by = upload_or_404(access, branch, upload), cast(User, access.user)
+    row, by = upload_or_404(access, branch, upload), access.person
     if request.POST.get("typed", "").strip() != slug:
         return redirect(f"{request.path.removesuffix('import/')}?no")
     try:
@@ -136,7 +136,7 @@ def switch_on(request: HttpRequest, slug: str, pk: int, restore: int) -> HttpRes
     parked = row.parked.filter(pk=numbers.parse(request.POST.get("parked", "")) or 0).first()
     if parked is not None:
         try:
-            switching.begin(parked=parked, by=cast(User, access.user))
+            switching.begin(parked=parked, by=access.person)
         except StoryError as error:
             messages.error(request, in_words(error))
     return redirect("switched-off", slug=slug, pk=pk, restore=restore)

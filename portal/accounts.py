@@ -5,6 +5,8 @@ from typing import Any
 
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.db import transaction
+from django.http import HttpRequest
+from rest_framework.request import Request
 from social_core.backends.base import BaseAuth
 from social_core.backends.github_enterprise import GithubEnterpriseOAuth2
 from social_core.exceptions import AuthException
@@ -19,6 +21,12 @@ class PBKDF2SHA512Hasher(PBKDF2PasswordHasher):
     algorithm = "pbkdf2_sha512"
     digest = hashlib.sha512
     iterations = 420_000
+
+
+def person(request: HttpRequest | Request) -> User:
+    """Who signed in, or whose token it is, where nobody else gets to."""
+    assert isinstance(request.user, User)
+    return request.user
 
 
 PROVIDER = GithubEnterpriseOAuth2.name  # github.com too: it is this back end with other addresses

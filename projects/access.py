@@ -106,6 +106,12 @@ class Access:
         raise PermissionDenied(f"As {self.role.label.lower()} of {self.project} you can't use {tool}{on}.")
 
     @property
+    def person(self) -> User:
+        """Who signed in; for what no visitor may."""
+        assert isinstance(self.user, User)
+        return self.user
+
+    @property
     def manages(self) -> bool:
         return self.may(Tool.SETTINGS, Stage.PRODUCTION)
 

@@ -1,12 +1,13 @@
 """The page of a project's repository at GitHub: is it there, does it tell of pushes, and whose account is used."""
 
-from typing import Protocol, cast
+from typing import Protocol
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from portal.accounts import person
 from portal.live import in_words
 from portal.models import User
 from portal.stories import StoryError
@@ -18,7 +19,7 @@ from projects.models import Project
 @require_GET
 def github(request: HttpRequest, slug: str) -> HttpResponse:
     access = project_or_404(request, slug, Tool.SETTINGS)
-    may_lend = bool(_person(request).github_token)
+    may_lend = bool(person(request).github_token)
     context = {"access": access, "nav": "settings", "tab": "github", "may_lend": may_lend}
     return render(request, "projects/github.html", context)
 
@@ -46,12 +47,7 @@ def _do(request: HttpRequest, slug: str, act: _Act) -> HttpResponse:
     """What a button asks for; the page says what came of it."""
     access = project_or_404(request, slug, Tool.SETTINGS)
     try:
-        messages.success(request, act(project=access.project, by=_person(request)))
+        messages.success(request, act(project=access.project, by=person(request)))
     except StoryError as error:
         messages.error(request, in_words(error))
     return redirect("github", slug=slug)
-
-
-def _person(request: HttpRequest) -> User:
-    """The signed-in person; LoginRequiredMiddleware has seen to it that there is one."""
-    return cast(User, request.user)

@@ -1,6 +1,6 @@
 """Pages of a project's outgoing webhooks and of what was sent to them."""
 
-from typing import Any, cast
+from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -8,8 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
+from portal.accounts import person
 from portal.live import in_words
-from portal.models import User
 from portal.stories import ProjectError
 from projects import outgoing
 from projects.access import Access, Tool, project_or_404
@@ -56,7 +56,7 @@ def webhook(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 @require_POST
 def ping(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     _access, hook = _hook(request, slug, pk)
-    outgoing.ping(hook=hook, by=_person(request))
+    outgoing.ping(hook=hook, by=person(request))
     messages.info(request, "It is sent now. Its answer stands below in a moment.")
     return redirect("webhook", slug=slug, pk=pk)
 
@@ -64,7 +64,7 @@ def ping(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 @require_POST
 def new_secret(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     _access, hook = _hook(request, slug, pk)
-    outgoing.new_secret(hook=hook, by=_person(request))
+    outgoing.new_secret(hook=hook, by=person(request))
     messages.success(request, "From now on deliveries are signed with the new secret.")
     return redirect("webhook", slug=slug, pk=pk)
 
@@ -72,7 +72,7 @@ def new_secret(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 @require_POST
 def remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     _access, hook = _hook(request, slug, pk)
-    outgoing.remove(hook=hook, by=_person(request))
+    outgoing.remove(hook=hook, by=person(request))
     messages.success(request, "Removed.")
     return redirect("webhooks", slug=slug)
 
@@ -80,7 +80,7 @@ def remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 @require_POST
 def redeliver(request: HttpRequest, slug: str, pk: int, delivery: int) -> HttpResponse:
     _access, hook = _hook(request, slug, pk)
-    outgoing.redeliver(delivery=get_object_or_404(hook.deliveries, pk=delivery), by=_person(request))
+    outgoing.redeliver(delivery=get_object_or_404(hook.deliveries, pk=delivery), by=person(request))
     messages.info(request, "It is sent again now.")
     return redirect("webhook", slug=slug, pk=pk)
 
@@ -91,7 +91,7 @@ def _save(request: HttpRequest, form: HookForm, hook: Hook, *, active: bool) -> 
         return None
     given = form.cleaned_data
     try:
-        return outgoing.save(hook=hook, url=given["url"], events=given["events"], active=active, by=_person(request))
+        return outgoing.save(hook=hook, url=given["url"], events=given["events"], active=active, by=person(request))
     except ProjectError as error:
         form.add_error("url", in_words(error))
         return None
@@ -106,8 +106,3 @@ def _context(access: Access, form: HookForm) -> dict[str, Any]:
 def _hook(request: HttpRequest, slug: str, pk: int) -> tuple[Access, Hook]:
     access = project_or_404(request, slug, Tool.SETTINGS)
     return access, get_object_or_404(access.project.hooks.select_related("project"), pk=pk)
-
-
-def _person(request: HttpRequest) -> User:
-    """The signed-in person; LoginRequiredMiddleware has seen to it that there is one."""
-    return cast(User, request.user)

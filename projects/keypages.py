@@ -1,15 +1,13 @@
 """The page of a project's deploy keys, by which builds fetch private submodules."""
 
-from typing import cast
-
 from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
+from portal.accounts import person
 from portal.live import in_words
-from portal.models import User
 from portal.stories import ProjectError
 from projects import deploykeys
 from projects.access import Access, Tool, project_or_404
@@ -29,7 +27,7 @@ def submodules(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         kind = DeployKey.Kind(form.cleaned_data["kind"])
         try:
-            key = deploykeys.add(project=access.project, url=form.cleaned_data["url"], kind=kind, by=_person(request))
+            key = deploykeys.add(project=access.project, url=form.cleaned_data["url"], kind=kind, by=person(request))
         except ProjectError as error:
             form.add_error("url", in_words(error))
         else:
@@ -42,7 +40,7 @@ def submodules(request: HttpRequest, slug: str) -> HttpResponse:
 def install(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     key = _key(request, slug, pk)
     try:
-        left = deploykeys.install(key=key, by=_person(request))
+        left = deploykeys.install(key=key, by=person(request))
     except ProjectError as error:
         messages.error(request, in_words(error))
     else:
@@ -53,7 +51,7 @@ def install(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 @require_POST
 def rotate(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     key = _key(request, slug, pk)
-    left = deploykeys.renew(key=key, by=_person(request))
+    left = deploykeys.renew(key=key, by=person(request))
     _tell(request, "There is a new key." if left else "There is a new key, and it is installed.", left)
     return _back(key)
 
@@ -61,14 +59,14 @@ def rotate(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 @require_POST
 def forget_host(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     key = _key(request, slug, pk)
-    deploykeys.forget_host(key=key, by=_person(request))
+    deploykeys.forget_host(key=key, by=person(request))
     messages.success(request, "Forgotten. The server's key is pinned anew at the next use.")
     return _back(key)
 
 
 @require_POST
 def remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    left = deploykeys.remove(key=_key(request, slug, pk), by=_person(request))
+    left = deploykeys.remove(key=_key(request, slug, pk), by=person(request))
     _tell(request, "Berth has forgotten the key." if left else "Removed.", left)
     return redirect("submodules", slug=slug)
 
@@ -80,7 +78,7 @@ def _tell(request: HttpRequest, done: str, left: str) -> None:
 
 def _context(request: HttpRequest, access: Access, form: KeyForm) -> dict[str, object]:
     keys = access.project.deploy_keys.order_by("url")
-    may_install = bool(_person(request).github_token)
+    may_install = bool(person(request).github_token)
     rows = [
         {
             "key": key,
@@ -100,8 +98,3 @@ def _key(request: HttpRequest, slug: str, pk: int) -> DeployKey:
 
 def _back(key: DeployKey) -> HttpResponse:
     return redirect(f"/{key.project.slug}/settings/submodules/#key-{key.pk}")
-
-
-def _person(request: HttpRequest) -> User:
-    """The signed-in person; LoginRequiredMiddleware has seen to it that there is one."""
-    return cast(User, request.user)

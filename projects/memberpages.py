@@ -1,14 +1,12 @@
 """Pages of a project's members: who they are, who is invited, and leaving."""
 
-from typing import cast
-
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from portal.accounts import person
 from portal.live import in_words
-from portal.models import User
 from portal.stories import StoryError
 from projects import invitations, members
 from projects.access import Access, Tool, project_or_404
@@ -43,7 +41,7 @@ def _invited(request: HttpRequest, access: Access, form: InviteForm) -> HttpResp
         whom, role = form.cleaned_data["whom"], Role(form.cleaned_data["role"])
         try:
             made, link = invitations.invite(
-                project=access.project, whom=whom, role=role, by=_person(request), takes_over=form.takes_over
+                project=access.project, whom=whom, role=role, by=person(request), takes_over=form.takes_over
             )
         except StoryError as error:
             form.add_error("whom", in_words(error))
@@ -66,7 +64,7 @@ def _mailed(request: HttpRequest, made: Invitation, link: str) -> bool:
 def withdraw_invitation(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     access = project_or_404(request, slug, Tool.SETTINGS)
     found = get_object_or_404(access.project.invitations, pk=pk)
-    invitations.withdraw(invitation=found, by=_person(request))
+    invitations.withdraw(invitation=found, by=person(request))
     messages.success(request, f"The invitation of {found} lets nobody in any more.")
     return redirect("members", slug=slug)
 
@@ -79,7 +77,7 @@ def change_member(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     if form.is_valid():
         role = Role(form.cleaned_data["role"])
         try:
-            members.change(member=member, role=role, by=_person(request))
+            members.change(member=member, role=role, by=person(request))
             messages.success(request, f"{member.user} is {role.label.lower()} now.")
         except StoryError as error:
             messages.error(request, in_words(error))
@@ -100,7 +98,7 @@ def remove_member(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 def leave(request: HttpRequest, slug: str) -> HttpResponse:
     """One's own way out, for every role."""
     access = project_or_404(request, slug, Tool.STATUS)
-    member = access.project.members.select_related("user", "project").filter(user=_person(request)).first()
+    member = access.project.members.select_related("user", "project").filter(user=person(request)).first()
     if request.method == "POST":
         if member is None or not _left(request, member):
             return redirect("leave", slug=slug)
@@ -111,7 +109,7 @@ def leave(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _left(request: HttpRequest, member: Member) -> bool:
     try:
-        members.remove(member=member, by=_person(request))
+        members.remove(member=member, by=person(request))
     except StoryError as error:
         messages.error(request, in_words(error))
         return False
@@ -121,17 +119,17 @@ def _left(request: HttpRequest, member: Member) -> bool:
 @require_http_methods(["GET", "POST"])
 def invitation(request: HttpRequest, token: str) -> HttpResponse:
     """Where the link leads. It says nothing of the project to whom it isn't for."""
-    found, person = invitations.find(token), _person(request)
+    found, who = invitations.find(token), person(request)
     refusal = ""
     if found is not None and request.method == "POST":
         try:
-            member = invitations.accept(invitation=found, by=person)
+            member = invitations.accept(invitation=found, by=who)
         except StoryError as error:
             refusal = in_words(error)
         else:
             messages.success(request, f"You are {member.get_role_display().lower()} of {member.project} now.")
             return redirect("project", slug=member.project.slug)
-    mine = found is not None and invitations.is_for(found, person)
+    mine = found is not None and invitations.is_for(found, who)
     over = invitations.over(found) if found is not None else ""
     context: dict[str, object] = {"invitation": found, "mine": mine, "over": over, "refusal": refusal}
     return render(request, "projects/invitation.html", context, status=404 if found is None else 200)
@@ -155,8 +153,3 @@ def _members_page(request: HttpRequest, access: Access, form: InviteForm) -> Htt
         "roles": Role,
     }
     return render(request, "projects/members.html", context)
-
-
-def _person(request: HttpRequest) -> User:
-    """The signed-in person; LoginRequiredMiddleware has seen to it that there is one."""
-    return cast(User, request.user)

@@ -1,13 +1,11 @@
 """A person's notifications: what happened, and what to be told of."""
 
-from typing import cast
-
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from portal.models import User
+from portal.accounts import person
 from projects import notices
 from projects.news import Event
 from projects.notices import Wish
@@ -17,7 +15,7 @@ SHOWN = 50
 
 @require_http_methods(["GET", "POST"])
 def notifications(request: HttpRequest) -> HttpResponse:
-    user = _person(request)
+    user = person(request)
     if request.method == "POST":
         wanted = [Wish(event, f"{event}:portal" in request.POST, f"{event}:mail" in request.POST) for event in Event]
         notices.choose(user=user, wanted=wanted)
@@ -29,18 +27,13 @@ def notifications(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def read_all(request: HttpRequest) -> HttpResponse:
-    notices.mark_read(_person(request))
+    notices.mark_read(person(request))
     return redirect("notifications")
 
 
 @require_GET
 def open_notice(request: HttpRequest, pk: int) -> HttpResponse:
     """To the page that it is about; it counts as read from now on."""
-    notice = get_object_or_404(notices.of(_person(request)), pk=pk)
-    notices.mark_read(_person(request), pk=pk)
+    notice = get_object_or_404(notices.of(person(request)), pk=pk)
+    notices.mark_read(person(request), pk=pk)
     return redirect(notice.path)
-
-
-def _person(request: HttpRequest) -> User:
-    """The signed-in person; LoginRequiredMiddleware has seen to it that there is one."""
-    return cast(User, request.user)

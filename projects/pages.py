@@ -1,14 +1,12 @@
 """The page of a project's settings."""
 
-from typing import cast
-
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from portal import audit
-from portal.models import User
+from portal.accounts import person
 from projects import quota
 from projects.access import Access, Tool, project_or_404
 from projects.forms import ProjectForm
@@ -30,7 +28,7 @@ def settings(request: HttpRequest, slug: str) -> HttpResponse:
         audit.save_form(
             form,
             before=project,
-            by=_person(request),
+            by=person(request),
             verb="change project",
             object=project.slug,
             project_id=project.pk,
@@ -50,8 +48,3 @@ def _settings_page(request: HttpRequest, access: Access, *, form: ProjectForm) -
         "hours": [str(hour) for hour in range(24)],
     }
     return render(request, "projects/settings.html", context)
-
-
-def _person(request: HttpRequest) -> User:
-    """The signed-in person; LoginRequiredMiddleware has seen to it that there is one."""
-    return cast(User, request.user)

@@ -1,6 +1,6 @@
 """Subscriptions: the tab of a project's settings, and the operator's page of all codes."""
 
-from typing import Any, cast
+from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
-from portal.models import User
+from portal.accounts import person
 from portal.stories import StoryError
 from projects import plans
 from projects import subscriptions as codes
@@ -51,7 +51,7 @@ def subscription(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method == "POST":
         context["code"] = request.POST.get("code", "")[:60]
         try:
-            entered = codes.enter(project=access.project, code=context["code"], by=cast(User, request.user))
+            entered = codes.enter(project=access.project, code=context["code"], by=person(request))
         except StoryError as error:
             context["error"] = error
         else:

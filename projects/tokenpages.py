@@ -10,8 +10,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from portal import apitokens as tokens
+from portal.accounts import person
 from portal.live import in_words
-from portal.models import Scope, User
+from portal.models import Scope
 from portal.stories import StoryError
 from projects import apitokens
 from projects.access import visible_projects
@@ -44,7 +45,7 @@ class TokenForm(forms.Form):
 @require_http_methods(["GET", "POST"])
 def own_tokens(request: HttpRequest) -> HttpResponse:
     """The answer to the form shows the new token: it is stored nowhere, so no other page could."""
-    user, form = cast(User, request.user), TokenForm(request.POST or None, request=request)
+    user, form = person(request), TokenForm(request.POST or None, request=request)
     context: dict[str, Any] = {"title": "API tokens", "form": form, "scopes": SCOPES}
     if request.method == "POST" and form.is_valid():
         wanted = form.cleaned_data
@@ -65,7 +66,7 @@ def own_tokens(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def revoke_token(request: HttpRequest, pk: int) -> HttpResponse:
-    user = cast(User, request.user)
+    user = person(request)
     found = apitokens.of(user).filter(pk=pk).first()
     if found is None:
         raise Http404

@@ -17,8 +17,9 @@ from builds.api.rows import BIGGEST, BackupRow, BranchSettings, OperationRow, Sh
 from builds.models import Retired
 from hosting.models import Backup
 from portal import audit
+from portal.accounts import person
 from portal.api.foretold import Foretold
-from portal.api.operations import lists, person, reads, writes
+from portal.api.operations import lists, reads, writes
 from portal.api.problems import Misfit, misfit
 from portal.api.views import ApiView
 from portal.models import Scope

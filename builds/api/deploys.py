@@ -11,8 +11,9 @@ from builds.api import foretelling
 from builds.api.operations import accepted, story_or_404
 from builds.api.rows import OperationRow
 from builds.models import Build, Restore
+from portal.accounts import person
 from portal.api.foretold import Foretold
-from portal.api.operations import person, writes
+from portal.api.operations import writes
 from portal.api.views import ApiView
 from portal.models import Scope, State
 from portal.stories import ProjectError

@@ -18,7 +18,8 @@ from builds.api.reads import production
 from builds.api.rows import OneBuildRow, OperationRow
 from builds.models import Build, Download
 from portal import ranges
-from portal.api.operations import lists, person, reads, require, writes
+from portal.accounts import person
+from portal.api.operations import lists, reads, require, writes
 from portal.api.views import ApiView
 from portal.models import Scope
 from projects.access import Access, Tool

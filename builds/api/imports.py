@@ -18,8 +18,9 @@ from builds.api.operations import accepted
 from builds.api.rows import BIGGEST, OperationError
 from builds.models import Parked, Restore, Upload
 from hosting import imports
+from portal.accounts import person
 from portal.api.foretold import Foretold
-from portal.api.operations import lists, person, reads, sends, writes
+from portal.api.operations import lists, reads, sends, writes
 from portal.api.reading import Raw
 from portal.api.views import ApiView
 from portal.models import Scope

@@ -10,8 +10,9 @@ from rest_framework.response import Response
 from builds import deletion, newproject, removal
 from builds.api import foretelling
 from portal import audit
+from portal.accounts import person
 from portal.api.foretold import Foretold
-from portal.api.operations import lists, person, reads, writes
+from portal.api.operations import lists, reads, writes
 from portal.api.problems import misfit
 from portal.api.views import ApiView
 from portal.models import Scope

@@ -19,7 +19,7 @@ from portal.api import idempotency, reading
 from portal.api.paging import Pages
 from portal.api.problems import CONTENT_TYPE, Problem
 from portal.api.reading import DryRun, Form, Paged
-from portal.models import ApiToken, Scope, User
+from portal.models import ApiToken, Scope
 
 Handler = Callable[..., Any]
 ALWAYS = (400, 401, 403, 404, 406, 429)
@@ -155,11 +155,6 @@ def token_of(request: Request) -> ApiToken:
     token = request.auth
     assert isinstance(token, ApiToken)
     return token
-
-
-def person(request: Request) -> User:
-    assert isinstance(request.user, User)
-    return request.user
 
 
 def _described(

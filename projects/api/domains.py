@@ -9,8 +9,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from hosting.models import Certificate
+from portal.accounts import person
 from portal.api.foretold import Foretelling, Foretold, foretold
-from portal.api.operations import lists, person, reads, writes
+from portal.api.operations import lists, reads, writes
 from portal.api.views import ApiView
 from portal.models import Scope
 from projects import domaincertificates, domains

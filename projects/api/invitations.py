@@ -8,7 +8,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from portal.api.operations import lists, person, writes
+from portal.accounts import person
+from portal.api.operations import lists, writes
 from portal.api.problems import Misfit, misfit
 from portal.api.views import ApiView
 from portal.models import Scope

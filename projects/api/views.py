@@ -9,7 +9,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from portal import apitokens as tokens
-from portal.api.operations import lists, person, reads, require, token_of, writes
+from portal.accounts import person
+from portal.api.operations import lists, reads, require, token_of, writes
 from portal.api.problems import Misfit
 from portal.api.views import ApiView
 from portal.models import ApiToken, AuditEntry, Scope
