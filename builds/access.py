@@ -2,6 +2,7 @@
 
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
+from django.shortcuts import get_object_or_404
 
 from builds import rollback
 from builds.models import Build, Restore, Upload
@@ -14,9 +15,7 @@ def build_or_404(request: HttpRequest, slug: str, number: int, tool: Tool) -> tu
     """A build of the project, for somebody who may use `tool` on the build's stage."""
     access = project_or_404(request, slug, Tool.BUILDS)
     rows = Build.objects.select_related("branch", "instance__live_pool", "pool", "story", "asked_by", "runtime")
-    build = rows.filter(project=access.project, number=number).first()
-    if build is None:
-        raise Http404
+    build = get_object_or_404(rows, project=access.project, number=number)
     build.project = build.branch.project = access.project
     access.require(tool, build.stage)
     return access, build
@@ -32,10 +31,8 @@ def deployed_or_404(request: HttpRequest, slug: str, number: int) -> tuple[Acces
 
 def backup_or_404(branch: Branch, pk: int) -> Backup:
     """One of this branch's whose content is there."""
-    found = Backup.objects.filter(pk=pk, instance=branch.instance, forgotten_at=None).exclude(snapshot="").first()
-    if found is None:
-        raise Http404
-    return found
+    kept = Backup.objects.filter(forgotten_at=None).exclude(snapshot="")
+    return get_object_or_404(kept, pk=pk, instance=branch.instance)
 
 
 def uploads_of(access: Access, branch: Branch) -> QuerySet[Upload]:
@@ -46,18 +43,12 @@ def uploads_of(access: Access, branch: Branch) -> QuerySet[Upload]:
 
 def upload_or_404(access: Access, branch: Branch, pk: int) -> Upload:
     """One of the person's own."""
-    found = uploads_of(access, branch).filter(pk=pk).first()
-    if found is None:
-        raise Http404
-    return found
+    return get_object_or_404(uploads_of(access, branch), pk=pk)
 
 
 def import_or_404(branch: Branch, pk: int) -> Restore:
     """What an archive's import into this branch, as production, came to."""
-    found = Restore.objects.select_related("upload").filter(branch=branch, pk=pk, imported=True).first()
-    if found is None:
-        raise Http404
-    return found
+    return get_object_or_404(Restore.objects.select_related("upload"), branch=branch, pk=pk, imported=True)
 
 
 def mailbox_or_404(request: HttpRequest, slug: str, pk: int) -> tuple[Access, Branch, QuerySet[Mail]]:

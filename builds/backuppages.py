@@ -17,7 +17,7 @@ from builds.pages import branch_context, sidebar
 from hosting.models import Backup
 from portal import clock
 from portal.accounts import person
-from portal.live import in_words, respond
+from portal.live import respond
 from portal.models import State
 from portal.stories import StoryError
 from projects.access import Access, Tool, branch_or_404, production_or_404
@@ -96,7 +96,7 @@ def back_up(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     try:
         story_of.begin(branch=branch, kind=Backup.Kind.MANUAL, by=person(request))
     except StoryError as error:
-        messages.error(request, in_words(error))
+        messages.error(request, error.in_words)
     return redirect("branch-backups", slug=slug, pk=pk)
 
 
@@ -108,5 +108,5 @@ def delete(request: HttpRequest, slug: str, pk: int, backup: int) -> HttpRespons
         story_of.delete(backup_or_404(branch, backup), by=person(request), project_id=branch.project_id)
         messages.success(request, "The backup was deleted.")
     except StoryError as error:
-        messages.error(request, in_words(error))
+        messages.error(request, error.in_words)
     return redirect("branch-backups", slug=slug, pk=pk)

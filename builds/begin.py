@@ -29,13 +29,11 @@ def begin(
 
     `source` says, by fields of Build, what a database of staging is made of instead of production, whose image is taken
     instead of a new one, whether the branch's database is kept, which Odoo it is made of, and what began it.
-    `brings_back`: it is what a lost machine served. Raises ProjectError: see `refusal`.
+    `brings_back`: it is what a lost machine served. Raises ProjectError: see `check`.
     """
     project = Project.objects.select_for_update().get(pk=branch.project_id)
     takes_image = source.get("image_of") is not None
-    refused = refusal(project, is_asked=by is not None, takes_image=takes_image, brings_back=brings_back)
-    if refused is not None:
-        raise refused
+    check(project, is_asked=by is not None, takes_image=takes_image, brings_back=brings_back)
     if by is None:
         skip_waiting(branch, SKIPPED)
     project.builds_counted += 1
@@ -56,24 +54,27 @@ def begin(
     return build
 
 
-def refusal(
-    project: Project, *, is_asked: bool = True, takes_image: bool = False, brings_back: bool = False
-) -> ProjectError | None:
-    """Why no build of the project may begin now: it is deleted or closed; its series of Odoo is phased out, unless an
-    older build's image is taken or a lost machine's production comes back; or somebody asks while its repository is
-    gone.
+def check(project: Project, *, is_asked: bool = True, takes_image: bool = False, brings_back: bool = False) -> None:
+    """Raises ProjectError where no build of the project may begin now: it is deleted or closed; its series of Odoo is
+    phased out, unless an older build's image is taken or a lost machine's production comes back; or somebody asks
+    while its repository is gone.
     """
+    if project.deleted_at is not None:
+        raise ProjectError(f"{project} is deleted", "No build was begun.", "An admin of it can undo the deletion.")
+    plans.check_open(project)
+    if not takes_image and not brings_back:
+        support.check(project)
+    if not takes_image and is_asked:
+        refuse_while_gone(project)
+
+
+def refusal(project: Project, *, is_asked: bool = True, takes_image: bool = False) -> str:
+    """What `check` says, "" where a build may begin."""
     try:
-        if project.deleted_at is not None:
-            raise ProjectError(f"{project} is deleted", "No build was begun.", "An admin of it can undo the deletion.")
-        plans.check_open(project)
-        if not takes_image and not brings_back:
-            support.check(project)
-        if not takes_image and is_asked:
-            refuse_while_gone(project)
+        check(project, is_asked=is_asked, takes_image=takes_image)
     except ProjectError as error:
-        return error
-    return None
+        return error.in_words
+    return ""
 
 
 def is_kept(branch: Branch) -> bool:

@@ -14,7 +14,7 @@ from builds.models import Build, Resize
 from builds.pages import branch_context, sidebar
 from portal import audit
 from portal.accounts import person
-from portal.live import in_words, respond
+from portal.live import respond
 from portal.models import State
 from portal.stories import StoryError
 from projects.access import Access, Tool, branch_or_404
@@ -67,7 +67,7 @@ def settings_page(
     context["domains"] = branch.domains.order_by("name")
     context |= {"wish": wish, "pool": branch.instance.live_pool if branch.instance else None}
     context["may_build"] = context["may_deploy"] and to_build(branch) is not None
-    every = SOON if wish and wish.story and wish.story.state != State.DONE else None
+    every = SOON if wish and wish.story and wish.story.is_open else None
     return respond(request, "builds/branch_settings.html", context, every=every)
 
 
@@ -78,7 +78,7 @@ def newest_wish(branch: Branch) -> Resize | None:
 def wanted_size(branch: Branch) -> Branch:
     """The branch with the size that it has, or is about to get."""
     wish, wanted = newest_wish(branch), Branch.objects.select_related("project").get(pk=branch.pk)
-    if wish and wish.story and wish.story.state != State.DONE:
+    if wish and wish.story and wish.story.is_open:
         wanted.memory_mb, wanted.cpus = wish.memory_mb, wish.cpus
     return wanted
 
@@ -109,7 +109,7 @@ def build_now(request: HttpRequest, branch: Branch) -> HttpResponse:
         try:
             again = begin_again(build=build, by=person(request))
         except StoryError as error:
-            messages.error(request, in_words(error))
+            messages.error(request, error.in_words)
         else:
             return redirect("build", slug=slug, number=again.number)
     return redirect("branch-settings", slug=slug, pk=branch.pk)

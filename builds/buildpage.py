@@ -19,7 +19,7 @@ from builds.traffic import UsersSaw, is_counting
 from hosting import keep, sleep
 from portal import numbers
 from portal.accounts import person
-from portal.live import in_words, is_poll, respond
+from portal.live import is_poll, respond
 from portal.models import Result, State, Step
 from portal.stories import StoryError
 from portal.templatetags.berth import look
@@ -102,7 +102,7 @@ def rebuild(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     try:
         again = begin.rebuild(build=build, by=person(request))
     except StoryError as error:
-        messages.error(request, in_words(error))
+        messages.error(request, error.in_words)
         return redirect("build", slug=slug, number=number)
     return redirect("build", slug=slug, number=again.number)
 
@@ -117,16 +117,15 @@ def cancel(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 
 def _actions(access: Access, build: Build) -> dict[str, Any]:
     instance = build.instance
-    serves = instance is not None and instance.live_pool_id is not None and instance.live_pool_id == build.pool_id
     may_deploy = access.may(Tool.DEPLOY, build.stage)
     may_rebuild = may_deploy and access.may(Tool.DEPLOY, build.branch.stage)
     return {
         "may_rebuild": may_rebuild and build.state == State.DONE and build.branch.deleted_at is None,
         "may_cancel": may_deploy and build.state != State.DONE,
-        "connect_url": instance.url if instance and serves and access.may(Tool.CONNECT, build.stage) else "",
-        "serves": serves,
-        "rest": sleep.rest(instance) if serves else "",
-        "way_back": rollbackpages.way_back(build, serves=serves) if may_deploy else None,
+        "connect_url": instance.url if instance and build.serves and access.may(Tool.CONNECT, build.stage) else "",
+        "serves": build.serves,
+        "rest": sleep.rest(instance) if instance and build.serves else "",
+        "way_back": rollbackpages.way_back(build, serves=build.serves) if may_deploy else None,
         "kept": ageing.notice(build),
         "may_pin": may_rebuild,
         "runs_still": build.pool is not None and build.pool.state in keep.LEFT,

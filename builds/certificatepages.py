@@ -7,7 +7,6 @@ from django.views.decorators.http import require_POST
 
 from builds.domainpages import domains_page
 from portal.accounts import person
-from portal.live import in_words
 from portal.stories import ProjectError
 from projects import domaincertificates
 from projects.access import domain_or_404
@@ -26,7 +25,7 @@ def bring_certificate(request: HttpRequest, slug: str, pk: int, domain: int) -> 
         try:
             brought = domaincertificates.bring(domain=row, by=by, **form.cleaned_data)
         except ProjectError as error:
-            form.add_error("chain", in_words(error))
+            form.add_error("chain", error.in_words)
         else:
             messages.success(request, f"The certificate of {brought.issuer} is used for {row} from now on.")
             return redirect("branch-domains", slug=slug, pk=pk)
@@ -43,7 +42,7 @@ def renew_certificate(request: HttpRequest, slug: str, pk: int, domain: int) -> 
     try:
         told = domaincertificates.renew(domain=row, certificate=certificate, by=person(request))
     except ProjectError as error:
-        messages.error(request, in_words(error))
+        messages.error(request, error.in_words)
     else:
         messages.success(request, told)
     return redirect("branch-domains", slug=slug, pk=pk)

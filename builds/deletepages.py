@@ -7,7 +7,6 @@ from django.views.decorators.http import require_http_methods
 
 from builds import deletion, removal
 from builds.begin import refusal
-from portal.live import in_words
 from portal.stories import StoryError
 from projects.access import Tool, deleted_or_404, project_or_404
 from projects.models import Project
@@ -21,7 +20,7 @@ def delete_project(request: HttpRequest, slug: str) -> HttpResponse:
         try:
             deletion.delete(project=access.project, typed=request.POST.get("typed", ""), by=access.person)
         except StoryError as error:
-            wrong = in_words(error)
+            wrong = error.in_words
         else:
             return redirect("deleted", slug=slug)
     context = {"access": access, "nav": "settings", "wrong": wrong, "days": deletion.GRACE.days}
@@ -36,12 +35,12 @@ def deleted(request: HttpRequest, slug: str) -> HttpResponse:
         try:
             build = deletion.undo(project=access.project, by=access.person)
         except StoryError as error:
-            messages.error(request, in_words(error))
+            messages.error(request, error.in_words)
             return redirect("deleted", slug=slug)
         messages.success(request, f"{access.project} is there again.")
-        refused = refusal(Project.objects.get(pk=access.project.pk)) if build is None else None
-        if refused is not None:
-            messages.warning(request, f"Nothing is deployed for it now: {in_words(refused)}")
+        refused = refusal(Project.objects.get(pk=access.project.pk)) if build is None else ""
+        if refused:
+            messages.warning(request, f"Nothing is deployed for it now: {refused}")
         return redirect("project", slug=slug)
     project = access.project
     context = {"project": project, "closing": deletion.is_closing(project)}

@@ -74,7 +74,7 @@ def undo(*, project: Project, by: User) -> Build | None:
     audit.record(by=by, verb="undo deletion of project", object=row.slug, project_id=row.pk)
     closed = row.branches.alive().filter(stage=Stage.PRODUCTION, instance__live_pool=None).exclude(instance=None)
     production = closed.first()
-    if production is None or refusal(row) is not None:
+    if production is None or refusal(row):
         return None
     served = Build.objects.filter(instance=production.instance).exclude(pool=None).order_by("-pk").first()
     return begin_build(branch=production, commit=served.commit if served else production.head, by=by)

@@ -13,7 +13,7 @@ from builds.pages import branch_context, sidebar
 from hosting.models import Certificate
 from portal import clock
 from portal.accounts import person
-from portal.live import in_words, respond
+from portal.live import respond
 from portal.stories import ProjectError
 from projects import domainnames, domains
 from projects.access import Access, Tool, branch_or_404, domain_or_404
@@ -34,7 +34,7 @@ def branch_domains(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
                 branch=branch, name=form.cleaned_data["name"], by=person(request), manages=access.manages
             )
         except ProjectError as error:
-            form.add_error("name", in_words(error))
+            form.add_error("name", error.in_words)
         else:
             messages.success(request, f"{added} was added. Now let DNS say so; this page looks at it for you.")
             return redirect("branch-domains", slug=slug, pk=pk)

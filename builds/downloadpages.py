@@ -3,7 +3,7 @@
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
+from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST, require_safe
 
 from builds.access import backup_or_404
@@ -11,7 +11,6 @@ from builds.download import begin, file, there
 from builds.models import Download
 from portal import ranges
 from portal.accounts import person
-from portal.live import in_words
 from portal.stories import StoryError
 from projects.access import production_or_404
 
@@ -24,7 +23,7 @@ def ask_download(request: HttpRequest, slug: str, pk: int, backup: int) -> HttpR
         try:
             begin(branch=branch, backup=chosen, form=Download.Form(form), by=person(request))
         except StoryError as error:
-            messages.error(request, in_words(error))
+            messages.error(request, error.in_words)
     return redirect("backup", slug=slug, pk=pk, backup=backup)
 
 
@@ -32,9 +31,7 @@ def ask_download(request: HttpRequest, slug: str, pk: int, backup: int) -> HttpR
 def send_download(request: HttpRequest, slug: str, pk: int, download: int) -> HttpResponseBase:
     """Only to the person for whom it was made, while that is still an admin, and until its time is up."""
     access, branch = production_or_404(request, slug, pk)
-    row = there().filter(branch=branch, asked_by=access.person, pk=download).exclude(expires_at=None).first()
-    if row is None:
-        raise Http404
+    row = get_object_or_404(there().filter(branch=branch, asked_by=access.person, pk=download).exclude(expires_at=None))
     try:
         return ranges.send(request, file(row), name=row.filename, tag=f"d{row.pk}")
     except FileNotFoundError:

@@ -3,8 +3,8 @@
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
 
 from builds import merging, reading
@@ -45,9 +45,7 @@ def targets(access: Access, branch: Branch) -> list[tuple[Stage, list[Branch]]]:
 
 
 def _into_or_404(access: Access, chosen: str) -> Branch:
-    into = access.project.branches.alive().filter(pk=numbers.parse(chosen) or 0).first()
-    if into is None:
-        raise Http404
+    into = get_object_or_404(access.project.branches.alive(), pk=numbers.parse(chosen) or 0)
     access.require(Tool.BRANCH_SETTINGS, into.stage)
     into.project = access.project
     return into

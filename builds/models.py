@@ -114,6 +114,11 @@ class Build(models.Model):
         """How folders and images call it."""
         return f"b{self.pk}"
 
+    @property
+    def serves(self) -> bool:
+        """Whether its own pool has the requests now; one that took its image has another."""
+        return self.instance is not None and self.pool_id is not None and self.instance.live_pool_id == self.pool_id
+
 
 class Rollback(models.Model):
     """A switch back to the pool that served before."""

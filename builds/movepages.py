@@ -3,15 +3,14 @@
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from builds import begin, retiredpages, stages
 from builds.models import Retired
 from portal import numbers
 from portal.accounts import person
-from portal.live import in_words
 from portal.stories import StoryError
 from projects.access import Access, Tool, branch_or_404
 from projects.models import Branch, Stage
@@ -39,13 +38,11 @@ def _move(request: HttpRequest, access: Access, branch: Branch, stage: Stage) ->
     """Raises Http404 where a retired database is asked for that isn't the project's."""
     chosen, attach = request.POST.get("attach", ""), None
     if stage == Stage.PRODUCTION and chosen:
-        attach = Retired.objects.there().filter(project=access.project, pk=numbers.parse(chosen) or 0).first()
-        if attach is None:
-            raise Http404
+        attach = get_object_or_404(Retired.objects.there(), project=access.project, pk=numbers.parse(chosen) or 0)
     try:
         stages.move(branch=branch, stage=stage, by=person(request), attach=attach)
     except StoryError as error:
-        messages.error(request, in_words(error))
+        messages.error(request, error.in_words)
     else:
         retiring = branch.stage == Stage.PRODUCTION and branch.instance is not None
         said = f"Production is being retired; then {branch} is on development." if retiring else ""
@@ -77,6 +74,6 @@ def build_head(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     try:
         build = begin.build_head(branch=branch, by=person(request))
     except StoryError as error:
-        messages.error(request, in_words(error))
+        messages.error(request, error.in_words)
         return redirect("branch", slug=slug, pk=pk)
     return redirect("build", slug=slug, number=build.number)

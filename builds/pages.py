@@ -14,7 +14,7 @@ from builds import ageing, reading, resting, rollback
 from builds.models import Build, Retired
 from hosting import cronruns, sleep
 from portal import numbers
-from portal.live import in_words, respond
+from portal.live import respond
 from portal.models import State
 from portal.stories import StoryError
 from portal.templatetags.berth import look
@@ -86,7 +86,7 @@ def wake(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     try:
         resting.wake(branch)
     except StoryError as error:
-        messages.error(request, in_words(error))
+        messages.error(request, error.in_words)
     return redirect("branch", slug=slug, pk=pk)
 
 

@@ -9,7 +9,7 @@ from builds.models import Parked, Restore
 from hosting import importing, machines
 from hosting.models import Instance
 from portal import audit, clock, stories
-from portal.models import Result, State, Story, User
+from portal.models import Result, Story, User
 from portal.stories import Kind, ProjectError, StepSpec, register, step
 from portal.telling import Telling
 from projects.models import Branch
@@ -62,7 +62,7 @@ def is_current(restore: Restore) -> bool:
 
 
 def is_going_on(parked: Parked) -> bool:
-    return parked.story is not None and parked.story.state != State.DONE
+    return parked.story is not None and parked.story.is_open
 
 
 @step("Switch it on")

@@ -8,7 +8,6 @@ from django.views.decorators.http import require_POST
 from builds import ageing
 from builds.access import build_or_404
 from portal.accounts import person
-from portal.live import in_words
 from portal.stories import StoryError
 from projects.access import Tool
 
@@ -22,5 +21,5 @@ def pin(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     try:
         change(build=build, by=person(request))
     except StoryError as error:
-        messages.error(request, in_words(error))
+        messages.error(request, error.in_words)
     return redirect("build", slug=slug, number=number)

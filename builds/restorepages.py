@@ -3,8 +3,8 @@
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from builds import restore as stories_of_restores
@@ -14,7 +14,7 @@ from builds.models import Restore
 from builds.pages import branch_context, sidebar
 from portal import numbers
 from portal.accounts import person
-from portal.live import in_words, respond
+from portal.live import respond
 from portal.models import Result, State, Step
 from portal.stories import StoryError
 from projects.access import production_or_404
@@ -38,7 +38,7 @@ def restore_here(request: HttpRequest, slug: str, pk: int, backup: int) -> HttpR
             by, force = person(request), "force" in request.POST
             begun = stories_of_restores.begin(branch=branch, backup=chosen, by=by, force=force)
         except StoryError as error:
-            messages.error(request, in_words(error))
+            messages.error(request, error.in_words)
             return redirect("backup", slug=slug, pk=pk, backup=backup)
         return redirect("restore", slug=slug, pk=pk, restore=begun.pk)
     return render(request, "builds/restore_here.html", context)
@@ -55,7 +55,7 @@ def into_staging(request: HttpRequest, slug: str, pk: int, backup: int) -> HttpR
         try:
             build = stories_of_restores.into_staging(branch=target, backup=chosen, by=person(request))
         except StoryError as error:
-            messages.error(request, in_words(error))
+            messages.error(request, error.in_words)
             return redirect("backup", slug=slug, pk=pk, backup=backup)
         return redirect("build", slug=slug, number=build.number)
     context = {"access": access, "nav": "branches", "branch": branch, "backup": chosen, "staging": staging}
@@ -93,7 +93,4 @@ def cancel(request: HttpRequest, slug: str, pk: int, restore: int) -> HttpRespon
 
 def _restore_or_404(branch: Branch, pk: int) -> Restore:
     related = ("backup", "before", "build", "asked_by", "story")
-    found = Restore.objects.select_related(*related).filter(branch=branch, pk=pk).first()
-    if found is None:
-        raise Http404
-    return found
+    return get_object_or_404(Restore.objects.select_related(*related), branch=branch, pk=pk)

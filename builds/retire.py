@@ -107,7 +107,7 @@ def put_aside(retired: Retired, telling: Telling) -> None:
     Retired.objects.filter(pk=retired.pk).update(at=clock.now())
     branch.refresh_from_db()
     skip_waiting(branch, SKIPPED)  # they would make a production of their own
-    if branch.head and refusal(project, is_asked=retired.asked_by is not None) is None:
+    if branch.head and not refusal(project, is_asked=retired.asked_by is not None):
         begin_build(branch=branch, commit=branch.head, by=retired.asked_by)
     telling.say(f"{instance.name} is kept for {KEPT.days} days. {branch} is on development now.")
 

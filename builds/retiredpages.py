@@ -14,7 +14,7 @@ from builds.download import begin, file, there
 from builds.models import Download, Retired
 from hosting.models import Backup, Instance
 from portal import clock, numbers, ranges
-from portal.live import in_words, respond
+from portal.live import respond
 from portal.models import State
 from portal.stories import StoryError
 from projects.access import Access, Tool, project_or_404
@@ -61,13 +61,11 @@ def ask_retired_download(request: HttpRequest, slug: str, pk: int) -> HttpRespon
     """Odoo's zip of one of its backups."""
     access, row = _retired_or_404(request, slug, pk)
     kept = Backup.objects.filter(instance=row.instance, forgotten_at=None)
-    chosen = kept.exclude(snapshot="").filter(pk=numbers.parse(request.POST.get("backup", "")) or 0).first()
-    if chosen is None:
-        raise Http404
+    chosen = get_object_or_404(kept.exclude(snapshot=""), pk=numbers.parse(request.POST.get("backup", "")) or 0)
     try:
         begin(branch=row.branch, backup=chosen, form=Download.Form.ZIP, by=access.person)
     except StoryError as error:
-        messages.error(request, in_words(error))
+        messages.error(request, error.in_words)
     return redirect("retired", slug=slug)
 
 
@@ -75,9 +73,7 @@ def ask_retired_download(request: HttpRequest, slug: str, pk: int) -> HttpRespon
 def send_retired_download(request: HttpRequest, slug: str, pk: int, download: int) -> HttpResponseBase:
     """Only to the person for whom it was made."""
     access, row = _retired_or_404(request, slug, pk)
-    made = _downloads(access, row).filter(pk=download).exclude(expires_at=None).first()
-    if made is None:
-        raise Http404
+    made = get_object_or_404(_downloads(access, row).filter(pk=download).exclude(expires_at=None))
     try:
         return ranges.send(request, file(made), name=made.filename, tag=f"d{made.pk}")
     except FileNotFoundError:

@@ -12,7 +12,6 @@ from builds.access import deployed_or_404
 from builds.models import Build
 from hosting.models import Pool
 from portal.accounts import person
-from portal.live import in_words
 from portal.models import Result
 from portal.stories import StoryError
 from projects.access import Access
@@ -36,7 +35,7 @@ def roll_back(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         try:
             rollback.begin(build=build, by=person(request))
         except StoryError as error:
-            messages.error(request, in_words(error))
+            messages.error(request, error.in_words)
         return redirect("build", slug=slug, number=number)
     if build.pool is not None and build.pool.state == Pool.State.LIVE:
         messages.info(request, f"#{build.number} serves already.")
@@ -51,7 +50,7 @@ def deploy_again(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     try:
         new = again.deploy_again(build=build, by=person(request))
     except StoryError as error:
-        messages.error(request, in_words(error))
+        messages.error(request, error.in_words)
         return redirect("build", slug=slug, number=number)
     return redirect("build", slug=slug, number=new.number)
 
@@ -63,7 +62,7 @@ def _context(access: Access, build: Build) -> dict[str, Any]:
     try:
         again.refuse_serving(build)
     except StoryError as error:
-        ahead = in_words(error)
+        ahead = error.in_words
     return {
         "access": access,
         "nav": "builds",

@@ -62,7 +62,7 @@ def move(*, branch: Branch, stage: Stage, by: User | None, attach: Retired | Non
 
 def _is_closed(project: Project) -> bool:
     """Whether nothing is built for it."""
-    return cant_begin(project, is_asked=False) is not None
+    return bool(cant_begin(project, is_asked=False))
 
 
 def begins_build(branch: Branch, before: str, stage: Stage) -> bool:
@@ -199,4 +199,4 @@ def _from_production(branch: Branch) -> list[str]:
 
 
 def _next(branch: Branch, says: str) -> list[str]:
-    return [says] if branch.head and cant_begin(branch.project) is None else []
+    return [says] if branch.head and not cant_begin(branch.project) else []

@@ -16,7 +16,7 @@ from builds.pages import branch_context, sidebar
 from builds.upload import Elsewhere, receive
 from hosting import imports
 from portal import numbers
-from portal.live import in_words, respond
+from portal.live import respond
 from portal.models import State
 from portal.stories import StoryError
 from projects.access import Access, Tool, branch_or_404
@@ -51,7 +51,7 @@ def begin_upload(request: HttpRequest, slug: str, pk: int) -> JsonResponse:
         name = request.POST.get("name", "")
         row = uploads.begin(branch=branch, name=name or "archive", size=size, by=access.person)
     except StoryError as error:
-        return JsonResponse({"error": in_words(error)}, status=400)
+        return JsonResponse({"error": error.in_words}, status=400)
     return JsonResponse({"upload": row.pk, "received": row.received_bytes})
 
 
@@ -104,7 +104,7 @@ def import_here(request: HttpRequest, slug: str, pk: int, upload: int) -> HttpRe
     try:
         begun = importing.begin(branch=branch, upload=row, by=by)
     except StoryError as error:
-        messages.error(request, in_words(error))
+        messages.error(request, error.in_words)
         return redirect("upload", slug=slug, pk=pk, upload=upload)
     if isinstance(begun, Restore):
         return redirect("restore", slug=slug, pk=pk, restore=begun.pk)
@@ -138,7 +138,7 @@ def switch_on(request: HttpRequest, slug: str, pk: int, restore: int) -> HttpRes
         try:
             switching.begin(parked=parked, by=access.person)
         except StoryError as error:
-            messages.error(request, in_words(error))
+            messages.error(request, error.in_words)
     return redirect("switched-off", slug=slug, pk=pk, restore=restore)
 
 

@@ -13,7 +13,7 @@ from hosting.engines.restic import ResticError
 from hosting.models import Backup, Place, Vault, VaultCopy
 from portal import alarms, audit, clock, stories
 from portal.commands import CommandError
-from portal.models import Result, State, Story, User
+from portal.models import Result, Story, User
 from portal.rounds import alone
 from portal.stories import Kind, PlatformError, StepSpec, register, step
 from portal.telling import Telling
@@ -54,7 +54,7 @@ def is_due(copy: VaultCopy) -> bool:
 
 
 def is_going_on(copy: VaultCopy) -> bool:
-    return copy.story is not None and copy.story.state != State.DONE
+    return copy.story is not None and copy.story.is_open
 
 
 @transaction.atomic

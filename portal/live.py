@@ -10,8 +10,6 @@ from django.utils.cache import add_never_cache_headers
 from django.utils.safestring import mark_safe
 from django_htmx.middleware import HtmxDetails
 
-from portal.stories import StoryError
-
 LIVE = "live"  # the id of the part, and the name of its partial
 
 
@@ -50,11 +48,6 @@ def respond(
         response = render(request, "_components/live.html", context | {"polled": True})
     add_never_cache_headers(response)  # "back" must show neither how it stood before nor the part without its page
     return response
-
-
-def in_words(error: StoryError) -> str:
-    """A refusal as one message: what was wrong, what was left as it was, what to do."""
-    return " ".join(f"{part.rstrip('.')}." for part in (error.title, error.detail, error.remedy) if part)
 
 
 def is_poll(request: HttpRequest) -> bool:

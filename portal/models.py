@@ -222,6 +222,10 @@ class Story(models.Model):
         return f"{self.kind} {self.object_id}"
 
     @property
+    def is_open(self) -> bool:
+        return self.state != State.DONE
+
+    @property
     def is_put_off(self) -> bool:
         """For pages: also for the moment between its time and somebody taking it up again."""
         return self.state == State.QUEUED and self.not_before is not None and not self.cancel_requested

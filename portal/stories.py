@@ -39,6 +39,11 @@ class StoryError(Exception):
         self.title, self.detail, self.remedy = title, detail, remedy
         super().__init__(title)
 
+    @property
+    def in_words(self) -> str:
+        """As one message."""
+        return " ".join(f"{part.rstrip('.')}." for part in (self.title, self.detail, self.remedy) if part)
+
 
 class ProjectError(StoryError):
     """The customer's: something in the repository or its settings is to be changed."""

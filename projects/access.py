@@ -16,6 +16,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
 
 from portal.models import ApiToken, User
 from projects import plans, support
@@ -153,9 +154,7 @@ def branch_or_404(request: HttpRequest, slug: str, pk: int, tool: Tool) -> tuple
     """A branch that isn't deleted, for a member who may use `tool` on its stage."""
     access = _find(request, slug)
     access.require(Tool.HISTORY, *_STAGES)
-    branch = access.project.branches.alive().select_related("instance").filter(pk=pk).first()
-    if branch is None:
-        raise Http404
+    branch = get_object_or_404(access.project.branches.alive().select_related("instance"), pk=pk)
     branch.project = access.project
     for stage in _stages(tool, branch):
         access.require(tool, stage)
@@ -165,9 +164,7 @@ def branch_or_404(request: HttpRequest, slug: str, pk: int, tool: Tool) -> tuple
 def domain_or_404(request: HttpRequest, slug: str, pk: int, domain: int) -> tuple[Access, Domain]:
     """A custom domain of a branch. What is parked was production's, and is for those who may change that."""
     access, branch = branch_or_404(request, slug, pk, Tool.BRANCH_SETTINGS)
-    found = branch.domains.select_related("alias__certificate").filter(pk=domain).first()
-    if found is None:
-        raise Http404
+    found = get_object_or_404(branch.domains.select_related("alias__certificate"), pk=domain)
     if found.parked:
         access.require(Tool.BRANCH_SETTINGS, Stage.PRODUCTION)
     found.branch, found.project = branch, access.project

@@ -6,7 +6,6 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from portal import audit, clock
-from portal.live import in_words
 from portal.models import User
 from portal.stories import ProjectError
 from projects import fresh, providers
@@ -67,7 +66,7 @@ def renew(*, key: DeployKey, by: User) -> str:
     try:
         return install(key=key, by=by)
     except ProjectError as error:
-        return in_words(error)
+        return error.in_words
 
 
 def install(*, key: DeployKey, by: User) -> str:

@@ -8,7 +8,6 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from portal.accounts import person
-from portal.live import in_words
 from portal.models import User
 from portal.stories import StoryError
 from projects import following
@@ -49,5 +48,5 @@ def _do(request: HttpRequest, slug: str, act: _Act) -> HttpResponse:
     try:
         messages.success(request, act(project=access.project, by=person(request)))
     except StoryError as error:
-        messages.error(request, in_words(error))
+        messages.error(request, error.in_words)
     return redirect("github", slug=slug)

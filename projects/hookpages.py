@@ -9,7 +9,6 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from portal.accounts import person
-from portal.live import in_words
 from portal.stories import ProjectError
 from projects import outgoing
 from projects.access import Access, Tool, project_or_404
@@ -93,7 +92,7 @@ def _save(request: HttpRequest, form: HookForm, hook: Hook, *, active: bool) -> 
     try:
         return outgoing.save(hook=hook, url=given["url"], events=given["events"], active=active, by=person(request))
     except ProjectError as error:
-        form.add_error("url", in_words(error))
+        form.add_error("url", error.in_words)
         return None
 
 

@@ -7,7 +7,6 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from portal.accounts import person
-from portal.live import in_words
 from portal.stories import ProjectError
 from projects import deploykeys
 from projects.access import Access, Tool, project_or_404
@@ -29,7 +28,7 @@ def submodules(request: HttpRequest, slug: str) -> HttpResponse:
         try:
             key = deploykeys.add(project=access.project, url=form.cleaned_data["url"], kind=kind, by=person(request))
         except ProjectError as error:
-            form.add_error("url", in_words(error))
+            form.add_error("url", error.in_words)
         else:
             messages.success(request, "The key is made. Install its public half where the submodule lies.")
             return _back(key)
@@ -42,7 +41,7 @@ def install(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     try:
         left = deploykeys.install(key=key, by=person(request))
     except ProjectError as error:
-        messages.error(request, in_words(error))
+        messages.error(request, error.in_words)
     else:
         _tell(request, "Installed, for reading alone.", left)
     return _back(key)

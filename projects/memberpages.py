@@ -6,7 +6,6 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from portal.accounts import person
-from portal.live import in_words
 from portal.stories import StoryError
 from projects import invitations, members
 from projects.access import Access, Tool, project_or_404
@@ -44,7 +43,7 @@ def _invited(request: HttpRequest, access: Access, form: InviteForm) -> HttpResp
                 project=access.project, whom=whom, role=role, by=person(request), takes_over=form.takes_over
             )
         except StoryError as error:
-            form.add_error("whom", in_words(error))
+            form.add_error("whom", error.in_words)
         else:
             mailed = _mailed(request, made, link)
             request.session[LINK] = {"slug": slug, "whom": str(made), "link": link, "mailed": mailed}
@@ -80,7 +79,7 @@ def change_member(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
             members.change(member=member, role=role, by=person(request))
             messages.success(request, f"{member.user} is {role.label.lower()} now.")
         except StoryError as error:
-            messages.error(request, in_words(error))
+            messages.error(request, error.in_words)
     return redirect("members", slug=slug)
 
 
@@ -111,7 +110,7 @@ def _left(request: HttpRequest, member: Member) -> bool:
     try:
         members.remove(member=member, by=person(request))
     except StoryError as error:
-        messages.error(request, in_words(error))
+        messages.error(request, error.in_words)
         return False
     return True
 
@@ -125,7 +124,7 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
         try:
             member = invitations.accept(invitation=found, by=who)
         except StoryError as error:
-            refusal = in_words(error)
+            refusal = error.in_words
         else:
             messages.success(request, f"You are {member.get_role_display().lower()} of {member.project} now.")
             return redirect("project", slug=member.project.slug)

@@ -4,14 +4,13 @@ from typing import Any, cast
 
 from django import forms
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from portal import apitokens as tokens
 from portal.accounts import person
-from portal.live import in_words
 from portal.models import Scope
 from portal.stories import StoryError
 from projects import apitokens
@@ -59,7 +58,7 @@ def own_tokens(request: HttpRequest) -> HttpResponse:
             )
             context["form"] = TokenForm(None, request=request)
         except StoryError as error:
-            form.add_error(None, in_words(error))
+            form.add_error(None, error.in_words)
     context["tokens"] = apitokens.of(user)
     return render(request, "projects/tokens.html", context)
 
@@ -67,9 +66,7 @@ def own_tokens(request: HttpRequest) -> HttpResponse:
 @require_POST
 def revoke_token(request: HttpRequest, pk: int) -> HttpResponse:
     user = person(request)
-    found = apitokens.of(user).filter(pk=pk).first()
-    if found is None:
-        raise Http404
+    found = get_object_or_404(apitokens.of(user), pk=pk)
     tokens.revoke(token=found, by=user)
     messages.success(request, f"{found.name} was revoked: nobody can use it any more.")
     return redirect("tokens")

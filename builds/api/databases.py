@@ -3,8 +3,8 @@
 from typing import Any
 
 from django.db.models import Q, QuerySet
-from django.http import Http404
 from django.http.response import HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -91,10 +91,7 @@ class MailSource(ApiView):
 
 
 def _mail_or_404(request: Request, slug: str, pk: int, mail: int) -> Mail:
-    found = mailbox_or_404(request, slug, pk)[2].filter(pk=mail).first()
-    if found is None:
-        raise Http404
-    return found
+    return get_object_or_404(mailbox_or_404(request, slug, pk)[2], pk=mail)
 
 
 # --- scheduled actions ------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from portal.accounts import person
 from portal.api.foretold import Foretold
 from portal.api.operations import writes
 from portal.api.views import ApiView
-from portal.models import Scope, State
+from portal.models import Scope
 from portal.stories import ProjectError
 from projects.access import Tool, branch_or_404
 
@@ -92,7 +92,7 @@ class Cancel(ApiView):
     def post(self, request: Request, *, slug: str, pk: int) -> Response:
         """Ask a deploy, a restore or an import to stop: what it did is undone. What has switched goes on to its end."""
         access, story = story_or_404(request, slug, pk)
-        if story.state == State.DONE:
+        if not story.is_open:
             raise ProjectError("It has ended already", "Nothing was changed.")
         if story.kind == "deploy":
             build = Build.objects.select_related("story").get(pk=story.object_id)

@@ -5,6 +5,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import Http404
 from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
 from rest_framework import serializers
 from rest_framework.renderers import BaseRenderer, JSONRenderer
@@ -78,9 +79,7 @@ class DownloadedFile(ApiView):
     def get(self, request: Request, *, slug: str, pk: int) -> HttpResponseBase:
         """The file itself. With `Range` it goes on where it was left. It takes a token of the scope admin."""
         require(request, Scope.ADMIN)
-        row = _own(request, slug).filter(pk=pk).exclude(expires_at=None).first()
-        if row is None:
-            raise Http404
+        row = get_object_or_404(_own(request, slug).filter(pk=pk).exclude(expires_at=None))
         try:
             return ranges.send(request, download.file(row), name=row.filename, tag=f"d{row.pk}")
         except FileNotFoundError as error:

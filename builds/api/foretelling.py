@@ -6,7 +6,6 @@ from builds.models import Build, Retired, Upload
 from hosting import runtimes
 from hosting.models import Backup
 from portal.api.foretold import Foretelling, foretold
-from portal.live import in_words
 from portal.stories import StoryError
 from projects.models import Branch, Project, Stage
 
@@ -33,12 +32,8 @@ def deploy(branch: Branch, commit: str, refused: str = "", *, image_of: Build | 
     else:
         would += ["It gets a fresh database with demo data, in place of the present one."]
         lost = ["What was written in the present database; it stays until it is cleaned up."]
-    refused = refused or _words(begin.refusal(branch.project, takes_image=image_of is not None))
+    refused = refused or begin.refusal(branch.project, takes_image=image_of is not None)
     return foretold(would, lost=lost if branch.instance_id else [], refused=refused)
-
-
-def _words(refusal: StoryError | None) -> str:
-    return in_words(refusal) if refusal is not None else ""
 
 
 def rebuild(build: Build) -> Foretelling:
@@ -73,7 +68,7 @@ def deploy_again(build: Build) -> Foretelling:
     try:
         again.refuse_serving(build)
     except StoryError as error:
-        return foretold([], refused=in_words(error))
+        return foretold([], refused=error.in_words)
     return deploy(build.branch, build.commit, image_of=again.with_image(build))
 
 
@@ -85,7 +80,7 @@ def move(branch: Branch, stage: Stage, attach: Retired | None) -> Foretelling:
     if not refused and attach is not None:
         refused = stages.attach_refusal(branch.project)
     if not refused and not retires and stages.begins_build(branch, branch.stage, stage):
-        refused = _words(begin.refusal(branch.project))
+        refused = begin.refusal(branch.project)
     lost: list[str] = []
     if branch.stage == Stage.PRODUCTION and branch.instance is not None:
         lost = [f"{branch.instance.hostname} answers nobody any more, until a branch is moved to production."]
@@ -125,7 +120,7 @@ def import_upload(branch: Branch, upload: Upload) -> Foretelling:
                 "The database is neutralised before anything starts on it.",
             ],
             lost=["What was written in the present database; it stays until it is cleaned up."],
-            refused=refused or _words(begin.refusal(branch.project)),
+            refused=refused or begin.refusal(branch.project),
         )
     return foretold(
         [

@@ -3,7 +3,7 @@
 from typing import IO, Any
 
 from django.db.models import QuerySet
-from django.http import Http404
+from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -250,9 +250,7 @@ class SwitchOn(ApiView):
     @writes("switch_on", Scope.ADMIN, FOLLOWED)
     def post(self, request: Request, *, slug: str, pk: int, restore: int, off: int) -> Response:
         """Switch one of them on, as long as production has the import's database. What is overdue runs at once."""
-        row = import_or_404(_branch(request, slug, pk)[1], restore).parked.filter(pk=off).first()
-        if row is None:
-            raise Http404
+        row = get_object_or_404(import_or_404(_branch(request, slug, pk)[1], restore).parked, pk=off)
         return accepted(request, slug, parked.begin(parked=row, by=person(request)).story)
 
 

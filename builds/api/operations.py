@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.http import Http404
+from django.shortcuts import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
@@ -45,9 +46,7 @@ def accepted(request: Request, slug: str, story: Story | None) -> Response:
 def story_or_404(request: Request, slug: str, pk: int) -> tuple[Access, Story]:
     """A story of the project's, for who may begin such a one."""
     access = project_or_404(request, slug, Tool.BUILDS)
-    story = Story.objects.filter(pk=pk).first()
-    if story is None:
-        raise Http404
+    story = get_object_or_404(Story, pk=pk)
     _found(access, story)
     return access, story
 

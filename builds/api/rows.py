@@ -99,12 +99,7 @@ class OneBuildRow(BuildRow):
         read_only_fields = fields
 
     def get_serves(self, build: Build) -> bool | None:
-        return serves(build)
-
-
-def serves(build: Build) -> bool:
-    instance = build.instance
-    return instance is not None and build.pool_id is not None and instance.live_pool_id == build.pool_id
+        return build.serves
 
 
 class StepRow(serializers.ModelSerializer[Step]):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.db.models import QuerySet
-from django.http import Http404
+from django.shortcuts import get_object_or_404
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -179,15 +179,9 @@ class SendAgain(ApiView):
 
 def _hook_or_404(request: Request, slug: str, pk: int) -> Hook:
     project = project_or_404(request, slug, Tool.SETTINGS).project
-    found = project.hooks.select_related("project").filter(pk=pk).first()
-    if found is None:
-        raise Http404
-    return found
+    return get_object_or_404(project.hooks.select_related("project"), pk=pk)
 
 
 def _delivery_or_404(request: Request, slug: str, pk: int, delivery: int) -> HookDelivery:
     rows = _hook_or_404(request, slug, pk).deliveries.select_related("asked_by", "hook__project")
-    found = rows.filter(pk=delivery).first()
-    if found is None:
-        raise Http404
-    return found
+    return get_object_or_404(rows, pk=delivery)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.db.models import QuerySet
-from django.http import Http404
+from django.shortcuts import get_object_or_404
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -80,9 +80,7 @@ class OneInvitation(ApiView):
     @writes("withdraw_invitation", Scope.ADMIN, {204: None})
     def delete(self, request: Request, *, slug: str, pk: int) -> Response:
         """Let an invitation let nobody in any more."""
-        found = project_or_404(request, slug, Tool.SETTINGS).project.invitations.filter(pk=pk).first()
-        if found is None:
-            raise Http404
+        found = get_object_or_404(project_or_404(request, slug, Tool.SETTINGS).project.invitations, pk=pk)
         invitations.withdraw(invitation=found, by=person(request))
         return Response(status=204)
 

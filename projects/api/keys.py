@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.db.models import QuerySet
-from django.http import Http404
+from django.shortcuts import get_object_or_404
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -143,7 +143,4 @@ def _changed(key: DeployKey, left: str) -> Response:
 
 def _key_or_404(request: Request, slug: str, pk: int) -> DeployKey:
     project = project_or_404(request, slug, Tool.SETTINGS).project
-    found = project.deploy_keys.select_related("project").filter(pk=pk).first()
-    if found is None:
-        raise Http404
-    return found
+    return get_object_or_404(project.deploy_keys.select_related("project"), pk=pk)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.db.models import QuerySet
-from django.http import Http404
+from django.shortcuts import get_object_or_404
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -79,9 +79,7 @@ class OneToken(ApiView):
         """Revoke a token. Any may revoke itself; others take the scope admin."""
         if pk != token_of(request).pk:
             require(request, Scope.ADMIN)
-        found = apitokens.known_to(token_of(request)).filter(pk=pk).first()
-        if found is None:
-            raise Http404
+        found = get_object_or_404(apitokens.known_to(token_of(request)), pk=pk)
         tokens.revoke(token=found, by=person(request))
         return Response(status=204)
 
@@ -164,7 +162,4 @@ class AuditLog(ApiView):
 
 def _member_or_404(request: Request, slug: str, pk: int) -> Member:
     access = project_or_404(request, slug, Tool.SETTINGS)
-    found = access.project.members.select_related("user", "project").filter(pk=pk).first()
-    if found is None:
-        raise Http404
-    return found
+    return get_object_or_404(access.project.members.select_related("user", "project"), pk=pk)
