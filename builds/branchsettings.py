@@ -31,7 +31,6 @@ def branch_settings(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         audit.save_form(
             form,
-            before=branch,
             by=person(request),
             verb="change branch settings",
             object=branch.name,

@@ -5,7 +5,6 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import messages
-from django.db import transaction
 from django.db.models import Count, Max, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -61,10 +60,7 @@ def set_quota(request: HttpRequest, slug: str) -> HttpResponse:
     project = get_object_or_404(Project, slug=slug)
     form = QuotaForm(request.POST, instance=Project.objects.get(pk=project.pk))
     if form.is_valid():
-        with transaction.atomic():
-            audit.save_form(
-                form, before=project, by=operator, verb="set quota", object=project.slug, project_id=project.pk
-            )
+        audit.save_form(form, by=operator, verb="set quota", object=project.slug, project_id=project.pk)
         messages.success(request, f"The quota of {project} is set.")
     else:
         messages.error(request, f"The quota of {project} was not changed: give whole gigabytes, or nothing.")

@@ -45,12 +45,13 @@ def record(
 
 
 @transaction.atomic
-def save_form(form: ModelForm, *, before: Model, by: User, verb: str, object: str, project_id: int) -> None:  # type: ignore[type-arg]
-    """Save the fields that were changed in a form, with an entry of their old values, which `before` has, and new."""
+def save_form(form: ModelForm, *, by: User, verb: str, object: str, project_id: int) -> None:  # type: ignore[type-arg]
+    """Save the fields that were changed in a form, with an entry of their old values and new."""
     changed = form.changed_data
     if not changed:
         return
     row = form.save(commit=False)
+    before = type(row)._base_manager.select_for_update().get(pk=row.pk)  # what somebody else saved meanwhile, too
     row.save(update_fields=changed)
     record(
         by=by,

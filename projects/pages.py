@@ -27,7 +27,6 @@ def settings(request: HttpRequest, slug: str) -> HttpResponse:
         project = access.project
         audit.save_form(
             form,
-            before=project,
             by=person(request),
             verb="change project",
             object=project.slug,

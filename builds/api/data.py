@@ -212,7 +212,6 @@ class Settings(ApiView):
             raise misfit(form)
         audit.save_form(
             form,
-            before=branch,
             by=person(request),
             verb="change branch settings",
             object=branch.name,

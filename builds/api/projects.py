@@ -114,14 +114,12 @@ class OneProject(ApiView):
     def patch(self, request: Request, *, slug: str, given: dict[str, Any]) -> Response:
         """Change a project's settings: what isn't named stays."""
         project = project_or_404(request, slug, Tool.SETTINGS).project
-        before = Project.objects.get(pk=project.pk)
         values = {name: getattr(project, name) for name in ProjectForm.Meta.fields} | given
         form = ProjectForm({name: value for name, value in values.items() if value is not False}, instance=project)
         if not form.is_valid():
             raise misfit(form)
         audit.save_form(
             form,
-            before=before,
             by=person(request),
             verb="change project",
             object=project.slug,

@@ -3,7 +3,9 @@ from types import SimpleNamespace
 import pytest
 from django.test import Client
 
+from portal import audit
 from portal.models import AuditEntry
+from projects.forms import ProjectForm
 from projects.models import Project
 from tests import cast
 
@@ -30,6 +32,16 @@ def test_it_saves_name_and_public_access_and_says_so_in_the_audit_log(alice: Cli
     entry = AuditEntry.objects.get(verb="change project")
     assert entry.before == {"name": "Demo", "public": False}
     assert entry.after == {"name": "Better name", "public": True}
+
+
+def test_the_audit_log_has_what_somebody_else_saved_meanwhile(people: SimpleNamespace, project: Project) -> None:
+    values = {"name": "Mine", "time_zone": "UTC", "backup_hour": "2"}
+    form = ProjectForm(values, instance=Project.objects.get(pk=project.pk))
+    assert form.is_valid()
+    Project.objects.filter(pk=project.pk).update(name="Theirs")
+    audit.save_form(form, by=people.alice, verb="change project", object="demo", project_id=project.pk)
+    entry = AuditEntry.objects.get(verb="change project")
+    assert (entry.before, entry.after) == ({"name": "Theirs"}, {"name": "Mine"})
 
 
 def test_it_saves_the_hour_of_the_nights_backup_and_refuses_a_zone_that_is_none(
