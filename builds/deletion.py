@@ -103,12 +103,14 @@ def _being_closed(project: Project) -> bool:
 
 # --- done by rounds ---------------------------------------------------------------------------------------------------
 def to_close(project: Project, idle: QuerySet[Instance]) -> list[Instance]:
-    """Those of `idle` that are not closed yet, and that no backup needs any more."""
+    """Those of `idle` that are not closed yet, and of which no moment is to be backed up any more: what is written
+    after that moment is lost in the end, so it does not wait until the backup is proven.
+    """
     subjects = [branch.subject for branch in project.branches.all()]
     if Story.objects.open().filter(subject__in=subjects).exists():
         return []
-    saved = Backup.objects.exclude(state=State.DONE).values("instance")
-    found = instances_of(project).filter(pk__in=idle).exclude(pk__in=saved)
+    wanted = Backup.objects.filter(taken_at=None).exclude(state=State.DONE).values("instance")
+    found = instances_of(project).filter(pk__in=idle).exclude(pk__in=wanted)
     there = Pool.objects.exclude(state=Pool.State.GONE).values("instance")
     return list(found.filter(Q(pk__in=there) | ~Q(door=Instance.Door.STOPPED)).select_related("host"))
 

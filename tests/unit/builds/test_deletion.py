@@ -94,6 +94,23 @@ def test_production_is_backed_up_then_everything_stops_and_nothing_is_lost(
     assert closed(project)
 
 
+def test_it_stops_with_the_moment_that_is_backed_up_not_with_its_proof(
+    stage: Scenery, project: Project, people: SimpleNamespace
+) -> None:
+    def close_meanwhile(what: str) -> None:
+        if what == "check vault":
+            rounds.close_deleted()
+            seen.append(stage.world.answer(HOST))
+
+    seen: list[str] = []
+    delete(project, people)
+    stage.world.before = close_meanwhile
+    assert back_up(stage).proof == Backup.Proof.PROVEN
+    assert seen
+    assert len(seen[0]) != 40
+    assert closed(project)
+
+
 def test_nobody_sees_it_any_more_but_its_admins_the_way_back(
     stage: Scenery, project: Project, people: SimpleNamespace
 ) -> None:
