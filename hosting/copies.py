@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hosting import databases, filestores, machines, pools, runtimes
-from hosting.engines.docker import ContainerSpec, EngineError, Mount
+from hosting.engines.docker import ContainerSpec, EngineError, Mount, TimedOut
 from hosting.models import Instance, Pool
 from hosting.odoo.floors import MIB
 from portal.stories import PlatformError
@@ -99,7 +99,7 @@ def _look_after(fed: str, target: Instance, telling: Telling) -> bool:
         return state.running
     with suppress(EngineError):
         telling.log(machines.engine(target.host).logs(fed))
-    raise _refusal("pg_dump", state.exit_code if state else None, "copied")
+    raise _refusal(f"pg_dump ended with exit code {state.exit_code if state else None}.", "copied")
 
 
 def _check_whole(source: Instance) -> None:
@@ -155,16 +155,19 @@ def run(
 ) -> None:
     """Run a program that reads production or fills a copy of it. Raises PlatformError."""
     with telling.command(spec.argv) as command:
-        command.exit_code = machines.engine(instance.host).run_once(
-            spec, timeout=timeout, output=telling.log, keep_going=keep_going or telling.keep_going
-        )
+        try:
+            command.exit_code = machines.engine(instance.host).run_once(
+                spec, timeout=timeout, output=telling.log, keep_going=keep_going or telling.keep_going
+            )
+        except TimedOut as error:
+            raise _refusal(str(error), doing) from error
     if command.exit_code:
-        raise _refusal(spec.argv[0], command.exit_code, doing)
+        raise _refusal(f"{spec.argv[0]} ended with exit code {command.exit_code}.", doing)
 
 
-def _refusal(program: str, exit_code: int | None, doing: str) -> PlatformError:
+def _refusal(wrong: str, doing: str) -> PlatformError:
     return PlatformError(
         f"Production could not be {doing}",
-        f"{program} ended with exit code {exit_code}. Production was only read.",
+        f"{wrong} Production was only read.",
         "The output says why. Try again; if it stays, tell the operator.",
     )

@@ -18,7 +18,8 @@ from hosting.engines.restic import ResticError
 from hosting.models import Backup, Pool
 from portal.telling import Telling
 
-RESTORE_S, COUNT_S = 24 * 3600, 6 * 3600
+FETCH_S, COUNT_S = 24 * 3600, 6 * 3600
+FLOOR_S, BYTES_A_SECOND = 3600.0, 1_000_000  # slower than that no disk is; see `patience`
 JOBS = 2  # tables and indexes that are restored at once; more would take the cores from who serves
 SHOWN = 20  # lines of what is wrong
 
@@ -34,7 +35,7 @@ def fill(pool: Pool, backup: Backup, folder: Path, telling: Telling) -> None:
     """
     manifest = fetch(backup, folder, telling)
     databases.start_afresh(pool.instance)
-    _restore(pool, folder, telling)
+    _restore(pool, folder, patience(backup), telling)
     _compare(pool, folder, manifest, telling)
     filestores.place(folder / "files", pool.instance)
 
@@ -54,7 +55,7 @@ def fetch(backup: Backup, target: Path, telling: Telling) -> dict[str, Any]:
             command.exit_code = 0
         target.mkdir(mode=0o700, parents=True)
         with telling.command(["restic", "restore", backup.snapshot]) as command:
-            vault.restore(backup.snapshot, target, timeout=RESTORE_S, keep_going=telling.keep_going)
+            vault.restore(backup.snapshot, target, timeout=FETCH_S, keep_going=telling.keep_going)
             command.exit_code = 0
     except ResticError as error:
         raise NotWhole(f"{backups.explained(error).title}: {error}") from error
@@ -76,14 +77,21 @@ def lacking(restored: Path) -> list[str]:
     return list(json.loads((restored / "manifest.json").read_bytes()).get("lacking", ()))  # older ones don't say
 
 
-def _restore(pool: Pool, restored: Path, telling: Telling) -> None:
+def patience(backup: Backup) -> float:
+    """Seconds in which it must be restored. A function of the tenant's, in an index, may never end; and all proofs of a
+    host stand in one line.
+    """
+    return FLOOR_S + (backup.size_bytes or 0) / BYTES_A_SECOND
+
+
+def _restore(pool: Pool, restored: Path, timeout: float, telling: Telling) -> None:
     telling.say("Restoring the database.")
     # Without comments: those on the extensions, which belong to the administrator, could not be restored.
     argv = ["pg_restore", "--no-owner", "--no-acl", "--no-comments", "--exit-on-error", f"--jobs={JOBS}"]
     argv += [f"--dbname={pool.instance.database}", f"{copies.INSIDE}/dump"]
     mount = Mount(str(restored / "database"), copies.INSIDE, read_only=True)
     spec = replace(copies.plain_spec(pool, telling), argv=tuple(argv), mounts=(mount,))
-    copies.run(copies.inside(pool.instance, spec, telling), pool.instance, telling, timeout=RESTORE_S, doing="restored")
+    copies.run(copies.inside(pool.instance, spec, telling), pool.instance, telling, timeout=timeout, doing="restored")
 
 
 def _compare(pool: Pool, restored: Path, manifest: Mapping[str, Any], telling: Telling) -> None:

@@ -8,7 +8,8 @@ from django.test import Client
 
 from builds import backup as story_of
 from builds import nights, rounds
-from hosting import backups, databases, machines
+from hosting import backups, databases, machines, restores
+from hosting.engines.docker import TimedOut
 from hosting.models import Backup, Instance, Vault
 from portal import alarms, clock
 from portal.models import Alarm, AuditEntry, Result, State, Step, Story
@@ -132,6 +133,25 @@ def test_rows_that_did_not_come_back_are_said(stage: Scenery, branch: Branch) ->
     backup = begun(branch)
     stage.world.before = lose_a_row
     assert told(stage, backup).wrong == "public.rows has 3 rows, not 4"
+
+
+def test_a_restore_that_does_not_end_is_no_proof_and_is_not_tried_again(stage: Scenery, branch: Branch) -> None:
+    def hang(what: str) -> None:
+        if what == "run pg_restore":
+            tries.append(what)
+            raise TimedOut("It was still running after 3600 s and was killed.")
+
+    tries: list[str] = []
+    backup = begun(branch)
+    stage.world.before = hang
+    backup = told(stage, backup)
+    assert (backup.proof, len(tries)) == (Backup.Proof.FAILED, 1)
+    assert "still running after 3600 s" in backup.wrong
+    assert left(stage, branch) == []
+
+
+def test_a_restore_has_an_hour_and_a_second_for_each_megabyte() -> None:
+    assert restores.patience(Backup(size_bytes=5_000_000_000)) == 3600 + 5000
 
 
 def test_a_vault_that_is_damaged_is_said_and_a_gone_one_never_made_anew(stage: Scenery, branch: Branch) -> None:
