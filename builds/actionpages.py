@@ -6,7 +6,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
-from builds.pages import branch_context, sidebar
+from builds.branchframe import branch_context, sidebar
 from hosting import cronruns, crontimes
 from portal import clock
 from projects.access import Tool, branch_or_404

@@ -12,8 +12,8 @@ from django.views.decorators.http import require_GET, require_POST
 from builds import backup as story_of
 from builds import nights, placesreading
 from builds.access import backup_or_404
+from builds.branchframe import branch_context, sidebar
 from builds.models import Download
-from builds.pages import branch_context, sidebar
 from hosting.models import Backup
 from portal import clock
 from portal.accounts import person

@@ -10,8 +10,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from builds import resize
 from builds.again import deploy_again
 from builds.begin import rebuild
+from builds.branchframe import branch_context, sidebar
 from builds.models import Build, Resize
-from builds.pages import branch_context, sidebar
 from portal import audit
 from portal.accounts import person
 from portal.live import respond

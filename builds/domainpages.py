@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST
 
-from builds.pages import branch_context, sidebar
+from builds.branchframe import branch_context, sidebar
 from hosting.models import Certificate
 from portal import clock
 from portal.accounts import person

@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from builds import backup, nights
-from builds.pages import branch_context, sidebar
+from builds.branchframe import branch_context, sidebar
 from hosting import backups, retention
 from portal import clock
 from projects.access import production_or_404

@@ -11,7 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from builds.access import build_or_404
-from builds.pages import branch_context, sidebar
+from builds.branchframe import branch_context, sidebar
 from hosting import logfiles
 from hosting.models import Instance
 from portal import numbers

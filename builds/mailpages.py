@@ -16,7 +16,7 @@ from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_GET
 
 from builds.access import mailbox_or_404
-from builds.pages import branch_context, sidebar
+from builds.branchframe import branch_context, sidebar
 from hosting import mailparts, mails
 from hosting.models import Mail
 from portal.live import respond

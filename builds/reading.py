@@ -98,3 +98,7 @@ def turns(build: Build) -> list[Rollback]:
     """The latest rollbacks to a build or away from it, newest first."""
     found = Rollback.objects.filter(Q(build=build) | Q(left=build)).select_related("build", "left", "asked_by", "story")
     return list(found.order_by("-pk")[:3])
+
+
+def matching(branches: QuerySet[Branch], search: str) -> QuerySet[Branch]:
+    return branches.filter(name__icontains=search) if search else branches

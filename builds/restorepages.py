@@ -10,8 +10,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from builds import restore as stories_of_restores
 from builds import steplog
 from builds.access import backup_or_404
+from builds.branchframe import branch_context, sidebar
 from builds.models import Restore
-from builds.pages import branch_context, sidebar
 from portal import numbers
 from portal.accounts import person
 from portal.live import respond

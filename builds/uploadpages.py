@@ -11,8 +11,8 @@ from builds import importing
 from builds import parked as switching
 from builds import upload as uploads
 from builds.access import import_or_404, upload_or_404, uploads_of
+from builds.branchframe import branch_context, sidebar
 from builds.models import Restore, Upload
-from builds.pages import branch_context, sidebar
 from builds.upload import Elsewhere, receive
 from hosting import imports
 from portal import numbers
