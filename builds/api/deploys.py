@@ -8,8 +8,7 @@ from rest_framework.response import Response
 from builds import again, begin, resting, restore, rollback
 from builds.access import build_or_404, deployed_or_404
 from builds.api import foretelling
-from builds.api.operations import accepted, story_or_404
-from builds.api.rows import OperationRow
+from builds.api.operations import FOLLOWED, accepted, story_or_404
 from builds.models import Build, Restore
 from portal.accounts import person
 from portal.api.foretold import Foretold
@@ -18,8 +17,6 @@ from portal.api.views import ApiView
 from portal.models import Scope
 from portal.stories import ProjectError
 from projects.access import Tool, branch_or_404
-
-FOLLOWED = {202: OperationRow}
 
 
 class Deploy(ApiView):

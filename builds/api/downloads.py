@@ -14,9 +14,9 @@ from rest_framework.response import Response
 
 from builds import ageing, download
 from builds.access import backup_or_404, build_or_404
-from builds.api.operations import accepted
+from builds.api.operations import FOLLOWED, accepted
 from builds.api.reads import production
-from builds.api.rows import OneBuildRow, OperationRow
+from builds.api.rows import OneBuildRow
 from builds.models import Build, Download
 from portal import ranges
 from portal.accounts import person
@@ -44,7 +44,7 @@ class Wanted(serializers.Serializer[Any]):
 class DownloadBackup(ApiView):
     tag = "backups"
 
-    @writes("download_backup", Scope.ADMIN, {202: OperationRow}, takes=Wanted)
+    @writes("download_backup", Scope.ADMIN, FOLLOWED, takes=Wanted)
     def post(self, request: Request, *, slug: str, pk: int, given: dict[str, Any]) -> Response:
         """Have a file made of a backup, for you alone and for a day. See `downloads/` for it."""
         branch = production(request, slug)

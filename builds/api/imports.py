@@ -13,8 +13,8 @@ from builds import importing, parked
 from builds import upload as uploads
 from builds.access import import_or_404, upload_or_404, uploads_of
 from builds.api import foretelling
-from builds.api.data import FOLLOWED, Confirmed, confirm
-from builds.api.operations import accepted
+from builds.api.confirming import Confirmed, confirm
+from builds.api.operations import FOLLOWED, accepted
 from builds.api.rows import BIGGEST, OperationError
 from builds.models import Parked, Restore, Upload
 from hosting import imports

@@ -23,6 +23,8 @@ from portal.models import State, Story
 from projects.access import Access, Tool, project_or_404
 from projects.models import Branch, Project, Stage
 
+FOLLOWED = {202: OperationRow}  # what is answered where a story begins
+
 
 @dataclass(frozen=True)
 class Found:

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from builds import deletion, newproject, removal
 from builds.api import foretelling
+from builds.api.confirming import Confirmed
 from portal import audit
 from portal.accounts import person
 from portal.api.foretold import Foretold
@@ -128,10 +129,6 @@ class OneProject(ApiView):
         return Response(ProjectRow(Project.objects.get(pk=project.pk)).data)
 
 
-class Typed(serializers.Serializer[Any]):
-    confirm = serializers.CharField(required=False, help_text="The project's slug: what a person types on the page.")
-
-
 class DeletedRow(serializers.ModelSerializer[Project]):
     days_left = serializers.IntegerField(read_only=True, help_text="Until what it has is removed.")
     closing = serializers.SerializerMethodField(help_text="Whether something of it still serves.")
@@ -155,7 +152,7 @@ class DeletedRow(serializers.ModelSerializer[Project]):
 class DeleteProject(ApiView):
     tag = "projects"
 
-    @writes("delete_project", Scope.ADMIN, {202: DeletedRow}, takes=Typed, foretells=Foretold)
+    @writes("delete_project", Scope.ADMIN, {202: DeletedRow}, takes=Confirmed, foretells=Foretold)
     def post(self, request: Request, *, slug: str, given: dict[str, Any]) -> Response:
         """Delete a project. It closes, and what it has is kept for a while, in which that can be undone."""
         project = project_or_404(request, slug, Tool.SETTINGS).project

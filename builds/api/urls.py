@@ -1,6 +1,6 @@
 from django.urls import include, path
 
-from builds.api import data, databases, deploys, downloads, imports, projects, reads
+from builds.api import backups, branches, databases, deploys, downloads, imports, projects, reads
 
 urlpatterns = [
     path("repositories/", projects.OwnRepositories.as_view(), name="repositories"),
@@ -31,14 +31,14 @@ urlpatterns = [
                 path("branches/<int:pk>/mails/<int:mail>/source/", databases.MailSource.as_view(), name="mail-source"),
                 path("branches/<int:pk>/deploy/", deploys.Deploy.as_view(), name="deploy"),
                 path("branches/<int:pk>/wake/", deploys.Wake.as_view(), name="wake"),
-                path("branches/<int:pk>/move/", data.Move.as_view(), name="move"),
-                path("branches/<int:pk>/merge/", data.Merge.as_view(), name="merge"),
-                path("branches/<int:pk>/settings/", data.Settings.as_view(), name="branch-settings"),
-                path("branches/<int:pk>/resize/", data.Resize.as_view(), name="resize"),
-                path("backups/", data.Backups.as_view(), name="backups"),
-                path("backups/<int:pk>/", data.OneBackup.as_view(), name="backup"),
-                path("backups/<int:pk>/restore/", data.RestoreBackup.as_view(), name="restore"),
-                path("backups/<int:pk>/into-staging/", data.IntoStaging.as_view(), name="into-staging"),
+                path("branches/<int:pk>/move/", branches.Move.as_view(), name="move"),
+                path("branches/<int:pk>/merge/", branches.Merge.as_view(), name="merge"),
+                path("branches/<int:pk>/settings/", branches.Settings.as_view(), name="branch-settings"),
+                path("branches/<int:pk>/resize/", branches.Resize.as_view(), name="resize"),
+                path("backups/", backups.Backups.as_view(), name="backups"),
+                path("backups/<int:pk>/", backups.OneBackup.as_view(), name="backup"),
+                path("backups/<int:pk>/restore/", backups.RestoreBackup.as_view(), name="restore"),
+                path("backups/<int:pk>/into-staging/", backups.IntoStaging.as_view(), name="into-staging"),
                 path("backups/<int:pk>/download/", downloads.DownloadBackup.as_view(), name="download-backup"),
                 path("branches/<int:pk>/uploads/", imports.Uploads.as_view(), name="uploads"),
                 path("branches/<int:pk>/uploads/<int:upload>/", imports.OneUpload.as_view(), name="upload"),
