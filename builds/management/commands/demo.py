@@ -116,7 +116,7 @@ def _wait_for(project: Project, deadline: float) -> str:
         elif not Build.objects.filter(branch=branch).exclude(state=State.DONE).exists():
             last = branch.builds.select_related("story").order_by("-pk").first()
             raise CommandError(
-                f"The demo's production was not deployed. {_why(last)} "
+                f"The demo's production was not deployed. {why(last)} "
                 f"See {settings.BERTH_PORTAL_URL}/{project.slug}/builds/, then run bin/up again."
             )
         time.sleep(0.5)
@@ -125,12 +125,13 @@ def _wait_for(project: Project, deadline: float) -> str:
     )
 
 
-def _why(build: Build | None) -> str:
+def why(build: Build | None) -> str:
     """What became of the build, with the end of what was printed: whoever reads it may have no browser at hand."""
     if build is None:
         return "No build began."
-    detail = build.story.error_detail if build.story else ""
-    return "\n".join([build.verdict, *detail.splitlines()[-LAST_LINES:]])
+    detail = build.story.error_detail.splitlines() if build.story else []
+    first, rest = detail[:1], detail[1:]  # the cause, and what was printed before it
+    return "\n".join([build.verdict, *first, *rest[-LAST_LINES:]])
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
