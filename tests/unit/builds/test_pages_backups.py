@@ -72,7 +72,7 @@ def test_a_proven_one_says_what_production_lacked(alice: Client, branch: Branch)
     proven(branch)
     assert "that production lacks" not in page(alice, branch)
     proven(branch, lacking=3)
-    assert "3 files that production lacks" in page(alice, branch)
+    assert "</svg>3 files that production lacks" in page(alice, branch)
 
 
 def test_where_only_the_rows_are_is_no_place_of_a_backup(alice: Client, branch: Branch) -> None:
