@@ -12,7 +12,6 @@ from builds.again import deploy_again
 from builds.begin import rebuild
 from builds.branchframe import branch_context, sidebar
 from builds.models import Build, Resize
-from portal import audit
 from portal.accounts import person
 from portal.live import respond
 from portal.models import State
@@ -29,13 +28,7 @@ def branch_settings(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     access, branch = branch_or_404(request, slug, pk, Tool.BRANCH_SETTINGS)
     form = branch_form(branch, request.POST or None)
     if request.method == "POST" and form.is_valid():
-        audit.save_form(
-            form,
-            by=person(request),
-            verb="change branch settings",
-            object=branch.name,
-            project_id=branch.project_id,
-        )
+        form.save_by(person(request))
         messages.success(request, told(form))
         if "now" in request.POST:
             return build_now(request, branch)

@@ -11,7 +11,8 @@ from django.utils.functional import cached_property
 from hosting import pools, runtimes
 from hosting.models import Runtime
 from hosting.odoo import floors, series
-from portal import clock
+from portal import audit, clock
+from portal.models import User
 from projects import pins, plans
 from projects.models import Branch, Stage
 
@@ -268,6 +269,11 @@ class BranchForm(forms.ModelForm):  # type: ignore[type-arg]
                 if setting.name in self.changed_data:
                     found.setdefault(group.effect, []).append(setting.label)
         return found
+
+    def save_by(self, by: User) -> None:
+        """With an entry in the audit log."""
+        branch = self.instance
+        audit.save_form(self, by=by, verb="change branch settings", object=branch.name, project_id=branch.project_id)
 
 
 class SizeForm(forms.ModelForm):  # type: ignore[type-arg]

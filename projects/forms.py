@@ -6,6 +6,8 @@ from django import forms
 from django.core.validators import validate_email
 
 from hosting import images
+from portal import audit
+from portal.models import User
 from projects import support
 from projects.models import SLUG, Project, Role
 
@@ -39,6 +41,11 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Project
         fields = ("name", "public", "time_zone", "backup_hour")
+
+    def save_by(self, by: User) -> None:
+        """With an entry in the audit log."""
+        project = self.instance
+        audit.save_form(self, by=by, verb="change project", object=project.slug, project_id=project.pk)
 
 
 LOGIN = re.compile(

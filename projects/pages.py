@@ -5,7 +5,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
-from portal import audit
 from portal.accounts import person
 from projects import quota
 from projects.access import Access, Tool, project_or_404
@@ -24,14 +23,7 @@ def settings(request: HttpRequest, slug: str) -> HttpResponse:
     access = project_or_404(request, slug, Tool.SETTINGS)
     form = ProjectForm(request.POST or None, instance=Project.objects.get(pk=access.project.pk))
     if request.method == "POST" and form.is_valid():
-        project = access.project
-        audit.save_form(
-            form,
-            by=person(request),
-            verb="change project",
-            object=project.slug,
-            project_id=project.pk,
-        )
+        form.save_by(person(request))
         messages.success(request, "Saved.")
         return redirect("settings", slug=slug)
     return _settings_page(request, access, form=form)

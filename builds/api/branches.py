@@ -13,7 +13,6 @@ from builds.api.confirming import confirm
 from builds.api.operations import FOLLOWED, accepted
 from builds.api.rows import BIGGEST, BranchSettings, ShownSettings
 from builds.models import Retired
-from portal import audit
 from portal.accounts import person
 from portal.api.foretold import Foretold
 from portal.api.operations import reads, writes
@@ -117,13 +116,7 @@ class Settings(ApiView):
         form = branch_form(branch, _as_filled_in({name: getattr(branch, name) for name in shown.fields} | given))
         if not form.is_valid():
             raise misfit(form)
-        audit.save_form(
-            form,
-            by=person(request),
-            verb="change branch settings",
-            object=branch.name,
-            project_id=branch.project_id,
-        )
+        form.save_by(person(request))
         return Response(ShownSettings(Branch.objects.get(pk=branch.pk)).data)
 
 

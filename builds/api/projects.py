@@ -10,7 +10,6 @@ from rest_framework.response import Response
 from builds import deletion, newproject, removal
 from builds.api import foretelling
 from builds.api.confirming import Confirmed
-from portal import audit
 from portal.accounts import person
 from portal.api.foretold import Foretold
 from portal.api.operations import lists, reads, writes
@@ -119,13 +118,7 @@ class OneProject(ApiView):
         form = ProjectForm({name: value for name, value in values.items() if value is not False}, instance=project)
         if not form.is_valid():
             raise misfit(form)
-        audit.save_form(
-            form,
-            by=person(request),
-            verb="change project",
-            object=project.slug,
-            project_id=project.pk,
-        )
+        form.save_by(person(request))
         return Response(ProjectRow(Project.objects.get(pk=project.pk)).data)
 
 

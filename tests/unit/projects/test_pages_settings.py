@@ -3,7 +3,6 @@ from types import SimpleNamespace
 import pytest
 from django.test import Client
 
-from portal import audit
 from portal.models import AuditEntry
 from projects.forms import ProjectForm
 from projects.models import Project
@@ -39,7 +38,7 @@ def test_the_audit_log_has_what_somebody_else_saved_meanwhile(people: SimpleName
     form = ProjectForm(values, instance=Project.objects.get(pk=project.pk))
     assert form.is_valid()
     Project.objects.filter(pk=project.pk).update(name="Theirs")
-    audit.save_form(form, by=people.alice, verb="change project", object="demo", project_id=project.pk)
+    form.save_by(people.alice)
     entry = AuditEntry.objects.get(verb="change project")
     assert (entry.before, entry.after) == ({"name": "Theirs"}, {"name": "Mine"})
 
