@@ -58,6 +58,25 @@ def test_an_image_is_built_from_a_folder(hosted: Tenants, tmp_path: Path) -> Non
     assert hosted.docker.run_once(hosted.spec("cat", "/mnt/extra-addons/hello", image_id=image_id), timeout=20) == 0
 
 
+def test_what_a_build_has_come_to_is_no_image_yet(hosted: Tenants, tmp_path: Path) -> None:
+    """The clean-up, which removes images that nobody uses, would take it away from under the build."""
+
+    def unnamed() -> set[str]:
+        return set(hosted.docker.api.images(quiet=True, filters={"dangling": True}))
+
+    def look(_said: str) -> None:
+        layers.update(unnamed() - before)
+        listed.update(image.id for image in hosted.docker.images())
+
+    before = unnamed()
+    layers: set[str] = set()
+    listed: set[str] = set()
+    made = build(hosted, tmp_path, f"RUN echo {time.time()} > /one", "RUN sleep 1", "RUN echo 3 > /three", output=look)
+    assert layers
+    assert listed & layers <= {made}
+    assert made in {image.id for image in hosted.docker.images()}
+
+
 def test_unchanged_steps_come_from_the_cache(hosted: Tenants, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("same")
     said: list[str] = []

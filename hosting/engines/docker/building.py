@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from hosting.engines.docker.errors import BuildFailed, LayerLost
+from hosting.engines.docker.errors import BuildFailed
 from hosting.engines.docker.specs import FINGERPRINT_LABEL, FINISHED_LABEL, LATER_WEIGHT
 from hosting.engines.docker.states import KILLED
 
@@ -116,9 +116,8 @@ class BuildLog:
         found = _FAILED_COMMAND.search(message)
         command, exit_code = (found["command"], int(found["code"])) if found else ("", code)
         what = f"{command} ended with exit code {exit_code}" if found else message
-        kind = LayerLost if message.rstrip().endswith("layer does not exist") else BuildFailed
         advice = " It was killed, probably for want of memory." if exit_code == KILLED else ""
-        return kind(
+        return BuildFailed(
             f"The image was not built: {what.rstrip('.')}.{advice} The images made before are as they were; "
             "correct the cause and build again.",
             command=command,

@@ -63,11 +63,3 @@ class BuildFailed(EngineError):
     def __init__(self, message: str, *, command: str = "", exit_code: int | None = None, tail: str = "") -> None:
         self.command, self.exit_code, self.tail = command, exit_code, tail
         super().__init__(message)
-
-
-class LayerLost(BuildFailed):
-    """The classic builder did not find a layer that it had made a step before, as it does now and then where a step
-    changes nothing: https://github.com/moby/moby/issues/37965. The next try goes well.
-    """
-
-    transient = True

@@ -33,8 +33,10 @@ class Images(Connection):
             return None
 
     def images(self, labels: Mapping[str, str] | None = None) -> tuple[ImageInfo, ...]:
-        """This installation's images that bear all of `labels`."""
-        wanted = {**(labels or {}), INSTALLATION_LABEL: self.installation}
+        """This installation's images that bear all of `labels`. The layer that a build has come to is none of them,
+        though the engine lists it as an image without a name.
+        """
+        wanted = {**(labels or {}), INSTALLATION_LABEL: self.installation, FINISHED_LABEL: "yes"}
         filters = {"label": [f"{name}={value}" for name, value in wanted.items()]}
         with self.asking("list images"):
             found = self.api.images(quiet=True, filters=filters)

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from builds.image import passes
 from hosting.engines.docker import BuildFailed
 from hosting.engines.docker.building import (
     BuildLog,
@@ -133,16 +132,6 @@ def test_it_tells_the_engines_own_failure() -> None:
         )
 
     assert (failed.value.command, failed.value.exit_code) == ("", None)
-
-
-def test_a_layer_that_the_builder_lost_passes() -> None:
-    message = "failed to export image: failed to create image: failed to get layer sha256:01: layer does not exist"
-    with pytest.raises(BuildFailed, match="layer does not exist") as failed:
-        BuildLog().hear({"errorDetail": {"message": message}, "error": message})
-    assert passes(failed.value)
-    with pytest.raises(BuildFailed) as failed:
-        BuildLog().hear({"error": "COPY failed: file not found"})
-    assert not passes(failed.value)
 
 
 def test_a_killed_command_is_put_down_to_memory() -> None:
