@@ -71,7 +71,9 @@ def test_what_a_build_has_come_to_is_no_image_yet(hosted: Tenants, tmp_path: Pat
     before = unnamed()
     layers: set[str] = set()
     listed: set[str] = set()
-    made = build(hosted, tmp_path, f"RUN echo {time.time()} > /one", "RUN sleep 1", "RUN echo 3 > /three", output=look)
+    steps = (f"RUN echo {time.time()} > /one", "RUN sleep 1", "RUN echo 3 > /three")
+    own = f"berth-{hosted.docker.installation}/i42:own"  # a name that another image has would leave that one without
+    made = build(hosted, tmp_path, *steps, tag=own, output=look)
     assert layers
     assert listed & layers <= {made}
     assert made in {image.id for image in hosted.docker.images()}
