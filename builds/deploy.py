@@ -178,7 +178,8 @@ def prove_ready(build: Build, telling: Telling) -> None:
     """The right commit, on the right database, all modules loaded, and both ports answering."""
     assert build.pool is not None
     telling.mask(build.pool.instance.database_password, build.pool.instance.admin_password)
-    held = build.pool.instance.door == Instance.Door.HELD
+    door = build.pool.instance.door
+    held = door == Instance.Door.HELD
     timeout = HELD_PROOF_S if held else build.branch.full_timeout_seconds
     try:
         proof.prove(
@@ -187,7 +188,7 @@ def prove_ready(build: Build, telling: Telling) -> None:
             say=telling.say,
             keep_going=telling.keep_going,
             path=build.branch.probe_path,
-            hurry=held,
+            hurry=held or door == Instance.Door.UPDATING,
         )
     except (proof.NotProven, proof.Died) as error:
         raise ProjectError(

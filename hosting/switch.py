@@ -108,6 +108,7 @@ def drain(pool: Pool, *, seconds: float, keep_going: KeepGoing) -> int:
 
 def retire(pool: Pool, *, keep_going: KeepGoing) -> None:
     """Stop a drained pool, take it out of the router, and remove it. What is still in flight finishes first."""
+    pools.come_last(pool)
     _stop(pool, keep_going)
     routing.take_slot_back(pool)
     pools.remove(pool)

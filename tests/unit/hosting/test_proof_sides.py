@@ -46,6 +46,23 @@ def test_a_pool_that_is_well_is_proven_at_once(pool: Pool) -> None:
     assert said.endswith("container, commit, database, modules, web port, websocket port, login page, asset, websocket")
 
 
+def test_each_worker_of_a_proven_pool_answers_pages_before_visitors_come(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(probe, "get", lambda address, *_: asked.append(address))
+    proof.warm(pool, "/shop")
+    assert asked == [pool.web["web"]] * pool.workers * proof.WARM_PAGES
+
+
+def test_pages_that_take_long_do_not_put_the_switch_off(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(probe, "get", lambda address, *_: asked.append(address))
+    monkeypatch.setattr(proof, "WARM_S", 0.0)
+    proof.warm(pool, "/shop")
+    assert asked == []
+
+
 def test_a_stranger_at_the_address_proves_nothing(world: World, pool: Pool) -> None:
     world.containers[pool.container("web")].spec.__dict__["image_id"] = "sha256:stranger"
     world.images["sha256:stranger"] = world.images[pool.image_id]

@@ -9,6 +9,7 @@ from hosting.engines.haproxy import RouterDown, RouterError
 from hosting.models import Instance, Pool
 from portal.telling import Cancelled
 from tests.unit.fakes import World
+from tests.unit.fakes.engine import FakeEngine
 from tests.unit.fakes.router import FakeRouter
 from tests.unit.hosting import rows
 
@@ -110,6 +111,22 @@ def test_a_retired_pool_leaves_nothing(world: World) -> None:
     assert set(world.containers) == {new.container("web")}
     assert Pool.objects.get(pk=old.pk).state == Pool.State.GONE
     assert [number for number, servers in world.slots.items() if servers] == [new.slot.number]
+
+
+def test_a_pool_that_is_stopped_leaves_the_cores_to_the_one_that_serves(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = rows.instance()
+    old, new = rows.live(instance, world, "b1"), rows.started(instance, world, "b2")
+    switch.switch_to(new)
+    later: dict[str, bool] = {}
+
+    def stop(_engine: FakeEngine, name: str, *_arguments: object, **_named: object) -> None:
+        later.update({name: found.spec.later for name, found in world.containers.items()})
+
+    monkeypatch.setattr(FakeEngine, "stop", stop)
+    switch.retire(old, keep_going=go_on)
+    assert later == {old.container("web"): True, old.container("cron"): True, new.container("web"): False}
 
 
 # --- pause and back ---------------------------------------------------------------------------------------------------
