@@ -6,12 +6,14 @@
 Each deploy is a push of another content of the demo's static file. The load (bench/crowds/crowd.py) is the same in all
 three: visitors, users who are signed in, read and write, and websockets that come back as soon as they are closed.
 *Failed*: see tests/load.py. What writers were told is written is looked for in the database afterwards. `p99_ratio` is
-the p99 while deploys were under way over that between them.
+the p99 while deploys were under way over that between them. `idle_p99_ratio` is what a busy core costs on this machine
+anyway: the p99 beside one process that gets a core only while nobody else wants it, over that between deploys.
 """
 
 import argparse
 import contextlib
 import http.client
+import multiprocessing
 import os
 import secrets
 import time
@@ -26,6 +28,7 @@ from tests.users import Session
 
 DEPLOYS = 20
 OTHERS = 5  # so often, at most, the other two ways are taken
+IDLE_S = 20.0
 QUIET_S = 5.0  # before the first deploy, between two of them, and after the last
 BACK_S = 30.0  # for websockets, after each deploy
 
@@ -65,7 +68,8 @@ def measure_deploys(installation: Installation, session: Session, number: int) -
             with contextlib.suppress(TimeoutError):  # then they are counted as away
                 crowd.websockets.wait(BACK_S)
             quiet.append(rest())
-    before, during = crowd.load.p99_within(quiet), crowd.load.p99_within(deploys)
+        beside_work = [rest_beside_idle_work()]
+    before, during, beside = (crowd.load.p99_within(stretches) for stretches in (quiet, deploys, beside_work))
     return {
         **crowd.figures(),
         "deploys": number,
@@ -73,6 +77,7 @@ def measure_deploys(installation: Installation, session: Session, number: int) -
         "p99_before_ms": before,
         "p99_during_ms": during,
         "p99_ratio": round(during / before, 2),
+        "idle_p99_ratio": round(beside / before, 2),
     }
 
 
@@ -81,6 +86,23 @@ def rest() -> tuple[float, float]:
     began = time.monotonic()
     time.sleep(QUIET_S)
     return began, time.monotonic()
+
+
+def rest_beside_idle_work() -> tuple[float, float]:
+    """A stretch of the monotonic clock in which a process computes whenever a core has nothing else to do."""
+    process = multiprocessing.get_context("spawn").Process(target=compute, daemon=True)
+    process.start()
+    began = time.monotonic()
+    time.sleep(IDLE_S)
+    process.kill()
+    process.join()
+    return began, time.monotonic()
+
+
+def compute() -> None:
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    while True:
+        pass
 
 
 def deploy(installation: Installation, text: str) -> tuple[float, float]:

@@ -210,7 +210,7 @@ def come_first(pool: Pool) -> None:
 
 
 def come_last(pool: Pool) -> None:
-    """The pool is to be stopped, for which Odoo takes half a second of a core. Containers that are gone are no error."""
+    """The pool is to be stopped, which costs Odoo half a second of a core. Containers that are gone are no error."""
     for role in pool.web:
         with suppress(ContainerMissing):
             machines.engine(pool.instance.host).weigh(pool.container(role), later=True)

@@ -14,7 +14,7 @@ LOG_MAX_SIZE = "10m"
 LOG_MAX_FILES = "3"
 # The kernel, when the host runs out of memory, shall take a hosted container before PostgreSQL or the router.
 OOM_SCORE = 500
-WEIGHT, LATER_WEIGHT = 1024, 128  # of who serves, and of who can wait, where both want the cores
+WEIGHT, LATER_WEIGHT = 1024, 16  # of who serves, and of who can wait (there may be many), where both want the cores
 
 
 @dataclass(frozen=True)

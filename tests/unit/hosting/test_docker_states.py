@@ -19,7 +19,7 @@ def answer(**state: Any) -> dict[str, Any]:
             **state,
         },
         "Config": {"Labels": {"berth.instance": "i42"}},
-        "HostConfig": {"Memory": 67108864, "NanoCpus": 500000000, "CpuShares": 128},
+        "HostConfig": {"Memory": 67108864, "NanoCpus": 500000000, "CpuShares": 16},
         "NetworkSettings": {
             "Networks": {
                 "berth-a1b2c3-prod": {"IPAddress": "10.213.0.17", "IPAMConfig": {"IPv4Address": "10.213.0.17"}}
