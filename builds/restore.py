@@ -145,7 +145,7 @@ def fill_beside(restore: Restore, telling: Telling) -> None:
         return _fill_with_upload(restore, production, pool, telling)
     assert restore.backup is not None
     try:
-        return restores.fill(pool, restore.backup, machines.folder(pool.instance) / "backup", telling)
+        restores.fill(pool, restore.backup, machines.folder(pool.instance) / "backup", telling)
     except restores.NotWhole as error:
         raise PlatformError("The backup can't be restored", f"{error}\n{AS_IT_WAS}", "Choose another one.") from error
 

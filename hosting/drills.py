@@ -32,13 +32,13 @@ def prove(backup: Backup, telling: Telling) -> float:
     shutil.rmtree(backups.folder(backup) / "out", ignore_errors=True)  # what was stored is not looked at any more
     began = time.monotonic()
     try:
-        restores.fill(pool, backup, restored, telling)
+        manifest = restores.fill(pool, backup, restored, telling)
     except restores.NotWhole as error:
         raise NotProven(str(error)) from error
     neutralising.neutralise(pool, telling=telling)
     open_it(pool, telling)
     seconds = time.monotonic() - began
-    _look_for_losses(backup, restores.lacking(restored))
+    _look_for_losses(backup, manifest.get("lacking", []))  # older ones don't say
     return seconds
 
 
@@ -49,7 +49,8 @@ def _look_for_losses(backup: Backup, lacking: list[str]) -> None:
     before = backups.lacked_before(backup)
     if len(lacking) > before:
         lines = [f"{name}, which an attachment names, is not among production's files" for name in lacking[:LAST_LINES]]
-        lines.append(f"Missing are {len(lacking)}, at the backup before {before}. Older backups may hold them still.")
+        lines += [f"Missing are {len(lacking)}, at the backup before {before}. Older backups may hold them still."]
+        lines += ["Look there, or back up again: the next backup is compared with what production has then."]
         raise NotProven("\n".join(lines))
 
 

@@ -28,8 +28,9 @@ class NotWhole(Exception):
     """What came out of the vault is not what was put there. The message says in which way."""
 
 
-def fill(pool: Pool, backup: Backup, folder: Path, telling: Telling) -> None:
+def fill(pool: Pool, backup: Backup, folder: Path, telling: Telling) -> dict[str, Any]:
     """Make the database of `pool`'s instance, and its filestore, what the backup holds. Told again, it begins anew.
+    Returns the backup's manifest.
 
     `folder` is where the backup lies meanwhile, on the same disk; only root enters it. Raises NotWhole, PlatformError.
     """
@@ -38,6 +39,7 @@ def fill(pool: Pool, backup: Backup, folder: Path, telling: Telling) -> None:
     _restore(pool, folder, patience(backup), telling)
     _compare(pool, folder, manifest, telling)
     filestores.place(folder / "files", pool.instance)
+    return manifest
 
 
 def fetch(backup: Backup, target: Path, telling: Telling) -> dict[str, Any]:
@@ -72,11 +74,6 @@ def _manifest(backup: Backup, restored: Path) -> dict[str, Any]:
     return found
 
 
-def lacking(restored: Path) -> list[str]:
-    """The files that attachments named and production didn't have, by the manifest of a backup that was fetched."""
-    return list(json.loads((restored / "manifest.json").read_bytes()).get("lacking", ()))  # older ones don't say
-
-
 def patience(backup: Backup) -> float:
     """Seconds in which it must be restored. A function of the tenant's, in an index, may never end; and all proofs of a
     host stand in one line.
@@ -103,7 +100,7 @@ def _compare(pool: Pool, restored: Path, manifest: Mapping[str, Any], telling: T
     database = machines.database(pool.instance)
     with database.frozen(timeout=COUNT_S) as moment:
         rows, attached = moment.count_rows(telling.keep_going), moment.attached_files()
-    attached -= set(lacking(restored))
+    attached -= set(manifest.get("lacking", ()))  # older ones don't say
     wrong = rows_wrong(manifest["rows"], rows)
     wrong += filestores.wrong(restored / "files", manifest["files"], attached, keep_going=telling.keep_going)
     for line in wrong:

@@ -94,8 +94,10 @@ def test_a_file_that_an_attachment_names_and_that_is_gone_is_said(stage: Scenery
     attachment(branch).unlink()
     backup = told(stage, begun(branch))
     assert (backup.proof, backup.result) == (Backup.Proof.FAILED, Result.FAILURE)
-    lost = "Missing are 1, at the backup before 0. Older backups may hold them still."
-    assert backup.wrong == f"{NAME}, which an attachment names, is not among production's files\n{lost}"
+    lost, counted, advice = backup.wrong.splitlines()
+    assert lost == f"{NAME}, which an attachment names, is not among production's files"
+    assert counted == "Missing are 1, at the backup before 0. Older backups may hold them still."
+    assert "back up again" in advice
     assert AuditEntry.objects.get(verb="find a backup unproven").after == backup.wrong
     assert left(stage, branch) == []
 
