@@ -33,6 +33,7 @@ class NotResized(Exception):
 def main() -> dict[str, Figure]:
     installation = Installation(Path(os.environ["BERTH_HOME"]))
     client: Any = docker.DockerClient(version="1.41").api
+    installation.at_rest()  # a rollback of a moment ago moves scheduled actions to another container
     with installation, closing(client), Portal(installation) as portal, installation.load() as load:
         page, names = settings_page(installation), containers(installation)
         before = processes(client, names)

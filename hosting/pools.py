@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import Max, Q
 
 from hosting import addresses, logfiles, machines
-from hosting.engines.docker import ContainerMissing, ContainerSpec, EngineError, Mount
+from hosting.engines.docker import ContainerMissing, ContainerSpec, EngineError, Mount, Weight
 from hosting.models import Instance, Pool, Replica
 from hosting.odoo import commands, series
 from hosting.odoo.conf import DATA_DIR, REAL_SECONDS, Conf, Purpose, render_conf
@@ -194,26 +194,28 @@ def spec(pool: Pool, role: str, conf_file: Path) -> ContainerSpec:
         pids=512,
         labels=labels(pool, role),
         stop_timeout_s=STOP_TIMEOUT_S,
-        later=comes_later(pool, role),
+        weight=weight(pool, role),
     )
 
 
-def comes_later(pool: Pool, role: str) -> bool:
-    """Whether a container gets few of the cores while others want them: visitors of production have them first."""
-    return not pool.instance.is_production or role == "cron" or pool.state == Pool.State.STARTING
+def weight(pool: Pool, role: str) -> Weight:
+    """Visitors of production have the cores first."""
+    if not pool.instance.is_production or pool.state == Pool.State.STARTING:
+        return Weight.LAST
+    return Weight.SECOND if role == "cron" else Weight.FIRST
 
 
 def come_first(pool: Pool) -> None:
-    """The pool, which has started, is to serve now."""
+    """The pool is to serve now, or visitors wait for it."""
     for role in pool.web if pool.instance.is_production else ():
-        machines.engine(pool.instance.host).weigh(pool.container(role), later=False)
+        machines.engine(pool.instance.host).weigh(pool.container(role), Weight.FIRST)
 
 
 def come_last(pool: Pool) -> None:
     """The pool is to be stopped, which costs Odoo half a second of a core. Containers that are gone are no error."""
     for role in pool.web:
         with suppress(ContainerMissing):
-            machines.engine(pool.instance.host).weigh(pool.container(role), later=True)
+            machines.engine(pool.instance.host).weigh(pool.container(role), Weight.LAST)
 
 
 def environment(instance: Instance) -> dict[str, str]:

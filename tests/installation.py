@@ -145,6 +145,14 @@ class Installation:
             time.sleep(2)
         return left
 
+    def at_rest(self, timeout: float = 180.0) -> None:
+        """Wait until no story is told: what a benchmark did before may go on. Raises TimeoutError."""
+        deadline = time.monotonic() + timeout
+        while told := self.query("SELECT kind FROM portal_story WHERE state <> 'done'"):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"still told after {timeout:.0f} s: {[story['kind'] for story in told]}")
+            time.sleep(POLL_S)
+
     # --- as a customer uses it --------------------------------------------------------------------------------------
     def clone(self) -> Clone:
         """The demo's repository, cloned afresh."""

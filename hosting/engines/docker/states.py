@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from hosting.engines.docker.specs import LATER_WEIGHT
-
 KILLED = 128 + 9  # the exit code of what ended by SIGKILL
 
 
@@ -29,7 +27,7 @@ class ContainerState:
     restart_count: int
     memory_bytes: int
     cpus: float
-    later: bool  # see ContainerSpec
+    weight: int  # see Weight; other programs' containers have others
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ def container_state(answer: Mapping[str, Any]) -> ContainerState:
         restart_count=answer["RestartCount"],
         memory_bytes=host["Memory"],
         cpus=host["NanoCpus"] / 1e9,
-        later=host["CpuShares"] == LATER_WEIGHT,
+        weight=host["CpuShares"],
     )
 
 

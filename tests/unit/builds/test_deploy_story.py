@@ -8,7 +8,7 @@ from django.test import Client
 from builds import deploy
 from builds.models import Build
 from hosting import proof
-from hosting.engines.docker import BuildFailed, TimedOut
+from hosting.engines.docker import BuildFailed, TimedOut, Weight
 from hosting.models import Instance, Pool
 from portal.models import Command, LogChunk, Result, Story
 from projects.git import GitError, SubmoduleError
@@ -62,15 +62,15 @@ def test_a_new_pool_has_the_cores_after_what_serves_until_it_serves_itself(stage
         pool = Pool.objects.filter(build_label=f"b{build.pk}").first()
         container = stage.world.containers.get(pool.container("web")) if pool else None
         if container is not None:
-            seen.append((what, container.spec.later))
+            seen.append((what, container.spec.weight))
 
     stage.world.before = look
     pool = stage.tell(build).pool
     assert pool is not None
-    switched = next(place for place, (what, _later) in enumerate(seen) if what == "set route")
-    assert [later for what, later in seen[:switched] if what == "read build file"] == [True]
-    assert not any(later for _what, later in seen[switched:])
-    assert stage.world.containers[pool.container("cron")].spec.later
+    switched = next(place for place, (what, _weight) in enumerate(seen) if what == "set route")
+    assert [weight for what, weight in seen[:switched] if what == "read build file"] == [Weight.LAST]
+    assert {weight for _what, weight in seen[switched:]} == {Weight.FIRST}
+    assert stage.world.containers[pool.container("cron")].spec.weight == Weight.SECOND
 
 
 def test_no_secret_is_in_output_or_commands(stage: Scenery) -> None:

@@ -17,7 +17,7 @@ from hosting.engines.docker.building import (
     with_labels,
 )
 from hosting.engines.docker.images import with_tag
-from hosting.engines.docker.specs import LATER_WEIGHT
+from hosting.engines.docker.specs import Weight
 
 
 def test_it_asks_for_a_bounded_build_that_leaves_no_container() -> None:
@@ -39,7 +39,7 @@ def test_it_asks_for_a_bounded_build_that_leaves_no_container() -> None:
         "memswap": 1_000_000_000,
         "cpuperiod": 100_000,
         "cpuquota": 150_000,
-        "cpushares": LATER_WEIGHT,
+        "cpushares": Weight.LAST,
         "networkmode": "berth-a1b2c3-lab",
         "labels": '{"berth.build": "17", "berth.commit": "4f2c", "berth.finished": "yes"}',
     }

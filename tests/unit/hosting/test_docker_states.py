@@ -43,7 +43,7 @@ def test_it_reads_a_running_container() -> None:
         restart_count=2,
         memory_bytes=67108864,
         cpus=0.5,
-        later=True,
+        weight=16,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from hosting import proof, routing, switch
+from hosting.engines.docker import Weight
 from hosting.engines.haproxy import RouterDown, RouterError
 from hosting.models import Instance, Pool
 from portal.telling import Cancelled
@@ -119,14 +120,18 @@ def test_a_pool_that_is_stopped_leaves_the_cores_to_the_one_that_serves(
     instance = rows.instance()
     old, new = rows.live(instance, world, "b1"), rows.started(instance, world, "b2")
     switch.switch_to(new)
-    later: dict[str, bool] = {}
+    weights: dict[str, Weight] = {}
 
     def stop(_engine: FakeEngine, name: str, *_arguments: object, **_named: object) -> None:
-        later.update({name: found.spec.later for name, found in world.containers.items()})
+        weights.update({name: found.spec.weight for name, found in world.containers.items()})
 
     monkeypatch.setattr(FakeEngine, "stop", stop)
     switch.retire(old, keep_going=go_on)
-    assert later == {old.container("web"): True, old.container("cron"): True, new.container("web"): False}
+    assert weights == {
+        old.container("web"): Weight.LAST,
+        old.container("cron"): Weight.SECOND,
+        new.container("web"): Weight.FIRST,
+    }
 
 
 # --- pause and back ---------------------------------------------------------------------------------------------------
