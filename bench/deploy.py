@@ -13,9 +13,10 @@ anyway: the p99 beside one process that gets a core only while nobody else wants
 import argparse
 import contextlib
 import http.client
-import multiprocessing
 import os
 import secrets
+import subprocess
+import sys
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -81,28 +82,20 @@ def measure_deploys(installation: Installation, session: Session, number: int) -
     }
 
 
-def rest() -> tuple[float, float]:
+def rest(seconds: float = QUIET_S) -> tuple[float, float]:
     """A stretch of the monotonic clock in which nothing is deployed."""
     began = time.monotonic()
-    time.sleep(QUIET_S)
+    time.sleep(seconds)
     return began, time.monotonic()
 
 
 def rest_beside_idle_work() -> tuple[float, float]:
-    """A stretch of the monotonic clock in which a process computes whenever a core has nothing else to do."""
-    process = multiprocessing.get_context("spawn").Process(target=compute, daemon=True)
-    process.start()
-    began = time.monotonic()
-    time.sleep(IDLE_S)
-    process.kill()
-    process.join()
-    return began, time.monotonic()
-
-
-def compute() -> None:
-    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    while True:
-        pass
+    """The same, while a process computes whenever a core has nothing else to do."""
+    with subprocess.Popen(["chrt", "--idle", "0", sys.executable, "-c", "while True: pass"]) as process:
+        try:
+            return rest(IDLE_S)
+        finally:
+            process.kill()
 
 
 def deploy(installation: Installation, text: str) -> tuple[float, float]:

@@ -179,8 +179,7 @@ def prove_ready(build: Build, telling: Telling) -> None:
     assert build.pool is not None
     telling.mask(build.pool.instance.database_password, build.pool.instance.admin_password)
     door = build.pool.instance.door
-    held = door == Instance.Door.HELD
-    timeout = HELD_PROOF_S if held else build.branch.full_timeout_seconds
+    timeout = HELD_PROOF_S if door == Instance.Door.HELD else build.branch.full_timeout_seconds
     try:
         proof.prove(
             build.pool,
@@ -188,7 +187,7 @@ def prove_ready(build: Build, telling: Telling) -> None:
             say=telling.say,
             keep_going=telling.keep_going,
             path=build.branch.probe_path,
-            hurry=held or door == Instance.Door.UPDATING,
+            hurry=door in (Instance.Door.HELD, Instance.Door.UPDATING),
         )
     except (proof.NotProven, proof.Died) as error:
         raise ProjectError(

@@ -51,7 +51,6 @@ def update_production(build: Build, telling: Telling) -> None:
     keep.let_all_go(instance, say=telling.say, keep_going=telling.keep_going)
     if build.rehearsal.get("way") == "page":
         switch.pause(instance, seconds=build.branch.drain_seconds, keep_going=telling.keep_going)
-        pools.come_first(build.pool)
         telling.say("The old pool has stopped, and visitors see a page.")
     else:
         _hold(build, instance, build.pool, telling)
@@ -82,7 +81,6 @@ def _hold(build: Build, instance: Instance, pool: Pool, telling: Telling) -> Non
         _wait_for_ports(build, pool, telling)
         telling.say("Stopping the scheduled actions; those that run come to their end.")
         hold.stop_crons(instance, keep_going=telling.keep_going)
-    pools.come_first(pool)
     telling.say("From now on visitors wait.")
     try:
         hold.make_quiet(instance, within=BUSY_S, say=telling.say, keep_going=telling.keep_going)

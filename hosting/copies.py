@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hosting import databases, filestores, machines, pools, runtimes
-from hosting.engines.docker import ContainerSpec, EngineError, Mount, TimedOut, Weight
+from hosting.engines.docker import ContainerSpec, EngineError, Mount, TimedOut
 from hosting.models import Instance, Pool
 from hosting.odoo.floors import MIB
 from portal.stories import PlatformError
@@ -133,7 +133,7 @@ def bare_spec(instance: Instance, telling: Telling) -> ContainerSpec:
         pids=512,
         labels={"berth.instance": instance.name, "berth.role": "run"},
         restart="no",
-        weight=Weight.FIRST if instance.is_production else Weight.LAST,
+        later=not instance.is_production,
     )
 
 

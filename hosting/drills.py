@@ -38,7 +38,7 @@ def prove(backup: Backup, telling: Telling) -> float:
     neutralising.neutralise(pool, telling=telling)
     open_it(pool, telling)
     seconds = time.monotonic() - began
-    _look_for_losses(backup, manifest.get("lacking", []))  # older ones don't say
+    _look_for_losses(backup, manifest["lacking"])
     return seconds
 
 
@@ -49,8 +49,10 @@ def _look_for_losses(backup: Backup, lacking: list[str]) -> None:
     before = backups.lacked_before(backup)
     if len(lacking) > before:
         lines = [f"{name}, which an attachment names, is not among production's files" for name in lacking[:LAST_LINES]]
-        lines += [f"Missing are {len(lacking)}, at the backup before {before}. Older backups may hold them still."]
-        lines += ["Look there, or back up again: the next backup is compared with what production has then."]
+        lines += [
+            f"Missing are {len(lacking)}, at the backup before {before}. Older backups may hold them still.",
+            "Look there, or back up again: the next backup is compared with what production has then.",
+        ]
         raise NotProven("\n".join(lines))
 
 

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import Max, Q
 
 from hosting import addresses, logfiles, machines
-from hosting.engines.docker import ContainerMissing, ContainerSpec, EngineError, Mount, Weight
+from hosting.engines.docker import ContainerSpec, EngineError, Mount
 from hosting.models import Instance, Pool, Replica
 from hosting.odoo import commands, series
 from hosting.odoo.conf import DATA_DIR, REAL_SECONDS, Conf, Purpose, render_conf
@@ -194,28 +194,26 @@ def spec(pool: Pool, role: str, conf_file: Path) -> ContainerSpec:
         pids=512,
         labels=labels(pool, role),
         stop_timeout_s=STOP_TIMEOUT_S,
-        weight=weight(pool, role),
+        later=comes_later(pool, role),
     )
 
 
-def weight(pool: Pool, role: str) -> Weight:
-    """Visitors of production have the cores first."""
-    if not pool.instance.is_production or pool.state == Pool.State.STARTING:
-        return Weight.LAST
-    return Weight.SECOND if role == "cron" else Weight.FIRST
+def comes_later(pool: Pool, role: str) -> bool:
+    """Whether a container gets few of the cores while others want them: visitors of production have them first."""
+    return not pool.instance.is_production or role == "cron" or pool.state == Pool.State.STARTING
 
 
 def come_first(pool: Pool) -> None:
-    """The pool is to serve now, or visitors wait for it."""
+    """The pool, which has started, is to serve now."""
     for role in pool.web if pool.instance.is_production else ():
-        machines.engine(pool.instance.host).weigh(pool.container(role), Weight.FIRST)
+        machines.engine(pool.instance.host).weigh(pool.container(role), later=False)
 
 
 def come_last(pool: Pool) -> None:
-    """The pool is to be stopped, which costs Odoo half a second of a core. Containers that are gone are no error."""
+    """The pool is to be stopped, which costs Odoo half a second of a core. One that is gone, or going, is no error."""
     for role in pool.web:
-        with suppress(ContainerMissing):
-            machines.engine(pool.instance.host).weigh(pool.container(role), Weight.LAST)
+        with suppress(EngineError):
+            machines.engine(pool.instance.host).weigh(pool.container(role), later=True)
 
 
 def environment(instance: Instance) -> dict[str, str]:

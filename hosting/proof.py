@@ -78,7 +78,7 @@ def prove(
         if not failures:
             say(f"Proven after {time.monotonic() - started:.1f} s: " + ", ".join(check.name for check in checks))
             if not hurry:
-                warm(pool, path)
+                warm(pool, path, keep_going)
             return pools.come_first(pool)
         say("Not yet: " + "; ".join(failures))
         if time.monotonic() - started + pause > timeout:
@@ -101,23 +101,28 @@ def wait_for_ports(pool: Pool, *, timeout: float, keep_going: Callable[[], None]
     return False
 
 
-def warm(pool: Pool, path: str) -> None:
+def warm(pool: Pool, path: str, keep_going: Callable[[], None]) -> None:
     """Let each HTTP worker answer calls and pages, so that no visitor waits for what it does once in its life.
 
     On Odoo 18 its first call takes 370 ms and the next one 8; after a page alone it is still 250. Its first full
     garbage collection, over all that it has from the process it was forked off, takes 90 ms, by its 5th to 11th page.
-    Workers take one request at a time, so as many at once as there are of them meet all. It ends after WARM_S.
+    Workers take one request at a time, so as many at once as there are of them meet all. No round begins after WARM_S.
     """
     host, until = pool.instance.hostname, time.monotonic() + WARM_S
     workers = [*pool.web.values()] * pool.workers
 
+    def call(address: str) -> None:
+        probe.call(address, 8069, A_CALL, host)
+
     def page(address: str) -> None:
-        if time.monotonic() < until:
-            probe.get(address, 8069, path, host)
+        probe.get(address, 8069, path, host)
 
     with ThreadPoolExecutor(len(workers)) as together:
-        list(together.map(lambda address: probe.call(address, 8069, A_CALL, host), workers * WARM_CALLS))
-        list(together.map(page, workers * WARM_PAGES))
+        for ask in [call] * WARM_CALLS + [page] * WARM_PAGES:
+            keep_going()
+            if time.monotonic() > until:
+                return
+            list(together.map(ask, workers))
 
 
 def died(pool: Pool) -> bool:

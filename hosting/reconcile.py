@@ -71,8 +71,8 @@ def _containers(host: Host) -> list[str]:
             found += _start(pool, role, f"started container {name} of the {pool.state} pool")
             continue
         state = running[name]
-        size = state.memory_bytes, state.cpus, state.weight
-        if size != (pool.memory_mb * MIB, float(pool.cpus), pools.weight(pool, role)):
+        size = state.memory_bytes, state.cpus, state.later
+        if size != (pool.memory_mb * MIB, float(pool.cpus), pools.comes_later(pool, role)):
             found += _size_again(pool, role)
     return found
 
@@ -100,7 +100,7 @@ def _size_again(pool: Pool, role: str) -> list[str]:
         with transaction.atomic():
             row = Pool.objects.select_for_update().get(pk=pool.pk)
             engine = machines.engine(pool.instance.host)
-            engine.weigh(name, pools.weight(pool, role))
+            engine.weigh(name, later=pools.comes_later(pool, role))
             engine.resize(name, row.memory_mb * MIB, float(row.cpus))
     except FAULTS as error:
         return [f"{name} can't be resized: {error}"]

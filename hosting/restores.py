@@ -70,8 +70,7 @@ def _manifest(backup: Backup, restored: Path) -> dict[str, Any]:
     content = file.read_bytes() if file.exists() else b""
     if hashlib.sha256(content).hexdigest() != backup.manifest_hash:
         raise NotWhole("The manifest in the vault is not the one that was written when the backup was taken.")
-    found: dict[str, Any] = json.loads(content)
-    return found
+    return {"lacking": [], **json.loads(content)}  # older ones don't say
 
 
 def patience(backup: Backup) -> float:
@@ -100,7 +99,7 @@ def _compare(pool: Pool, restored: Path, manifest: Mapping[str, Any], telling: T
     database = machines.database(pool.instance)
     with database.frozen(timeout=COUNT_S) as moment:
         rows, attached = moment.count_rows(telling.keep_going), moment.attached_files()
-    attached -= set(manifest.get("lacking", ()))  # older ones don't say
+    attached -= set(manifest["lacking"])
     wrong = rows_wrong(manifest["rows"], rows)
     wrong += filestores.wrong(restored / "files", manifest["files"], attached, keep_going=telling.keep_going)
     for line in wrong:

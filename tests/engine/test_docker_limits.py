@@ -1,11 +1,10 @@
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from hosting.engines.docker import ContainerMissing, ContainerSpec, ContainerState, LimitRefused, Limits, Weight
+from hosting.engines.docker import ContainerMissing, ContainerSpec, LimitRefused, Limits
 from tests.engine.tenants import MIB, Tenants
 
 pytestmark = pytest.mark.engine
@@ -91,50 +90,3 @@ def test_a_container_that_does_not_run_has_no_usage(hosted: Tenants) -> None:
         hosted.docker.usage("berth-none")
     with pytest.raises(ContainerMissing):
         hosted.docker.resize("berth-none", 64 * MIB, 1)
-
-
-# --- who has the cores ------------------------------------------------------------------------------------------------
-BUSY = "for core in $(busybox seq $(busybox nproc)); do while true; do :; done & done; wait"
-
-
-def is_idle(state: ContainerState) -> bool:
-    """As the kernel has it, under version 1 and 2 of control groups."""
-    files = [
-        Path(f"/sys/fs/cgroup/cpu/docker/{state.id}/cpu.idle"),
-        Path(f"/sys/fs/cgroup/system.slice/docker-{state.id}.scope/cpu.idle"),
-    ]
-    (file,) = (file for file in files if file.exists())
-    return file.read_text().strip() == "1"
-
-
-@pytest.fixture
-def rivals(hosted: Tenants) -> Iterator[list[ContainerSpec]]:
-    """One that can wait and one that serves, each of which wants all cores."""
-    cpus = float(hosted.docker.info().cpus)
-    specs = [replace(hosted.spec("sh", "-c", BUSY), cpus=cpus, weight=each) for each in (Weight.LAST, Weight.FIRST)]
-    yield specs
-    for spec in specs:
-        hosted.docker.remove(spec.name)
-
-
-def test_what_can_wait_leaves_the_cores_to_who_serves(hosted: Tenants, rivals: list[ContainerSpec]) -> None:
-    states = [hosted.docker.ensure_running(spec) for spec in rivals]
-    assert [is_idle(state) for state in states] == [True, False]
-    before = [hosted.docker.usage(spec.name).cpu_seconds for spec in rivals]
-    time.sleep(3)
-    after = [hosted.docker.usage(spec.name).cpu_seconds for spec in rivals]
-    waited, served = (end - begin for begin, end in zip(before, after, strict=True))
-    assert served > 0.5
-    assert waited < served / 3  # alone a hundredth; beside other work a core may be without who serves for a while
-
-
-def test_what_could_wait_may_be_resized_and_come_first(hosted: Tenants, hungry: ContainerSpec) -> None:
-    """The engine can't change the weight of a group that is idle."""
-    docker = hosted.docker
-    docker.weigh(hungry.name, Weight.LAST)
-    docker.resize(hungry.name, 640 * MIB, 0.75)
-    state = docker.require(hungry.name)
-    assert (is_idle(state), state.weight, state.memory_bytes) == (True, Weight.LAST, 640 * MIB)
-    docker.weigh(hungry.name, Weight.FIRST)
-    state = docker.require(hungry.name)
-    assert (is_idle(state), state.weight, state.restart_count) == (False, Weight.FIRST, 0)

@@ -27,7 +27,7 @@ from hosting.engines.docker.images import Images
 from hosting.engines.docker.inside import Inside
 from hosting.engines.docker.networks import Networks, dynamic_range
 from hosting.engines.docker.one_offs import OneOffs
-from hosting.engines.docker.specs import ContainerSpec, Limits, Mount, Weight, create_config
+from hosting.engines.docker.specs import ContainerSpec, Limits, Mount, create_config
 from hosting.engines.docker.states import ContainerState, HostInfo, ImageInfo, ImagesUse
 
 __all__ = [
@@ -52,7 +52,6 @@ __all__ = [
     "SubnetTaken",
     "TimedOut",
     "Usage",
-    "Weight",
     "create_config",
     "dynamic_range",
 ]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from hosting.engines.docker.errors import BuildFailed
-from hosting.engines.docker.specs import FINGERPRINT_LABEL, FINISHED_LABEL, Weight
+from hosting.engines.docker.specs import FINGERPRINT_LABEL, FINISHED_LABEL, LATER_WEIGHT
 from hosting.engines.docker.states import KILLED
 
 DOCKERFILE = "Dockerfile.berth"
@@ -36,7 +36,7 @@ def build_params(
         "memswap": memory_bytes,
         "cpuperiod": _CPU_PERIOD,
         "cpuquota": round(cpus * _CPU_PERIOD),
-        "cpushares": Weight.LAST,
+        "cpushares": LATER_WEIGHT,
         "networkmode": network,
         "labels": json.dumps({**labels, FINISHED_LABEL: "yes"}, sort_keys=True),
     }

@@ -4,7 +4,6 @@ The engine's own figures take a second to come (also as "one-shot", on 20.10); t
 https://docs.kernel.org/admin-guide/cgroup-v1/memory.html, https://docs.kernel.org/admin-guide/cgroup-v2.html
 """
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,20 +28,6 @@ def usage(pid: int, root: Path = Path("/")) -> Usage:
     unified = mounted / groups[""]
     working_set = _number(unified / "memory.current") - _figure(unified / "memory.stat", "inactive_file")
     return Usage(max(working_set, 0), _figure(unified / "cpu.stat", "usage_usec") / 1e6)
-
-
-def set_idle(pid: int, idle: bool, root: Path = Path("/")) -> None:
-    """Whether the control group of process `pid` gets a core only while no other container wants it, and leaves it at
-    once when one does. The engine has no word for that, and can't change the weight of an idle group. Kernels before
-    5.15 don't know it: then nothing changes.
-    """
-    with suppress(OSError):
-        groups = control_groups((root / f"proc/{pid}/cgroup").read_text())
-        mounted = root / "sys/fs/cgroup"
-        group = mounted / "cpu" / groups["cpu"] if "cpu" in groups else mounted / groups[""]
-        file = group / "cpu.idle"
-        if file.exists():
-            file.write_text(f"{int(idle)}\n")
 
 
 def control_groups(text: str) -> dict[str, str]:

@@ -19,7 +19,6 @@ from hosting.engines.docker.specs import (
     INSTALLATION_LABEL,
     ContainerSpec,
     Limits,
-    Weight,
     create_config,
     weight,
 )
@@ -71,8 +70,8 @@ class Containers(Connection):
             self.create(spec, config)
         elif (state.memory_bytes, state.cpus) != (spec.memory_bytes, spec.cpus):
             self.resize(spec.name, spec.memory_bytes, spec.cpus)
-        if state is not None and state.weight != spec.weight:
-            self.weigh(spec.name, spec.weight)
+        if state is not None and state.later != spec.later:
+            self.weigh(spec.name, later=spec.later)
         if state is None or not state.running:
             self.start(spec)
         return self.require(spec.name)
@@ -87,7 +86,6 @@ class Containers(Connection):
         try:
             with self.asking(f"start container {spec.name}", missing=NetworkMissing):
                 self.api.start(spec.name)
-                self._idle(spec.name, spec.weight)
         except EngineError as error:
             self.remove(spec.name)
             if "Address already in use" in str(error):
@@ -132,24 +130,13 @@ class Containers(Connection):
         state, new = self.require(name), Limits(memory_bytes, cpus)
         self._check_room(state, new)
         with self.asking(f"resize container {name}", missing=ContainerMissing):
-            self._update(name, new.body(), state.weight)
+            self.post(f"/containers/{name}/update", new.body())
         return Limits(state.memory_bytes, state.cpus)
 
-    def weigh(self, name: str, wanted: Weight) -> None:
-        """What the container gets where cores are short. Raises ContainerMissing."""
+    def weigh(self, name: str, *, later: bool) -> None:
+        """Let a container come before others where cores are short, or later. Raises ContainerMissing."""
         with self.asking(f"weigh container {name}", missing=ContainerMissing):
-            self._update(name, weight(wanted), wanted)
-
-    def _update(self, name: str, body: dict[str, int], wanted: int) -> None:
-        self._idle(name, Weight.FIRST)
-        self.post(f"/containers/{name}/update", body)
-        self._idle(name, wanted)
-
-    def _idle(self, name: str, wanted: int) -> None:
-        """By its weight alone, what can wait would still keep a core for milliseconds while visitors' requests wake."""
-        state = self.inspect(name)
-        if state is not None and state.pid is not None:
-            cgroups.set_idle(state.pid, wanted == Weight.LAST)
+            self.post(f"/containers/{name}/update", weight(later=later))
 
     def usage(self, name: str) -> cgroups.Usage:
         """What the running container uses now. Raises ContainerMissing when there is none or it does not run."""

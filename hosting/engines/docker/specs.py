@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import Any, Literal
 
 INSTALLATION_LABEL = "berth.installation"
@@ -15,14 +14,7 @@ LOG_MAX_SIZE = "10m"
 LOG_MAX_FILES = "3"
 # The kernel, when the host runs out of memory, shall take a hosted container before PostgreSQL or the router.
 OOM_SCORE = 500
-
-
-class Weight(IntEnum):
-    """What a container gets of the cores beside others that want them too."""
-
-    FIRST = 1024  # who serves visitors, or keeps them waiting
-    SECOND = 128  # scheduled actions of production
-    LAST = 16  # who can wait, and may be many; see cgroups.set_idle
+WEIGHT, LATER_WEIGHT = 1024, 128  # of who serves, and of who can wait, where both want the cores
 
 
 @dataclass(frozen=True)
@@ -38,7 +30,8 @@ class Mount:
 class ContainerSpec:
     """A container: `image_id` is an ID or digest (a tag could mean something else tomorrow), `argv` replaces the
     image's entrypoint and command, `network` None means no network at all, `cpus` may be a fraction of a core,
-    `stop_timeout_s` is how long the engine waits between SIGTERM and SIGKILL when nobody says otherwise.
+    `stop_timeout_s` is how long the engine waits between SIGTERM and SIGKILL when nobody says otherwise. What comes
+    `later` gets few of the cores while others want them.
     """
 
     name: str
@@ -56,7 +49,7 @@ class ContainerSpec:
     restart: Literal["unless-stopped", "no"] = "unless-stopped"
     stop_timeout_s: int = 10
     init: bool = True
-    weight: Weight = Weight.FIRST
+    later: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,12 +88,12 @@ def create_config(spec: ContainerSpec, *, installation: str, stdin: bool = False
         INSTALLATION_LABEL: installation,
         FINGERPRINT_LABEL: _fingerprint({**config, "Labels": dict(spec.labels)}),
     }
-    config["HostConfig"] |= Limits(spec.memory_bytes, spec.cpus).body() | weight(spec.weight)
+    config["HostConfig"] |= Limits(spec.memory_bytes, spec.cpus).body() | weight(later=spec.later)
     return config
 
 
-def weight(wanted: Weight) -> dict[str, int]:
-    return {"CpuShares": wanted}
+def weight(*, later: bool) -> dict[str, int]:
+    return {"CpuShares": LATER_WEIGHT if later else WEIGHT}
 
 
 def _host_config(spec: ContainerSpec) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from hosting.engines.docker.specs import LATER_WEIGHT
+
 KILLED = 128 + 9  # the exit code of what ended by SIGKILL
 
 
@@ -27,7 +29,7 @@ class ContainerState:
     restart_count: int
     memory_bytes: int
     cpus: float
-    weight: int  # see Weight; other programs' containers have others
+    later: bool  # see ContainerSpec
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def container_state(answer: Mapping[str, Any]) -> ContainerState:
         restart_count=answer["RestartCount"],
         memory_bytes=host["Memory"],
         cpus=host["NanoCpus"] / 1e9,
-        weight=host["CpuShares"],
+        later=host["CpuShares"] == LATER_WEIGHT,
     )
 
 

@@ -8,7 +8,7 @@ from django.test import Client
 from builds import deploy
 from builds.models import Build
 from hosting import proof
-from hosting.engines.docker import BuildFailed, TimedOut, Weight
+from hosting.engines.docker import BuildFailed, TimedOut
 from hosting.models import Instance, Pool
 from portal.models import Command, LogChunk, Result, Story
 from projects.git import GitError, SubmoduleError
@@ -62,15 +62,15 @@ def test_a_new_pool_has_the_cores_after_what_serves_until_it_serves_itself(stage
         pool = Pool.objects.filter(build_label=f"b{build.pk}").first()
         container = stage.world.containers.get(pool.container("web")) if pool else None
         if container is not None:
-            seen.append((what, container.spec.weight))
+            seen.append((what, container.spec.later))
 
     stage.world.before = look
     pool = stage.tell(build).pool
     assert pool is not None
-    switched = next(place for place, (what, _weight) in enumerate(seen) if what == "set route")
-    assert [weight for what, weight in seen[:switched] if what == "read build file"] == [Weight.LAST]
-    assert {weight for _what, weight in seen[switched:]} == {Weight.FIRST}
-    assert stage.world.containers[pool.container("cron")].spec.weight == Weight.SECOND
+    switched = next(place for place, (what, _later) in enumerate(seen) if what == "set route")
+    assert [later for what, later in seen[:switched] if what == "read build file"] == [True]
+    assert not any(later for _what, later in seen[switched:])
+    assert stage.world.containers[pool.container("cron")].spec.later
 
 
 def test_no_secret_is_in_output_or_commands(stage: Scenery) -> None:
@@ -175,7 +175,7 @@ def test_a_pool_is_proven_as_the_branch_wants_it(stage: Scenery, monkeypatch: py
     wanted: dict[str, object] = {}
     monkeypatch.setattr(proof, "prove", lambda _pool, **named: wanted.update(named))
     stage.tell(build)
-    assert (wanted["timeout"], wanted["path"]) == (33, "/shop")
+    assert (wanted["timeout"], wanted["path"], wanted["hurry"]) == (33, "/shop", False)
 
 
 # --- one after the other ----------------------------------------------------------------------------------------------
@@ -200,6 +200,14 @@ def test_where_memory_is_short_the_old_pool_stops_first_behind_a_page(stage: Sce
     assert build.result == Result.SUCCESS, said(build)
     assert max(running) == 1
     assert answers == {OLD, "updating", NEW}
+
+
+def test_while_visitors_see_a_page_the_proof_hurries(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    build, hurried = stage.same(), []
+    in_turn(stage, build)
+    monkeypatch.setattr(proof, "prove", lambda _pool, **named: hurried.append(named["hurry"]))
+    assert stage.tell(build).result == Result.SUCCESS
+    assert hurried == [True]
 
 
 def test_the_old_pool_comes_back_where_the_new_one_fails(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,6 @@ from hosting.engines.docker import (
     ImagesUse,
     LimitRefused,
     Limits,
-    Weight,
 )
 from hosting.engines.docker.cgroups import Usage
 from hosting.engines.docker.streams import forever
@@ -89,12 +88,12 @@ class FakeEngine:
         container.spec = replace(container.spec, memory_bytes=memory_bytes, cpus=cpus)
         return old
 
-    def weigh(self, name: str, wanted: Weight) -> None:
+    def weigh(self, name: str, *, later: bool) -> None:
         self.world.happen(f"weigh {_role(name)}")
         if name not in self.world.containers:
             raise ContainerMissing(name)
         container = self.world.containers[name]
-        container.spec = replace(container.spec, weight=wanted)
+        container.spec = replace(container.spec, later=later)
 
     def usage(self, name: str) -> Usage:
         self.world.happen("ask for memory")
@@ -215,7 +214,7 @@ class FakeEngine:
             restart_count=container.restarts,
             memory_bytes=spec.memory_bytes,
             cpus=spec.cpus,
-            weight=spec.weight,
+            later=spec.later,
         )
 
     def _check(self, spec: ContainerSpec) -> None:
@@ -311,7 +310,7 @@ class FakeEngine:
 
 
 def _but_size(spec: ContainerSpec) -> ContainerSpec:
-    return replace(spec, memory_bytes=0, cpus=0, weight=Weight.FIRST)
+    return replace(spec, memory_bytes=0, cpus=0, later=False)
 
 
 def _option(spec: ContainerSpec, name: str) -> str:

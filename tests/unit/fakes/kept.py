@@ -42,11 +42,19 @@ def attachment(branch: Branch) -> Path:
     return machines.folder(instance(branch)) / "data" / "filestore" / instance(branch).database / NAME
 
 
+def begun(branch: Branch, kind: Backup.Kind = Backup.Kind.NIGHTLY) -> Backup:
+    return story_of.begin(branch=branch, kind=kind, by=None)
+
+
+def told(stage: Scenery, backup: Backup) -> Backup:
+    """The backup when its story has ended."""
+    tell(stage, backup)
+    return Backup.objects.get(pk=backup.pk)
+
+
 def backed_up(stage: Scenery, branch: Branch) -> Backup:
     """A backup of it that is proven."""
-    backup = story_of.begin(branch=branch, kind=Backup.Kind.NIGHTLY, by=None)
-    tell(stage, backup)
-    backup.refresh_from_db()
+    backup = told(stage, begun(branch))
     assert backup.proof == Backup.Proof.PROVEN, backup.wrong
     return backup
 

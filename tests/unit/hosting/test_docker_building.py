@@ -17,7 +17,7 @@ from hosting.engines.docker.building import (
     with_labels,
 )
 from hosting.engines.docker.images import with_tag
-from hosting.engines.docker.specs import Weight
+from hosting.engines.docker.specs import LATER_WEIGHT
 
 
 def test_it_asks_for_a_bounded_build_that_leaves_no_container() -> None:
@@ -39,7 +39,7 @@ def test_it_asks_for_a_bounded_build_that_leaves_no_container() -> None:
         "memswap": 1_000_000_000,
         "cpuperiod": 100_000,
         "cpuquota": 150_000,
-        "cpushares": Weight.LAST,
+        "cpushares": LATER_WEIGHT,
         "networkmode": "berth-a1b2c3-lab",
         "labels": '{"berth.build": "17", "berth.commit": "4f2c", "berth.finished": "yes"}',
     }

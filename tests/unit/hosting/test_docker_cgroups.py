@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from hosting.engines.docker.cgroups import Usage, control_groups, set_idle, usage
+from hosting.engines.docker.cgroups import Usage, control_groups, usage
 
 MIB = 1024 * 1024
 
@@ -41,28 +41,6 @@ def test_it_reads_the_working_set_under_version_2(tmp_path: Path) -> None:
     )
 
     assert usage(4711, tmp_path) == Usage(memory_bytes=250 * MIB, cpu_seconds=1.25)
-
-
-@pytest.mark.parametrize(
-    ("groups", "file"),
-    [
-        ("4:cpu,cpuacct:/docker/7609\n0::/docker/7609\n", "sys/fs/cgroup/cpu/docker/7609/cpu.idle"),
-        ("0::/system.slice/docker-7609.scope\n", "sys/fs/cgroup/system.slice/docker-7609.scope/cpu.idle"),
-    ],
-)
-def test_a_group_becomes_idle_and_no_more_so_under_both_versions(tmp_path: Path, groups: str, file: str) -> None:
-    write(tmp_path, {"proc/4711/cgroup": groups, file: "0\n"})
-    set_idle(4711, True, tmp_path)
-    assert (tmp_path / file).read_text() == "1\n"
-    set_idle(4711, False, tmp_path)
-    assert (tmp_path / file).read_text() == "0\n"
-
-
-def test_a_kernel_without_idle_groups_and_a_process_that_is_gone_are_no_error(tmp_path: Path) -> None:
-    write(tmp_path, {"proc/4711/cgroup": "0::/a\n", "sys/fs/cgroup/a/cpu.weight": "100\n"})
-    set_idle(4711, True, tmp_path)
-    set_idle(4712, True, tmp_path)
-    assert [path.name for path in (tmp_path / "sys/fs/cgroup/a").iterdir()] == ["cpu.weight"]
 
 
 def test_a_process_that_is_gone_has_no_usage(tmp_path: Path) -> None:

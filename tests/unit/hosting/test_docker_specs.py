@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from hosting.engines.docker import ContainerSpec, Limits, Mount, Weight, create_config
+from hosting.engines.docker import ContainerSpec, Limits, Mount, create_config
 from hosting.engines.docker.specs import FINGERPRINT_LABEL
 
 MIB = 1024 * 1024
@@ -95,7 +95,7 @@ def test_the_fingerprint_is_a_matter_of_all_that_needs_a_new_container() -> None
 
 
 def test_the_fingerprint_is_no_matter_of_what_changes_in_place() -> None:
-    assert fingerprint(replace(SPEC, memory_bytes=2048 * MIB, cpus=4, weight=Weight.LAST)) == fingerprint(SPEC)
+    assert fingerprint(replace(SPEC, memory_bytes=2048 * MIB, cpus=4, later=True)) == fingerprint(SPEC)
 
 
 def test_limits_always_go_together_and_leave_no_swap() -> None:
@@ -106,7 +106,9 @@ def test_limits_always_go_together_and_leave_no_swap() -> None:
     }
 
 
-def test_who_serves_weighs_more_than_scheduled_actions_and_they_more_than_what_can_wait() -> None:
-    specs = [replace(SPEC, weight=each) for each in (Weight.FIRST, Weight.SECOND, Weight.LAST)]
-    first, second, last = (create_config(s, installation="a1b2c3")["HostConfig"]["CpuShares"] for s in specs)
-    assert first > second > last
+def test_what_comes_later_weighs_less_than_what_the_engine_gives_others() -> None:
+    weights = [
+        create_config(spec, installation="a1b2c3")["HostConfig"]["CpuShares"]
+        for spec in (SPEC, replace(SPEC, later=True))
+    ]
+    assert weights[1] < weights[0]

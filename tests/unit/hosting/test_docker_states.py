@@ -19,7 +19,7 @@ def answer(**state: Any) -> dict[str, Any]:
             **state,
         },
         "Config": {"Labels": {"berth.instance": "i42"}},
-        "HostConfig": {"Memory": 67108864, "NanoCpus": 500000000, "CpuShares": 16},
+        "HostConfig": {"Memory": 67108864, "NanoCpus": 500000000, "CpuShares": 128},
         "NetworkSettings": {
             "Networks": {
                 "berth-a1b2c3-prod": {"IPAddress": "10.213.0.17", "IPAMConfig": {"IPv4Address": "10.213.0.17"}}
@@ -43,7 +43,7 @@ def test_it_reads_a_running_container() -> None:
         restart_count=2,
         memory_bytes=67108864,
         cpus=0.5,
-        weight=16,
+        later=True,
     )
 
 

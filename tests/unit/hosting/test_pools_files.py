@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from hosting import instances, logfiles, machines, pools
-from hosting.engines.docker import Weight
 from hosting.models import Instance, Pool, Slot, Stage
 from hosting.odoo.conf import Purpose
 from portal.models import AuditEntry
@@ -35,11 +34,9 @@ def test_jobs_run_in_one_container_which_hears_their_runner(world: World, stage:
 def test_production_has_the_cores_before_staging_and_development(world: World) -> None:
     stages = (Stage.PRODUCTION, Stage.STAGING, Stage.DEVELOPMENT)
     made = [rows.live(rows.instance(stage, f"{stage}.localhost"), world) for stage in stages]
-    assert [pools.weight(pool, "web") for pool in made] == [Weight.FIRST, Weight.LAST, Weight.LAST]
-    assert pools.spec(made[0], "cron", Path("/x")).weight == Weight.SECOND  # visitors come before scheduled actions
-    assert (
-        pools.spec(rows.pool(made[0].instance, world), "web", Path("/x")).weight == Weight.LAST
-    )  # it serves nobody yet
+    assert [pools.spec(pool, "web", Path("/x")).later for pool in made] == [False, True, True]
+    assert pools.spec(made[0], "cron", Path("/x")).later  # visitors come before scheduled actions
+    assert pools.spec(rows.pool(made[0].instance, world), "web", Path("/x")).later  # it serves nobody yet
 
 
 def test_the_configuration_is_roots_and_readable_by_the_tenant_alone(world: World) -> None:

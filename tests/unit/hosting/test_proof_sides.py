@@ -1,6 +1,7 @@
 """A pool is proven from all its sides, or not at all."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -10,6 +11,7 @@ from hosting.engines.docker import EngineUnreachable
 from hosting.engines.postgres import ModuleState, ServerUnreachable
 from hosting.engines.probe import Answer
 from hosting.models import Pool
+from portal.telling import Cancelled
 from tests.unit.fakes import World
 from tests.unit.fakes.cluster import FakeCluster, FakeDatabase
 from tests.unit.fakes.engine import FakeEngine
@@ -46,21 +48,28 @@ def test_a_pool_that_is_well_is_proven_at_once(pool: Pool) -> None:
     assert said.endswith("container, commit, database, modules, web port, websocket port, login page, asset, websocket")
 
 
+def warmed(pool: Pool, monkeypatch: pytest.MonkeyPatch, keep_going: Callable[[], None] = lambda: None) -> list[str]:
+    """Where pages were asked for."""
+    asked: list[str] = []
+    monkeypatch.setattr(probe, "get", lambda address, *_: asked.append(address))
+    with suppress(Cancelled):
+        proof.warm(pool, "/shop", keep_going)
+    return asked
+
+
 def test_each_worker_of_a_proven_pool_answers_pages_before_visitors_come(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr(probe, "get", lambda address, *_: asked.append(address))
-    proof.warm(pool, "/shop")
-    assert asked == [pool.web["web"]] * pool.workers * proof.WARM_PAGES
+    assert warmed(pool, monkeypatch) == [pool.web["web"]] * pool.workers * proof.WARM_PAGES
 
 
 def test_pages_that_take_long_do_not_put_the_switch_off(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr(probe, "get", lambda address, *_: asked.append(address))
     monkeypatch.setattr(proof, "WARM_S", 0.0)
-    proof.warm(pool, "/shop")
-    assert asked == []
+    assert warmed(pool, monkeypatch) == []
+
+
+def test_who_cancels_does_not_wait_for_the_pages(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert warmed(pool, monkeypatch, raising(Cancelled())) == []
 
 
 def test_a_stranger_at_the_address_proves_nothing(world: World, pool: Pool) -> None:

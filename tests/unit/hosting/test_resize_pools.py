@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from hosting import machines, pools, resize
-from hosting.engines.docker import EngineUnreachable, LimitRefused, Weight
+from hosting.engines.docker import EngineUnreachable, LimitRefused
 from hosting.models import Instance, Pool
 from hosting.odoo.floors import MIB
 from hosting.reconcile import reconcile
@@ -113,10 +113,10 @@ def test_a_start_a_moment_later_keeps_the_new_size(world: World, instance: Insta
 
 def test_the_reconciler_lets_what_serves_come_first(world: World, instance: Instance) -> None:
     name = Pool.objects.get().container("web")
-    FakeEngine(world).weigh(name, Weight.LAST)
+    FakeEngine(world).weigh(name, later=True)
 
     assert f"gave container {name} its size again" in reconcile()
-    assert world.containers[name].spec.weight == Weight.FIRST
+    assert not world.containers[name].spec.later
     assert reconcile() == []
 
 

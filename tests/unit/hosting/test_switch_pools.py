@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from hosting import proof, routing, switch
-from hosting.engines.docker import Weight
+from hosting.engines.docker import EngineError
 from hosting.engines.haproxy import RouterDown, RouterError
 from hosting.models import Instance, Pool
 from portal.telling import Cancelled
@@ -114,24 +114,31 @@ def test_a_retired_pool_leaves_nothing(world: World) -> None:
     assert [number for number, servers in world.slots.items() if servers] == [new.slot.number]
 
 
-def test_a_pool_that_is_stopped_leaves_the_cores_to_the_one_that_serves(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pool_that_is_stopped_leaves_the_cores_to_the_one_that_serves(world: World) -> None:
     instance = rows.instance()
     old, new = rows.live(instance, world, "b1"), rows.started(instance, world, "b2")
     switch.switch_to(new)
-    weights: dict[str, Weight] = {}
+    later: dict[str, bool] = {}
 
-    def stop(_engine: FakeEngine, name: str, *_arguments: object, **_named: object) -> None:
-        weights.update({name: found.spec.weight for name, found in world.containers.items()})
+    def look(what: str) -> None:
+        if what == "stop web":
+            later.update({name: found.spec.later for name, found in world.containers.items()})
 
-    monkeypatch.setattr(FakeEngine, "stop", stop)
+    world.before = look
     switch.retire(old, keep_going=go_on)
-    assert weights == {
-        old.container("web"): Weight.LAST,
-        old.container("cron"): Weight.SECOND,
-        new.container("web"): Weight.FIRST,
-    }
+    assert later == {old.container("web"): True, old.container("cron"): True, new.container("web"): False}
+
+
+def test_a_pool_whose_weight_the_engine_refuses_to_change_is_retired_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Docker does for a container that somebody removes at this moment."""
+    instance = rows.instance()
+    old, new = rows.live(instance, world, "b1"), rows.started(instance, world, "b2")
+    switch.switch_to(new)
+    monkeypatch.setattr(FakeEngine, "weigh", raising(EngineError("Container is marked for removal.")))
+    switch.retire(old, keep_going=go_on)
+    assert set(world.containers) == {new.container("web")}
 
 
 # --- pause and back ---------------------------------------------------------------------------------------------------
