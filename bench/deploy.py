@@ -29,7 +29,6 @@ from tests.users import Session
 
 DEPLOYS = 20
 OTHERS = 5  # so often, at most, the other two ways are taken
-IDLE_S = 20.0
 QUIET_S = 5.0  # before the first deploy, between two of them, and after the last
 BACK_S = 30.0  # for websockets, after each deploy
 
@@ -62,6 +61,7 @@ def measure_deploys(installation: Installation, session: Session, number: int) -
     """Raises NotServed."""
     quiet: list[tuple[float, float]] = []
     deploys: list[tuple[float, float]] = []
+    beside_work: list[tuple[float, float]] = []  # in turn with the others, as the machine's own speed changes
     with Crowd(installation, session) as crowd:
         quiet.append(rest())
         for each in range(1, number + 1):
@@ -69,7 +69,7 @@ def measure_deploys(installation: Installation, session: Session, number: int) -
             with contextlib.suppress(TimeoutError):  # then they are counted as away
                 crowd.websockets.wait(BACK_S)
             quiet.append(rest())
-        beside_work = [rest_beside_idle_work()]
+            beside_work.append(rest_beside_idle_work())
     before, during, beside = (crowd.load.p99_within(stretches) for stretches in (quiet, deploys, beside_work))
     return {
         **crowd.figures(),
@@ -82,10 +82,10 @@ def measure_deploys(installation: Installation, session: Session, number: int) -
     }
 
 
-def rest(seconds: float = QUIET_S) -> tuple[float, float]:
+def rest() -> tuple[float, float]:
     """A stretch of the monotonic clock in which nothing is deployed."""
     began = time.monotonic()
-    time.sleep(seconds)
+    time.sleep(QUIET_S)
     return began, time.monotonic()
 
 
@@ -93,7 +93,7 @@ def rest_beside_idle_work() -> tuple[float, float]:
     """The same, while a process computes whenever a core has nothing else to do."""
     with subprocess.Popen(["chrt", "--idle", "0", sys.executable, "-c", "while True: pass"]) as process:
         try:
-            return rest(IDLE_S)
+            return rest()
         finally:
             process.kill()
 
