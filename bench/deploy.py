@@ -6,8 +6,7 @@
 Each deploy is a push of another content of the demo's static file. The load (bench/crowds/crowd.py) is the same in all
 three: visitors, users who are signed in, read and write, and websockets that come back as soon as they are closed.
 *Failed*: see tests/load.py. What writers were told is written is looked for in the database afterwards. `p99_ratio` is
-the p99 while deploys were under way over that between them. `idle_p99_ratio` is what a busy core costs on this machine
-anyway: the p99 beside one process that gets a core only while nobody else wants it, over that between deploys.
+the p99 while deploys were under way over that between them.
 """
 
 import argparse
@@ -15,8 +14,6 @@ import contextlib
 import http.client
 import os
 import secrets
-import subprocess
-import sys
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -31,6 +28,7 @@ DEPLOYS = 20
 OTHERS = 5  # so often, at most, the other two ways are taken
 QUIET_S = 5.0  # before the first deploy, between two of them, and after the last
 BACK_S = 30.0  # for websockets, after each deploy
+SETTLE_S = 5.0  # after each: its container for scheduled actions starts still, which is not quiet
 
 
 class NotServed(Exception):
@@ -61,16 +59,15 @@ def measure_deploys(installation: Installation, session: Session, number: int) -
     """Raises NotServed."""
     quiet: list[tuple[float, float]] = []
     deploys: list[tuple[float, float]] = []
-    beside_work: list[tuple[float, float]] = []  # in turn with the others, as the machine's own speed changes
     with Crowd(installation, session) as crowd:
         quiet.append(rest())
         for each in range(1, number + 1):
             deploys.append(deploy(installation, f"deploy {each} of a benchmark, {secrets.token_hex(4)}"))
             with contextlib.suppress(TimeoutError):  # then they are counted as away
                 crowd.websockets.wait(BACK_S)
+            time.sleep(SETTLE_S)
             quiet.append(rest())
-            beside_work.append(rest_beside_idle_work())
-    before, during, beside = (crowd.load.p99_within(stretches) for stretches in (quiet, deploys, beside_work))
+    before, during = crowd.load.p99_within(quiet), crowd.load.p99_within(deploys)
     return {
         **crowd.figures(),
         "deploys": number,
@@ -78,7 +75,6 @@ def measure_deploys(installation: Installation, session: Session, number: int) -
         "p99_before_ms": before,
         "p99_during_ms": during,
         "p99_ratio": round(during / before, 2),
-        "idle_p99_ratio": round(beside / before, 2),
     }
 
 
@@ -87,15 +83,6 @@ def rest() -> tuple[float, float]:
     began = time.monotonic()
     time.sleep(QUIET_S)
     return began, time.monotonic()
-
-
-def rest_beside_idle_work() -> tuple[float, float]:
-    """The same, while a process computes whenever a core has nothing else to do."""
-    with subprocess.Popen(["chrt", "--idle", "0", sys.executable, "-c", "while True: pass"]) as process:
-        try:
-            return rest()
-        finally:
-            process.kill()
 
 
 def deploy(installation: Installation, text: str) -> tuple[float, float]:
