@@ -76,10 +76,10 @@ class Session:
 
 
 class Reader:
-    """Reads books: fails where he is signed in no more."""
+    """Reads the newest books, which costs the same however many writers wrote: fails where he is signed in no more."""
 
     def __init__(self, session: Session) -> None:
-        self._asked = session.call("search_read", [], fields=["name", "author"], limit=20)
+        self._asked = session.call("search_read", [], fields=["name", "author"], order="id desc", limit=20)
 
     def ask(self) -> Asked:
         return self._asked
