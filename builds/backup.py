@@ -4,7 +4,6 @@ It runs beside deploys, which never wait for it: see hosting/backups.py. All bac
 no two of them compete for its disk, and rounds always find a free worker.
 """
 
-from collections.abc import Iterable
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
@@ -192,19 +191,18 @@ def tidy(backup: Backup, telling: Telling) -> None:
 
 
 def _whatever_their_date(known: QuerySet[Backup]) -> set[int]:
-    """What stays though the rule goes by a date that a clock gave which somebody had set: the last night's, and of the
-    others those that have lived through less than their time.
+    """What stays though the rule goes by a date that a clock gave which somebody had set: of those that stay for a week
+    the ones that have lived through less.
     """
     nights = known.filter(kind=Backup.Kind.NIGHTLY, proof=Backup.Proof.PROVEN)
-    others = known.exclude(pk__in=nights).filter(hours_left__gt=0)
-    return {*nights.order_by("-pk").values_list("pk", flat=True)[:1], *others.values_list("pk", flat=True)}
+    return set(known.exclude(pk__in=nights).filter(hours_left__gt=0).values_list("pk", flat=True))
 
 
-def taken(found: Iterable[Backup]) -> list[Taken]:
+def taken(found: QuerySet[Backup]) -> list[Taken]:
     """As the rule sees them."""
     return [
         Taken(each.pk, each.taken_at, each.kind == Backup.Kind.NIGHTLY, each.proof == Backup.Proof.PROVEN)
-        for each in found
+        for each in found.order_by("pk")
         if each.taken_at is not None
     ]
 

@@ -1,5 +1,6 @@
 """The rule over more than a year: what is gone is never wanted again, and 14 distinct nightly backups are there."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -80,6 +81,20 @@ def test_one_that_could_not_be_proven_takes_nobodys_place_and_stays_a_week() -> 
 def test_a_clock_that_jumps_ahead_takes_no_nightly_one_away() -> None:
     nights = [nightly(day) for day in range(200)]
     assert to_keep(nights, zone=UTC, now=FIRST) == to_keep(nights, zone=UTC, now=FIRST + 4000 * DAY)
+
+
+@pytest.mark.parametrize("off", [400 * DAY, 40 * DAY, -400 * DAY])
+def test_nights_under_a_wrong_clock_take_no_right_ones_place(off: timedelta) -> None:
+    left: list[Taken] = []
+    for day in range(800):
+        wrong = 200 <= day < 220
+        left.append(nightly(day) if not wrong else replace(nightly(day), at=nightly(day).at + off))
+        kept = to_keep(left, zone=UTC, now=left[-1].at)
+        left = [taken for taken in left if taken.key in kept]
+        if day >= FULL_AFTER:
+            assert kept >= set(range(max(220, day - 6), day + 1)) if not wrong else kept >= {day}, day
+            assert 14 <= len(kept) <= 28, day
+    assert sorted(taken.at for taken in left) == by_hand([nightly(day) for day in range(800)])
 
 
 def test_of_two_in_one_night_the_later_one_counts_by_the_days_of_the_zone() -> None:
