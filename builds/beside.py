@@ -154,10 +154,9 @@ def serve(restore: Restore, production: Instance, telling: Telling) -> None:
 
 def note_answer(restore: Restore, production: Instance, telling: Telling) -> None:
     """When visitors were answered first."""
-    deadline = time.monotonic() + ANSWER_S
+    address, deadline = machines.router_address(), time.monotonic() + ANSWER_S
     while restore.answered_at is None and time.monotonic() < deadline:
         telling.keep_going()
-        address = "127.0.0.1" if settings.BERTH_BIND in ("0.0.0.0", "") else settings.BERTH_BIND
         if probe.get(address, settings.BERTH_ROUTER_PORT, proof.LOGIN, production.hostname).status == 200:
             restore.answered_at = clock.now()
             restore.save(update_fields=["answered_at"])

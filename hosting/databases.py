@@ -1,13 +1,13 @@
 """Databases of instances: made, run through Odoo, secured, copied aside before an update, put back after a bad one."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from django.conf import settings
 from passlib.hash import pbkdf2_sha512
 
-from hosting import machines, pools
+from hosting import machine_state, machines, pools
 from hosting.engines.docker import OutOfMemory, TimedOut
 from hosting.models import Instance, Pool
 from hosting.odoo.conf import Conf, Purpose
@@ -258,5 +258,4 @@ def require_disk(needed: float, *, of: str, left: str, then: str) -> None:
 
 def free_disk() -> int:
     """Bytes that are free where Berth keeps databases and files."""
-    home = os.statvfs(settings.BERTH_HOME)
-    return home.f_bavail * home.f_frsize
+    return machine_state.room(Path(settings.BERTH_HOME)).free

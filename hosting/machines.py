@@ -82,6 +82,11 @@ def router_secret() -> str:
     return salted_hmac("berth.router", settings.SECRET_KEY, algorithm="sha256").hexdigest()
 
 
+def router_address() -> str:
+    """Where the router answers programs of this machine."""
+    return "127.0.0.1" if settings.BERTH_BIND in ("0.0.0.0", "") else str(settings.BERTH_BIND)
+
+
 def router(slots: int = 0) -> Router:
     """The router of this installation; `slots` only matters to who writes its whole configuration."""
     home = Path(settings.BERTH_HOME)

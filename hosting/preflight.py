@@ -135,7 +135,7 @@ def _router() -> Finding:
 
 def _public_address() -> Finding:
     """A name that nobody has gets the router's own page for that: proof that the answer is the router's."""
-    address = "127.0.0.1" if settings.BERTH_BIND in ("0.0.0.0", "") else settings.BERTH_BIND
+    address = machines.router_address()
     where = f"{address}:{settings.BERTH_ROUTER_PORT}"
     if probe.status(address, settings.BERTH_ROUTER_PORT, "/", "nobody.invalid") == 404:
         return Finding("Public address", f"{where} answers.")

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from builds.begin import begin
 from builds.models import Build
-from hosting import runtimes
+from hosting import machines, runtimes
 from hosting.engines import probe
 from portal import accounts, apitokens, environment
 from portal.models import Scope, State
@@ -111,7 +111,7 @@ def _wait_for(project: Project, deadline: float) -> str:
         branch = project.branches.select_related("instance").get(stage=Stage.PRODUCTION)
         if branch.instance is not None:
             host, port = branch.instance.hostname, settings.BERTH_ROUTER_PORT
-            if probe.status(settings.BERTH_BIND, port, "/web/login", host) == 200:
+            if probe.status(machines.router_address(), port, "/web/login", host) == 200:
                 return branch.instance.url
         elif not Build.objects.filter(branch=branch).exclude(state=State.DONE).exists():
             last = branch.builds.select_related("story").order_by("-pk").first()

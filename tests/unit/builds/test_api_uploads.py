@@ -16,6 +16,7 @@ from portal.models import AuditEntry, Result, Scope, State, Story
 from projects.models import Branch, Member, Project, Role, Stage
 from tests import cast
 from tests.apis import Caller
+from tests.unit.fakes.world import World
 
 HEAD = "a" * 40
 
@@ -142,13 +143,11 @@ def test_a_piece_is_bytes_and_has_some(alice: Caller, main: Branch) -> None:
     assert "no bytes in the body" in nothing.json()["detail"]
 
 
-def test_a_full_disk_is_the_operators_and_what_came_stays(
-    alice: Caller, main: Branch, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_the_operators_and_what_came_stays(alice: Caller, main: Branch, world: World) -> None:
     begin(alice, main)
     upload = Upload.objects.get()
     send(alice, upload, 0, b"abc")
-    monkeypatch.setattr(databases, "free_disk", lambda: databases.SPARE)
+    world.disk_free = databases.SPARE
 
     refused = send(alice, upload, 3, b"def")
 

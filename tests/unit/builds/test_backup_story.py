@@ -8,7 +8,7 @@ from django.test import Client
 
 from builds import backup as story_of
 from builds import rounds
-from hosting import backups, databases, machines, restores
+from hosting import backups, machines, restores
 from hosting.engines.docker import TimedOut
 from hosting.models import Backup, Instance
 from portal import clock
@@ -167,10 +167,8 @@ def test_a_manifest_that_was_altered_is_no_proof(stage: Scenery, branch: Branch)
     assert "manifest" in told(stage, backup).wrong
 
 
-def test_too_little_disk_is_said_before_anything_is_dumped(
-    stage: Scenery, branch: Branch, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(databases, "free_disk", lambda: 1)
+def test_too_little_disk_is_said_before_anything_is_dumped(stage: Scenery, branch: Branch) -> None:
+    stage.world.disk_free = 1
     backup = told(stage, begun(branch))
     assert "Not enough disk" in backup.wrong
     assert not stage.world.seen["run pg_dump"]

@@ -3,7 +3,6 @@
 import pytest
 
 from builds.models import Build
-from hosting import databases
 from hosting.engines.restic import RepositoryDamaged
 from hosting.models import Backup, Instance, Stage
 from portal.models import Result, State, Story
@@ -56,13 +55,13 @@ def test_another_requirement_is_reason_enough(stage: Scenery) -> None:
     assert stage.tell(build).backup is not None
 
 
-def test_without_room_for_it_nothing_is_updated(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_room_for_it_nothing_is_updated(stage: Scenery) -> None:
     build = stage.update()
     before = stage.world.summary()
 
     def fill_the_disk(what: str) -> None:
         if what.startswith("update till"):  # the rehearsal is over
-            monkeypatch.setattr(databases, "free_disk", lambda: 1)
+            stage.world.disk_free = 1
 
     stage.world.before = fill_the_disk
     build = stage.tell(build)

@@ -11,7 +11,6 @@ import pytest
 from builds import download as story_of
 from builds import rounds
 from builds.models import Download
-from hosting import databases
 from hosting.engines.docker import ContainerSpec
 from hosting.models import Backup
 from portal import clock
@@ -115,9 +114,9 @@ def test_a_vault_that_lost_it_is_said(stage: Scenery, branch: Branch, backup: Ba
 
 
 def test_too_little_disk_is_said_before_anything_is_fetched(
-    stage: Scenery, branch: Branch, backup: Backup, alice: User, monkeypatch: pytest.MonkeyPatch
+    stage: Scenery, branch: Branch, backup: Backup, alice: User
 ) -> None:
-    monkeypatch.setattr(databases, "free_disk", lambda: 1)
+    stage.world.disk_free = 1
     stage.world.seen.clear()
     download = begun(branch, backup, alice)
     kept.tell(stage, download)

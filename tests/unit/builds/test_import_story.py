@@ -23,7 +23,7 @@ from projects.models import Branch, Stage
 from tests import zips
 from tests.unit.fakes import kept
 from tests.unit.fakes.stage import NEW, OLD, Scenery
-from tests.unit.fakes.world import Killed
+from tests.unit.fakes.world import Killed, World
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ACTIVE = {"ir_cron": ["Send mails", "Clean up"], "ir_mail_server": ["mail.example.com"]}
@@ -339,12 +339,10 @@ def test_it_survives_its_worker_wherever_that_dies(stage: Scenery, branch: Branc
 
 
 # --- the disk ---------------------------------------------------------------------------------------------------------
-def test_an_upload_never_takes_the_last_of_the_disk(
-    branch: Branch, alice: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_upload_never_takes_the_last_of_the_disk(branch: Branch, alice: User, world: World) -> None:
     """Others may have filled it since it was begun."""
     upload = begun(branch, 10, alice)
-    monkeypatch.setattr(databases, "free_disk", lambda: databases.SPARE)
+    world.disk_free = databases.SPARE
     with pytest.raises(OSError, match="No space left"):
         story_of.receive(upload, 0, io.BytesIO(b"0123"))
     upload.refresh_from_db()

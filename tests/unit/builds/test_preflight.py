@@ -9,7 +9,7 @@ import pytest
 from builds import preflight
 from builds.begin import SKIPPED
 from builds.models import Build
-from hosting import databases, machine_state, walls
+from hosting import machine_state, walls
 from hosting.engines import probe
 from hosting.engines.docker import EngineUnreachable, ImageInfo
 from hosting.engines.postgres import Load, ServerUnreachable, Version
@@ -209,7 +209,6 @@ def large(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
     """Databases have ten times as many bytes as are free."""
     monkeypatch.setattr(FakeCluster, "size", lambda _cluster, _name: 200_000 * MB)
     disk(monkeypatch, 20_000)
-    monkeypatch.setattr(databases, "free_disk", lambda: 20_000 * MB)
 
 
 def test_a_copy_for_staging_is_refused_with_the_numbers(stage: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -197,9 +197,9 @@ def test_a_backup_that_is_damaged_changes_nothing(stage: Scenery, branch: Branch
 
 
 def test_too_little_disk_is_said_before_anything_is_made(
-    stage: Scenery, branch: Branch, backup: Backup, alice: User, monkeypatch: pytest.MonkeyPatch
+    stage: Scenery, branch: Branch, backup: Backup, alice: User
 ) -> None:
-    monkeypatch.setattr(databases, "free_disk", lambda: 1)
+    stage.world.disk_free = 1
     before = stage.world.summary()
     restore = end(stage, begun(branch, backup, alice))
     assert restore.story is not None

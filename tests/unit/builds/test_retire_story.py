@@ -10,7 +10,7 @@ from django.test import Client
 from builds import retire, rounds, stages
 from builds.begin import begin
 from builds.models import Build, Download, Retired
-from hosting import databases, instances
+from hosting import instances
 from hosting.engines.docker import EngineUnreachable
 from hosting.models import Backup, Instance
 from hosting.reconcile import reconcile
@@ -100,9 +100,9 @@ def test_a_last_backup_is_taken_and_its_dump_can_be_had(
 
 
 def test_without_room_for_a_backup_it_is_retired_all_the_same(
-    stage: Scenery, main: Branch, people: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+    stage: Scenery, main: Branch, people: SimpleNamespace
 ) -> None:
-    monkeypatch.setattr(databases, "free_disk", lambda: 0)
+    stage.world.disk_free = 0
     retired = ask(main, people)
     assert tell(stage, retired).result == Result.WARNING
     assert (Retired.objects.there().get().backup, Backup.objects.count()) == (None, 0)

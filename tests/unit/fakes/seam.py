@@ -47,7 +47,7 @@ def install(world: World, monkeypatch: pytest.MonkeyPatch, settings: Settings, h
     for module in (deploy, preflight):
         monkeypatch.setattr(module, "mirror", lambda _build: FakeMirror(world))
     monkeypatch.setattr(attempts, "PAUSE_S", 0.01)
-    monkeypatch.setattr(machine_state, "room", lambda _folder: machine_state.Room(size=2**40, free=2**39))
+    monkeypatch.setattr(machine_state, "room", lambda _folder: machine_state.Room(size=2**40, free=world.disk_free))
     monkeypatch.setattr(machine_state, "available_memory", lambda: 2**34)
     monkeypatch.setattr(machine_state, "raise_inotify", dict)
     monkeypatch.setattr(connect, "GitHub", lambda _token, _url: FakeGitHub(world))

@@ -83,6 +83,7 @@ class World:
     webhook: Webhook | None = None
     deploy_keys: list[str] = field(default_factory=list)  # public halves, "" once removed; the first has id 1
     used_bytes: int = 0  # of each container's memory
+    disk_free: int = 2**39  # bytes
     watch: Callable[[], None] = lambda: None
     before: Callable[[str], None] = lambda _what: None
     dead: bool = False  # whoever makes the calls was killed

@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 import pytest
 from django.db import OperationalError, connection
 
-from hosting import catcher, databases, mails
+from hosting import catcher, mails
 from hosting.catcher import Catcher, Rooms
 from hosting.models import Instance, Mail, Pool, Stage
 from tests import cast
+from tests.unit.fakes.world import World
 
 ADDRESS, NEIGHBOUR = "10.1.128.10", "10.1.128.11"
 TEXT = b"From: Shop <shop@example.com>\r\nTo: bob@example.com\r\nSubject: Hi\r\n\r\nHello.\r\n"
@@ -300,7 +301,7 @@ def test_a_database_that_is_away_is_said_and_the_next_mail_is_kept(
     assert Mail.objects.count() == 1
 
 
-def test_a_full_disk_is_said(served: Served, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(databases, "free_disk", lambda: 0)
+def test_a_full_disk_is_said(served: Served, pool: Pool, world: World) -> None:
+    world.disk_free = 0
     with served.client() as client, pytest.raises(smtplib.SMTPDataError, match="452"):
         client.sendmail("a@b.c", ["d@e.f"], TEXT)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hosting import databases, instances, mails, pools, reconcile
+from hosting import instances, mails, pools, reconcile
 from hosting.mails import NotTaken, Sender
 from hosting.models import Instance, Mail, Pool, Replica, Stage
 from hosting.odoo.conf import Purpose
@@ -67,8 +67,8 @@ def test_the_oldest_go_when_they_are_too_big(pool: Pool, monkeypatch: pytest.Mon
     assert list(Mail.objects.order_by("pk").values_list("pk", flat=True)) == kept[1:]
 
 
-def test_none_is_taken_where_the_disk_is_full(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(databases, "free_disk", lambda: mails.FREE_BYTES - 1)
+def test_none_is_taken_where_the_disk_is_full(pool: Pool, world: World) -> None:
+    world.disk_free = mails.FREE_BYTES - 1
     with pytest.raises(NotTaken, match="^452 "):
         keep(pool)
 
