@@ -27,7 +27,8 @@ class Bad:
     says: tuple[str, ...] = field(default=())
 
 
-NO_ADDONS = {"berth_hello/__manifest__.py": None, "berth_library/__manifest__.py": None}
+ADDONS = ("berth_hello", "berth_library", "queue_job")  # the last one is there where test_jobs.py ran before
+NO_ADDONS: dict[str, Content] = {f"{name}/__manifest__.py": None for name in ADDONS}
 GITMODULES = '[submodule "gone"]\n\tpath = gone\n\turl = ../nowhere.git\n'
 CASES = {
     "without_addons": Bad(NO_ADDONS, ("There are no addons in this repository", "Add at least one Odoo module")),
