@@ -1,6 +1,7 @@
 """kill -9 of what Berth is made of and stands on. What nobody starts again by itself is started as bin/up does it."""
 
 import contextlib
+import gc
 import os
 import signal
 from pathlib import Path
@@ -54,3 +55,4 @@ def kill_engine(installation: Installation) -> None:
     """Databases go on where live-restore is set; without, the engine starts them again."""
     kill([int(Path("/var/run/docker.pid").read_text())])
     engine.ensure(installation.values.get("BERTH_DOCKER_URL", engine.DEFAULT_URL), Progress())
+    gc.collect()  # docker-py leaves its socket to it where nobody answers: here it comes in no other test

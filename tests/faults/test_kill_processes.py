@@ -72,7 +72,7 @@ OTHERS = {
 }
 ENGINE = [
     pytest.mark.restarts_engine,
-    # docker-py leaves its socket to the garbage collector where nobody answers it.
+    # Of docker-py's socket: see kill_engine.
     pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"),
 ]
 MARKED = [pytest.param(name, marks=ENGINE if name == "engine" else []) for name in OTHERS]
