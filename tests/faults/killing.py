@@ -55,4 +55,4 @@ def kill_engine(installation: Installation) -> None:
     """Databases go on where live-restore is set; without, the engine starts them again."""
     kill([int(Path("/var/run/docker.pid").read_text())])
     engine.ensure(installation.values.get("BERTH_DOCKER_URL", engine.DEFAULT_URL), Progress())
-    gc.collect()  # docker-py leaves its socket to it where nobody answers: here it comes in no other test
+    gc.collect()  # docker-py leaves an unanswered socket to it; its warning belongs to this test, not to a later one
